@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 import handshake_inspect
-from handshake_inspect.verdicts import plain
+from handshake_inspect.verdicts import plain_values
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path(handshake_inspect.__file__).resolve().parent
@@ -47,7 +47,7 @@ def tested_build() -> str:
 def pytest_configure() -> None:
     """HSI_EXPECT_BUILD=compiled or pure: refuse to test the other one by mistake."""
     _hear("SIGINT", "SIGHUP")
-    plain.REFUSE = True  # a finding with anything of NumPy in it fails its test
+    plain_values.REFUSE = True  # a finding with anything of NumPy in it fails its test
     expected = os.environ.get("HSI_EXPECT_BUILD")
     if expected and tested_build() != expected:
         pytest.exit(f"HSI_EXPECT_BUILD={expected}, but {PACKAGE} is {tested_build()}", returncode=4)

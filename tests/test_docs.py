@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from handshake_inspect.report import model, words
+from handshake_inspect.report.handshake_columns import REASONS
 from handshake_inspect.report.schema import schema
-from handshake_inspect.report.shake_columns import REASONS
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.words import CAUSES
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect.report import words
-from handshake_inspect.report.links import explained_by
+from handshake_inspect.report.doc_links import explained_by
 from handshake_inspect.tcp import facts
 from handshake_inspect.tcp.facts import DEAD_PROBES, DEAD_REPEATS, PAUSE_NS, SHORT
 from handshake_inspect.verdicts import (
@@ -33,6 +33,7 @@ from handshake_inspect.verdicts.findings import (
     dead_address,
     early_reset,
     ended_idle,
+    expired_services,
     flood_signs,
     flooding,
     idle_timeout,
@@ -61,7 +62,6 @@ from handshake_inspect.verdicts.findings import (
     tls_old_version,
     tls_slow,
     unpassed,
-    used,
 )
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.quic import races
@@ -205,7 +205,7 @@ THRESHOLDS = [
     ("port-scan", f"more than {no_scan.AGAIN_NS // SECOND} s later"),
     ("port-scan", f"to {no_scan.EVEN:.0%}"),
     ("port-scan", f"port {no_scan.UNPRIVILEGED} and above"),
-    ("port-scan", f"at most {used.GREETING} bytes"),
+    ("port-scan", f"at most {expired_services.GREETING} bytes"),
     ("syn-retransmission", f"{syn_retransmission.LEAST_DELAY_NS // MS} ms or more after"),
     ("syn-retransmission", f"from {syn_retransmission.MANY} delayed connects"),
     ("syn-retransmission", f"{syn_retransmission.SHARE:.0%} of the service's"),

@@ -12,14 +12,14 @@ from threading import Semaphore
 from typing import Any, NamedTuple
 
 from handshake_inspect.capture import tail
-from handshake_inspect.capture.borders import LOOKS, first_border
+from handshake_inspect.capture.file_stretch import Stretch
 from handshake_inspect.capture.frames import DAMAGED, FRAME, FrameReader
-from handshake_inspect.capture.named import natural
+from handshake_inspect.capture.path_patterns import natural
 from handshake_inspect.capture.pcap import PcapReader
 from handshake_inspect.capture.pcapng import PcapngReader, Said
-from handshake_inspect.capture.remembered import is_there_again
+from handshake_inspect.capture.record_borders import LOOKS, first_border
+from handshake_inspect.capture.replayed_pipe import is_there_again
 from handshake_inspect.capture.source import Input, Source, open_source
-from handshake_inspect.capture.stretch import Stretch
 from handshake_inspect.errors import Problem
 from handshake_inspect.wire.const import NS_PER_SECOND
 

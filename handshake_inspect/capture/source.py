@@ -8,18 +8,18 @@ import sys
 from typing import IO, TYPE_CHECKING, Any
 
 from handshake_inspect.capture import sniff
-from handshake_inspect.capture.closes import Closes
+from handshake_inspect.capture.closing import Closes
 from handshake_inspect.capture.codecs import codec_of
+from handshake_inspect.capture.file_stretch import Stretch
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.pcap import PcapReader
 from handshake_inspect.capture.pcapng import PcapngReader
 from handshake_inspect.capture.remote import RemoteFile, is_remote, shown
 from handshake_inspect.capture.streams import FAILED, ByteStream, PackedStream, PlainStream
-from handshake_inspect.capture.stretch import Stretch
 from handshake_inspect.errors import CaptureError, NoCaptureError, Problem
 
 if TYPE_CHECKING:
-    from handshake_inspect.capture.ahead import ReadAhead
+    from handshake_inspect.capture.read_ahead import ReadAhead
 
 BLOCK_SIZE = 1 << 18
 LARGE = 1 << 21  # bytes of a capture that is worth threads
@@ -105,7 +105,7 @@ class Source(Closes):
         `most` threads, none if it is 0: as of a trace of many files.
         Raises RuntimeError when there can be no thread; then nothing changes.
         """
-        from handshake_inspect.capture.ahead import ReadAhead  # noqa: PLC0415  most captures are small
+        from handshake_inspect.capture.read_ahead import ReadAhead  # noqa: PLC0415  most captures are small
 
         if most:
             self._ahead = ReadAhead(self._stream)

@@ -2,7 +2,7 @@
 
 from handshake_inspect.capture import fields
 from handshake_inspect.capture.blocks import ENHANCED_PACKET, LEAST_BLOCK, PACKET, SIMPLE_PACKET
-from handshake_inspect.capture.borders import AFTER_S, BEFORE_S
+from handshake_inspect.capture.record_borders import AFTER_S, BEFORE_S
 
 
 def last_record(buffer: bytes, header_len: int, big: bool, ticks: int, first_s: int) -> int:

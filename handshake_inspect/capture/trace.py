@@ -4,17 +4,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from threading import Semaphore
 from typing import TYPE_CHECKING, TypeVar
 
-from handshake_inspect.capture.closes import Closes
+from handshake_inspect.capture.closing import Closes
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.merge import MergeReader
-from handshake_inspect.capture.named import Found, expanded
+from handshake_inspect.capture.path_patterns import Found, expanded
 from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.capture.sensor import File, Sensor, sensors_of
 from handshake_inspect.capture.source import BLOCK_SIZE, LARGE, Input, Source, open_source
 from handshake_inspect.errors import CaptureError, NoCaptureError, Problem
 
 if TYPE_CHECKING:
-    from handshake_inspect.capture.places import Places
+    from handshake_inspect.capture.file_places import Places
 
 _Value = TypeVar("_Value")
 
@@ -101,7 +101,7 @@ class MergedSource(Closes):
     @property
     def places(self) -> "Places":
         """Where the frames that were read until now are."""
-        from handshake_inspect.capture.places import Places  # noqa: PLC0415  it needs NumPy
+        from handshake_inspect.capture.file_places import Places  # noqa: PLC0415  it needs NumPy
 
         sensors = [
             ([file.rank for file in sensor.files[: len(sensor.starts)]], sensor.starts) for sensor in self.sensors

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from handshake_inspect.checks.changes import changes
 from handshake_inspect.checks.clocks import Bounds, bounds, clock
-from handshake_inspect.checks.likeness import recognised
+from handshake_inspect.checks.course_join import recognised
 from handshake_inspect.checks.pairing import Joins, Side
-from handshake_inspect.checks.passage import Shared, matched
+from handshake_inspect.checks.segment_join import Shared, matched
 from handshake_inspect.errors import UsageError
 from handshake_inspect.report.narrate import flag_letters
 from handshake_inspect.report.paired import (

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import numpy as np
 
 from handshake_inspect.capture.wireshark import Dissected
-from handshake_inspect.checks.streams import Again, Joined
+from handshake_inspect.checks.wireshark_join import Again, Joined
 from handshake_inspect.report.model import Connection, Tool
 from handshake_inspect.report.segment_columns import SegmentColumns
 from handshake_inspect.report.verified import (

@@ -4,8 +4,8 @@ import gc
 import os
 
 from handshake_inspect.cli import memory
-from handshake_inspect.cli.ending import put_right
 from handshake_inspect.cli.root import hsi
+from handshake_inspect.cli.signals import put_right
 
 
 def main() -> None:

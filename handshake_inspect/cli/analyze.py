@@ -8,6 +8,23 @@ from typing import TYPE_CHECKING
 
 import click
 
+from handshake_inspect.cli.input_options import (
+    analyzed,
+    checked_fields,
+    checked_paths,
+    checked_write,
+    chosen_format,
+    files_in,
+    inputs_for,
+    narrowed,
+    opened,
+    put_report,
+    refuse_terminal,
+    saved_report,
+    test_of,
+    with_stories,
+    write_frames,
+)
 from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import (
     AnalysisOptions,
@@ -25,24 +42,7 @@ from handshake_inspect.cli.options import (
     write_option,
 )
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.selecting import (
-    analyzed,
-    checked_fields,
-    checked_paths,
-    checked_write,
-    chosen_format,
-    files_in,
-    inputs_for,
-    narrowed,
-    opened,
-    put_report,
-    refuse_terminal,
-    saved_report,
-    test_of,
-    with_stories,
-    write_frames,
-)
-from handshake_inspect.cli.sparing import spare
+from handshake_inspect.cli.overwriting import spare
 from handshake_inspect.render import FORMATS, REPORTS, Options
 
 if TYPE_CHECKING:

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli.judging import CheckOptions, Judge, broken
-from handshake_inspect.cli.manual import Documented
-from handshake_inspect.cli.options import takes
-from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.selecting import (
+from handshake_inspect.cli.check_options import CheckOptions, Judge, broken
+from handshake_inspect.cli.input_options import (
     checked_paths,
     checked_write,
     files_in,
@@ -21,7 +18,10 @@ from handshake_inspect.cli.selecting import (
     with_stories,
     write_frames,
 )
-from handshake_inspect.cli.sparing import spare
+from handshake_inspect.cli.manual import Documented
+from handshake_inspect.cli.options import takes
+from handshake_inspect.cli.output import Target
+from handshake_inspect.cli.overwriting import spare
 from handshake_inspect.errors import UsageError
 
 if TYPE_CHECKING:
@@ -127,6 +127,6 @@ def _first_broken(checked: Checked, report: Report) -> list[Connection]:
 def _live(given: CheckOptions, words: list[str]) -> bool:
     if given.cluster is not None:
         raise UsageError("--cluster is for captures, not for --live")
-    from handshake_inspect.cli.beside import check_live
+    from handshake_inspect.cli.check_live import check_live
 
     return check_live(given, words)

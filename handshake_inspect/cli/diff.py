@@ -9,6 +9,7 @@ from typing import Literal
 
 import click
 
+from handshake_inspect.cli.input_options import checked_paths, chosen_format, narrowed, report_of, test_of
 from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import (
     AnalysisOptions,
@@ -23,8 +24,7 @@ from handshake_inspect.cli.options import (
     where_option,
 )
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.selecting import checked_paths, chosen_format, narrowed, report_of, test_of
-from handshake_inspect.cli.sparing import spare
+from handshake_inspect.cli.overwriting import spare
 from handshake_inspect.render import DIFFS, FORMATS, Options
 
 REGRESSED = 1

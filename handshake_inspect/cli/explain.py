@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from handshake_inspect.cli.input_options import analyzed, chosen_format, narrowed, test_of
 from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import (
     AnalysisOptions,
@@ -22,9 +23,8 @@ from handshake_inspect.cli.options import (
     where_option,
 )
 from handshake_inspect.cli.output import Target
+from handshake_inspect.cli.overwriting import spare
 from handshake_inspect.cli.progress import Meter
-from handshake_inspect.cli.selecting import analyzed, chosen_format, narrowed, test_of
-from handshake_inspect.cli.sparing import spare
 from handshake_inspect.errors import UsageError
 from handshake_inspect.render import FORMATS, STORIES, Options
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli import ready
+from handshake_inspect.cli import ready_file
+from handshake_inspect.cli.input_options import checked_binary, checked_fields, chosen_format, test_of
 from handshake_inspect.cli.live_options import WatchOptions
 from handshake_inspect.cli.live_run import Asked, watch
 from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import takes
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.selecting import checked_binary, checked_fields, chosen_format, test_of
-from handshake_inspect.cli.sparing import spare
+from handshake_inspect.cli.overwriting import spare
 from handshake_inspect.errors import CaptureError, UsageError
 from handshake_inspect.live import chosen_snap_len
 from handshake_inspect.render import FORMATS
@@ -67,7 +67,7 @@ def _captured(given: WatchOptions) -> int:
     with ExitStack() as stack:
         target = stack.enter_context(Target.held(given.output))
         checked_binary(form, target)
-        ready.clear(given.ready)
+        ready_file.clear(given.ready)
         source = stack.enter_context(_source(given))
         return watch(source, Asked(given, form, target, columns, test))
 

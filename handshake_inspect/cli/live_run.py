@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.ready import announced
+from handshake_inspect.cli.ready_file import announced
 from handshake_inspect.cli.watching import drop_root, screen_for, stories_so_far, warm_up, watched
 from handshake_inspect.render import FORMATS, Options
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import click
 
-from handshake_inspect.cli.sparing import refuse_capture
+from handshake_inspect.cli.overwriting import refuse_capture
 from handshake_inspect.errors import HsiError, UsageError
 
 _LEAST_WIDTH, _USUAL_WIDTH = 64, 80

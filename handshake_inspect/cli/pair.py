@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import click
 
+from handshake_inspect.cli.input_options import checked_paths, chosen_format
 from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import (
     AnalysisOptions,
@@ -18,9 +19,8 @@ from handshake_inspect.cli.options import (
     takes,
 )
 from handshake_inspect.cli.output import Target
+from handshake_inspect.cli.overwriting import spare
 from handshake_inspect.cli.progress import Meter
-from handshake_inspect.cli.selecting import checked_paths, chosen_format
-from handshake_inspect.cli.sparing import spare
 from handshake_inspect.render import FORMATS, PAIRS, Options
 
 EPILOG = """\b

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from itertools import compress
 from typing import Any, Protocol
 
-from handshake_inspect.capture.named import expanded
+from handshake_inspect.capture.path_patterns import expanded
 from handshake_inspect.capture.source import Input
 from handshake_inspect.capture.trace import MergedSource, Trace, open_trace
 from handshake_inspect.cluster import numbering, scanning, sharing, stretches, tables, tracking

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from handshake_inspect.capture.file_stretch import Stretch
 from handshake_inspect.capture.merge import packed
-from handshake_inspect.capture.stretch import Stretch
 from handshake_inspect.cluster.parts import Part
 from handshake_inspect.cluster.scanning import NO_FRAME_NS, Scanned
 from handshake_inspect.verdicts.arrays import Keys, Times

@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
 
+from handshake_inspect.capture.file_stretch import Stretch
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.pcapng import PcapngReader, Said
 from handshake_inspect.capture.ranks import PartReader
-from handshake_inspect.capture.remembered import is_there_again
 from handshake_inspect.capture.remote import is_remote
+from handshake_inspect.capture.replayed_pipe import is_there_again
 from handshake_inspect.capture.sensor import File, Sensor, said_by
 from handshake_inspect.capture.source import BLOCK_SIZE, Input, Source
-from handshake_inspect.capture.stretch import Stretch
 from handshake_inspect.capture.trace import MergedSource, Trace
 from handshake_inspect.engine.draining import drain
 from handshake_inspect.engine.pump import Pump

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from handshake_inspect.capture.file_stretch import Stretch
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.ranks import TimedReader
-from handshake_inspect.capture.stretch import Stretch
 from handshake_inspect.cluster.parts import Part, read
 from handshake_inspect.cluster.records import rows_of, words_of
 from handshake_inspect.cluster.sieves import Noting

@@ -9,8 +9,8 @@ from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
 
+from handshake_inspect.capture.file_stretch import Stretch
 from handshake_inspect.capture.pcapng import PcapngReader
-from handshake_inspect.capture.stretch import Stretch
 from handshake_inspect.cluster.numbering import EARLIEST, Outline
 from handshake_inspect.cluster.parts import Ended, Part
 

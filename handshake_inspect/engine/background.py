@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from handshake_inspect.capture.closes import Closes
+from handshake_inspect.capture.closing import Closes
 from handshake_inspect.engine import Options
 from handshake_inspect.engine.attempt_ids import AttemptIds
 from handshake_inspect.engine.reporting import case_of, conclude

@@ -17,13 +17,13 @@ from handshake_inspect.engine.export import connections_of
 from handshake_inspect.engine.trouble import PastTrouble
 from handshake_inspect.errors import Problem
 from handshake_inspect.report.afterwards import Afterwards
-from handshake_inspect.report.afterwards_made import added, of_rows
+from handshake_inspect.report.afterwards_counts import added, of_rows
 from handshake_inspect.report.model import Distribution, Endpoint, Outcomes, Report, RttDistributions, Service, Target
 from handshake_inspect.report.model import Problem as ReportProblem
 from handshake_inspect.report.process import listener_of
 from handshake_inspect.report.services import RowServices
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.findings.past import Past
+from handshake_inspect.verdicts.findings.expired_failures import Past
 from handshake_inspect.verdicts.findings.rollups import absorb
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows

@@ -1,8 +1,8 @@
 """Findings of a live run: which hold now, which held before, and what is left of those whose rows are gone.
 
-Roll-ups of failures count all attempts of a run (`verdicts.findings.past`).  Every other finding is judged over the
-rows that are kept.  Of one that was found more than once, with rows that came and went, the report has the look with
-the most in it, and the time from when it first began until it was last seen.
+Roll-ups of failures count all attempts of a run (`verdicts.findings.expired_failures`).  Every other finding is judged
+over the rows that are kept.  Of one that was found more than once, with rows that came and went, the report has the
+look with the most in it, and the time from when it first began until it was last seen.
 """
 
 from collections.abc import Callable, Iterable

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.engine.attempt_ids import SETTLED_NS
 from handshake_inspect.report.quic import QuicConnection
-from handshake_inspect.report.quic_made import QuicReport
+from handshake_inspect.report.quic_objects import QuicReport
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.names import Names, waited_for
 from handshake_inspect.verdicts.quic.quic_case import QuicCase

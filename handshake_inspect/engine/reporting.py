@@ -18,7 +18,7 @@ from handshake_inspect.verdicts import elsewhere, translated
 from handshake_inspect.verdicts.case import CaptureFacts, Case
 from handshake_inspect.verdicts.columns import Copies
 from handshake_inspect.verdicts.findings import find_all
-from handshake_inspect.verdicts.findings.past import Past
+from handshake_inspect.verdicts.findings.expired_failures import Past
 from handshake_inspect.verdicts.gathering import gathered
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.limits import Limits

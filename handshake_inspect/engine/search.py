@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from handshake_inspect.capture.closes import Closes
+from handshake_inspect.capture.closing import Closes
 from handshake_inspect.engine.pace import Pace
 from handshake_inspect.report.model import Finding
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.expression.questions import Test
-from handshake_inspect.report import afterwards_made
+from handshake_inspect.report import afterwards_counts
 from handshake_inspect.report.column import Addresses, Mask, Numbers
 from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.connections import RowConnections
@@ -80,7 +80,7 @@ def _of_rows(report: Report, connections: RowConnections, mask: Mask, findings: 
             rtt_distributions(case.legs),
             report.summary.evicted,
             of_values(setups.values, waits_of(case)),
-            afterwards_made.of_rows(connections.case, connections.names, attempts.order[ids]),
+            afterwards_counts.of_rows(connections.case, connections.names, attempts.order[ids]),
         ),
         services=RowServices(case),
         connections=RowConnections(connections.case, ids, connections.names),
@@ -101,7 +101,7 @@ def _of_listed(report: Report, kept: Sequence[Connection], findings: list[Findin
             _rtt(kept),
             report.summary.evicted,
             of_connections(kept),
-            afterwards_made.of_connections(kept),
+            afterwards_counts.of_connections(kept),
         ),
         services=[
             Service(group[0].server.service, len(group), _outcomes(group), _rtt(group), of_connections(group))

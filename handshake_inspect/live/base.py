@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from handshake_inspect.capture.closes import Closes
+from handshake_inspect.capture.closing import Closes
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.errors import LiveError, Problem
 from handshake_inspect.live.host import HostWatch

@@ -8,7 +8,7 @@ import struct
 import sys
 from collections.abc import Sequence
 
-from handshake_inspect.capture.closes import Closes
+from handshake_inspect.capture.closing import Closes
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.errors import LiveError
 from handshake_inspect.live.recorder import RecordingReader

@@ -17,8 +17,8 @@ from handshake_inspect.render.quic import quic
 from handshake_inspect.render.setups import setups
 from handshake_inspect.render.spread import spread, usual
 from handshake_inspect.report.consequences import shown_together
+from handshake_inspect.report.doc_links import explained_by
 from handshake_inspect.report.headline import MEANING, failures, gravest_of, headline, troubles, verdict, why_nothing
-from handshake_inspect.report.links import explained_by
 from handshake_inspect.report.model import Capture, Connection, Report, Service
 from handshake_inspect.wire.text import durations, plural, printable, share
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.report import endings, parts, setup_made, why
+from handshake_inspect.report import endings, parts, setup_objects, why
 from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
+from handshake_inspect.report.batch_parts import Parts, endpoints
 from handshake_inspect.report.column import Numbers, Words
 from handshake_inspect.report.connection import Server
-from handshake_inspect.report.made import Parts, endpoints
 from handshake_inspect.report.model import (
     Direction,
     Endpoint,
@@ -216,7 +216,7 @@ class Batch(Parts):
 
 
 def _listed(path: str, batch: Batch) -> list[Any]:
-    return setup_made.listed(path, batch.attempts)
+    return setup_objects.listed(path, batch.attempts)
 
 
 _MAKERS: dict[str, Callable[[Any], Words | Iterable[Any]]] = {
@@ -236,11 +236,11 @@ _MAKERS: dict[str, Callable[[Any], Words | Iterable[Any]]] = {
     "aliases.community_id": Batch.community_ids,
     "answered_from": lambda b: parts.elsewheres(b.answers),
     "translated_to": lambda b: b.translations,
-    "setup": lambda b: setup_made.setups(b.attempts),
-    "tls": lambda b: setup_made.tls_of(b.attempts),
+    "setup": lambda b: setup_objects.setups(b.attempts),
+    "tls": lambda b: setup_objects.tls_of(b.attempts),
     "process": lambda b: processes(b.attempts),
     "evidence_in_files": Parts.evidence_in_files,
-    **{path: partial(_listed, path) for path in setup_made.LISTS},
+    **{path: partial(_listed, path) for path in setup_objects.LISTS},
 }
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.report.afterwards_made import of_rows
+from handshake_inspect.report.afterwards_counts import of_rows
 from handshake_inspect.report.connections import RowConnections
+from handshake_inspect.report.frame_places import in_files
 from handshake_inspect.report.model import (
     Capture,
     Evidence,
@@ -18,11 +19,10 @@ from handshake_inspect.report.model import (
     Target,
     Tool,
 )
-from handshake_inspect.report.quic_made import QuicReport
+from handshake_inspect.report.quic_objects import QuicReport
 from handshake_inspect.report.server_names import waits_of
 from handshake_inspect.report.services import RowServices, rtt_distributions
 from handshake_inspect.report.setup_summary import of_values
-from handshake_inspect.report.where import in_files
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import counted
 from handshake_inspect.verdicts.finding import Finding as Found

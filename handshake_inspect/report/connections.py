@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.batch import Batch
+from handshake_inspect.report.batch_parts import Parts
 from handshake_inspect.report.column import Column
 from handshake_inspect.report.embryos import Embryos
 from handshake_inspect.report.fields import ENTRIES
 from handshake_inspect.report.json_rows import Writer
 from handshake_inspect.report.lines import JSON, Lines, Places, Room, Style
-from handshake_inspect.report.made import Parts
 from handshake_inspect.report.model import Connection, Connections, fair_shares
 from handshake_inspect.report.table import table
 from handshake_inspect.report.trouble_columns import trouble_kinds

@@ -5,9 +5,9 @@ from functools import cached_property
 from itertools import repeat
 from typing import Any
 
-from handshake_inspect.report import endings, parts, setup_made
+from handshake_inspect.report import endings, parts, setup_objects
 from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
-from handshake_inspect.report.made import Parts, endpoints
+from handshake_inspect.report.batch_parts import Parts, endpoints
 from handshake_inspect.report.model import Direction, Handshake, Leg, Rtt
 from handshake_inspect.report.process import processes
 from handshake_inspect.report.server_names import all_names, names_of
@@ -115,5 +115,5 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "tls": lambda e: e.all(None),
     "process": lambda e: processes(e.attempts),
     "evidence_in_files": Parts.evidence_in_files,
-    **{path: lambda e: e.all(None) for path in setup_made.LISTS},
+    **{path: lambda e: e.all(None) for path in setup_objects.LISTS},
 }

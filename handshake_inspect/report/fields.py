@@ -14,8 +14,8 @@ from functools import cache, partial
 import numpy as np
 
 from handshake_inspect.errors import UsageError
-from handshake_inspect.report import endings, server_names, setup_fields, where
-from handshake_inspect.report import shake_columns as shake
+from handshake_inspect.report import endings, frame_places, server_names, setup_fields
+from handshake_inspect.report import handshake_columns as shake
 from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.column import Addresses, Column, Words, behind_none, every
 from handshake_inspect.report.connection import Connection
@@ -260,8 +260,8 @@ FIELDS: dict[str, Entry] = {
     "raced_by": Entry("Number of the QUIC connection that was tried beside it.", _raced),
     **_inside("process.client", _OWNER),
     **_inside("process.server", _OWNER),
-    "first_file": Entry("File of the first frame; null where the capture is one file.", where.first_file),
-    "frame_in_file": Entry("Number of the first frame in that file.", where.frame_in_file),
+    "first_file": Entry("File of the first frame; null where the capture is one file.", frame_places.first_file),
+    "frame_in_file": Entry("Number of the first frame in that file.", frame_places.frame_in_file),
     **_inside("translated_to.client", _endpoint(None)),
     **_inside("translated_to.server", _endpoint(None)),
     "evidence_in_files": Entry("Those frames by file and number in it; null where the capture is one file."),

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.report.batch_parts import Parts
 from handshake_inspect.report.column import Addresses, Column, Words
 from handshake_inspect.report.connection import Connection
 from handshake_inspect.report.fields import ENTRIES, is_made
 from handshake_inspect.report.leaves import PRESENCE, parts_of
 from handshake_inspect.report.lines import Lines, Places
-from handshake_inspect.report.made import Parts
 
 _WORDS = (False, True)
 

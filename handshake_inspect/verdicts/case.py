@@ -52,7 +52,7 @@ class Case:
     outcomes: Outcomes
     capture: CaptureFacts = field(default_factory=CaptureFacts)
     host: HostFacts | None = None  # of the capturing host, where it was watched
-    past: object = None  # `findings.past.Past`: attempts of a live run whose rows are gone
+    past: object = None  # `findings.expired_failures.Past`: attempts of a live run whose rows are gone
     lookups: Sequence[Lookup] = ()  # of names, in the order of their first queries
     quics: Quics = field(default_factory=Quics.none)
     sockets: Sockets | None = None  # of the capturing host, where it was watched

@@ -30,8 +30,8 @@ from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches, marked
 from handshake_inspect.verdicts.grouping import Groups, group
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.pairs import by_pair
 from handshake_inspect.verdicts.sets import counts, frequent, is_member, run_starts
 from handshake_inspect.wire.const import OPT_CUT, OPT_ECN, OPT_SACK_PERMITTED, OPT_TIMESTAMPS, OPT_WINDOW_SCALE

@@ -34,8 +34,8 @@ from handshake_inspect.tcp.facts import (
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.cookies import proofs
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import counts, distinct, is_member, pair_key
 
 REPEATS = 4

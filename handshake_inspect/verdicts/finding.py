@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
+from handshake_inspect.verdicts.advice_steps import Step
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.host import HostEvidence
-from handshake_inspect.verdicts.plain import plain
-from handshake_inspect.verdicts.steps import Step
+from handshake_inspect.verdicts.plain_values import plain
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Finding:
     """One judgement.  `host` is an address as two 64-bit halves; `connections` are row numbers, not ids.
 
     Where `prefix` is given, `host` is a network of which so many bits count.  It holds
-    plain Python values, whatever it is built of: see `plain.py`.
+    plain Python values, whatever it is built of: see `plain_values.py`.
     """
 
     kind: Kind

@@ -36,7 +36,7 @@ from handshake_inspect.tcp.facts import (
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.offers import is_poor
+from handshake_inspect.verdicts.syn_offers import is_poor
 
 ASKED = 3
 FORGED = 20

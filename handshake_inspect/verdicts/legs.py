@@ -26,8 +26,8 @@ from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import AT_ONCE, batches
 from handshake_inspect.verdicts.masks import first_match
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.repeats import repeated_syns
 from handshake_inspect.verdicts.sets import shared
 

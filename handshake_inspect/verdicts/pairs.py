@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from handshake_inspect.verdicts.arrays import Keys
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.grouping import Groups, group, numbers_of
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import FEW, are_few, distinct, places
 
 HOSTS = 1 << 16  # numbers that 16 bits hold

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.rows import RETRIES_KEPT
 from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import shared
 
 Kind = Literal["syn", "synack"]

@@ -18,8 +18,8 @@ from handshake_inspect.tcp.facts import FACT_DEAD_PEER, FACT_RST, TRAIT_SEEN
 from handshake_inspect.verdicts import columns
 from handshake_inspect.verdicts.arrays import Bools, Rows, Times
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.outcome import Outcomes
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 

@@ -20,8 +20,8 @@ from handshake_inspect.tcp.facts import (
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.flag_filter import hidden_answers
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, EndpointRows
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.unasked import only_answering, senders
 

@@ -20,7 +20,7 @@ from support.captures import (
     statistics,
 )
 
-from handshake_inspect.capture.named import Found, expanded
+from handshake_inspect.capture.path_patterns import Found, expanded
 from handshake_inspect.capture.sensor import File
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.errors import CaptureError

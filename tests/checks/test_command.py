@@ -3,7 +3,7 @@
 import pytest
 
 from handshake_inspect.checks.command import behind, ended
-from handshake_inspect.checks.held import hold
+from handshake_inspect.checks.rule_results import hold
 from handshake_inspect.checks.rules import Rules
 from handshake_inspect.engine import analyze
 

@@ -11,7 +11,7 @@ import pytest
 from support import captures, frames
 from support.paths import MS, START, Box, Path, Sent, talk
 
-from handshake_inspect.checks import likeness
+from handshake_inspect.checks import course_join
 from handshake_inspect.checks.pair import paired
 from handshake_inspect.engine.segment_columns import segment_columns
 from handshake_inspect.errors import UsageError
@@ -242,7 +242,7 @@ def test_offsets_of_many_pairs_are_compared_in_little_memory():
     low, every = np.linspace(0, 5, 20_000), np.ones(20_000, dtype=np.bool_)
     tracemalloc.start()
     try:
-        assert likeness._common(low, low + 6, every, 0) == (5, 6)
+        assert course_join._common(low, low + 6, every, 0) == (5, 6)
         assert tracemalloc.get_traced_memory()[1] < 10_000_000
     finally:
         tracemalloc.stop()

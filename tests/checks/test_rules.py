@@ -4,7 +4,7 @@ import pytest
 from support import reports
 
 from handshake_inspect.checks import patterns, settings
-from handshake_inspect.checks.held import hold
+from handshake_inspect.checks.rule_results import hold
 from handshake_inspect.errors import UsageError
 from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.model import Endpoint, Problem

@@ -7,7 +7,7 @@ from support.dns import Talk
 
 import handshake_inspect
 from handshake_inspect.checks import settings
-from handshake_inspect.checks.held import hold
+from handshake_inspect.checks.rule_results import hold
 from handshake_inspect.errors import UsageError
 from handshake_inspect.report.connection import Server
 from handshake_inspect.report.quic import QuicConnection

@@ -10,8 +10,8 @@ from support.captures import pcap
 
 from handshake_inspect.capture import wireshark
 from handshake_inspect.capture.wireshark import Dissected
-from handshake_inspect.checks.streams import Again
 from handshake_inspect.checks.verify import REASONS, verified
+from handshake_inspect.checks.wireshark_join import Again
 from handshake_inspect.engine.segment_columns import segment_columns
 from handshake_inspect.errors import HsiError
 from handshake_inspect.render import FORMATS, Options

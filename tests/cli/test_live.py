@@ -180,7 +180,7 @@ def test_how_much_of_each_frame_is_captured(monkeypatch, words, options, snap_le
         raise LiveError(f"{interface}: not in this test")
 
     monkeypatch.setattr("handshake_inspect.live.session.open_live", refuse)
-    monkeypatch.setattr("handshake_inspect.cli.beside.open_live", refuse)
+    monkeypatch.setattr("handshake_inspect.cli.check_live.open_live", refuse)
     CliRunner().invoke(group, [*words, *options])
     assert asked == [snap_len]
 

@@ -12,9 +12,9 @@ import pytest
 from handshake_inspect.checks import settings
 from handshake_inspect.cli import options
 from handshake_inspect.cli.analyze import AnalyzeOptions
+from handshake_inspect.cli.check_options import BesideOptions, CheckOptions, RuleOptions
 from handshake_inspect.cli.diff import DiffOptions
 from handshake_inspect.cli.explain import ExplainOptions
-from handshake_inspect.cli.judging import BesideOptions, CheckOptions, RuleOptions
 from handshake_inspect.cli.live_options import WatchOptions
 from handshake_inspect.cli.pair import PairOptions
 from handshake_inspect.cli.verify import VerifyOptions

@@ -11,8 +11,7 @@ from handshake_inspect.engine import expiry
 from handshake_inspect.engine.expiry import Histogram
 from handshake_inspect.engine.live import LiveOptions, LiveRun
 from handshake_inspect.live.pipe import PipeSource
-from handshake_inspect.verdicts.findings import past, tally
-from handshake_inspect.verdicts.findings import used as used_services
+from handshake_inspect.verdicts.findings import expired_failures, expired_services, tally
 
 SECOND = 1_000_000_000
 START = 1_700_000_000 * SECOND
@@ -121,8 +120,8 @@ def test_delays_are_thinned_evenly():
 
 
 def test_failures_of_many_services_are_bounded(monkeypatch):
-    monkeypatch.setattr(past, "FAILING", 5)
-    monkeypatch.setattr(past, "SERVICES", 8)
+    monkeypatch.setattr(expired_failures, "FAILING", 5)
+    monkeypatch.setattr(expired_failures, "SERVICES", 8)
     packets = []
     for number in range(400):
         ns, client, server = START + number * SECOND, ("10.0.0.1", 2000 + number), (f"10.9.{number // 2 % 50}.2", 80)
@@ -161,7 +160,7 @@ def test_who_used_as_many_services_is_no_scanner_when_those_are_gone(keep, crawl
 
 
 def test_no_more_pairs_of_client_and_service_than_fit_are_noted(monkeypatch):
-    monkeypatch.setattr(used_services, "MOST", 20)
+    monkeypatch.setattr(expired_services, "MOST", 20)
     packets = [p for number in range(60) for p in used(number, f"10.9.0.{number}")]
     source = PipeSource(open_source(io.BytesIO(captures.pcap(packets, nano=True)), 4096), None)
     run = LiveRun(source, LiveOptions(keep=8))

@@ -7,7 +7,7 @@ import pytest
 from support.samples import DIRECTORY
 
 from handshake_inspect.about import build
-from handshake_inspect.capture import ahead
+from handshake_inspect.capture import read_ahead
 from handshake_inspect.capture.source import open_source
 from handshake_inspect.engine.clearing import LARGE_PAGE, Clearing
 from handshake_inspect.engine.draining import drain, follow
@@ -38,7 +38,7 @@ def relay(pump):
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     """Blocks of a few frames each."""
-    monkeypatch.setattr(ahead, "BLOCK", 1 << 10)
+    monkeypatch.setattr(read_ahead, "BLOCK", 1 << 10)
 
 
 def rows(table):

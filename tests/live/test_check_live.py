@@ -20,7 +20,7 @@ import pytest
 from live.network import PATIENCE_S, needs
 
 import handshake_inspect
-from handshake_inspect.cli import running
+from handshake_inspect.cli import child_command
 from handshake_inspect.render import CHECKS
 from handshake_inspect.report.schema import check_schema
 
@@ -272,8 +272,8 @@ def test_a_signal_that_another_thread_gets_is_passed_on():
             pass  # until the main thread waits
         signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
 
-    with running.passing_on() as signals:
-        command = running.Running(["sleep", "1000"])
+    with child_command.passing_on() as signals:
+        command = child_command.Running(["sleep", "1000"])
         signals.are_for(command)
         other = threading.Thread(target=get_one)
         other.start()
@@ -283,11 +283,11 @@ def test_a_signal_that_another_thread_gets_is_passed_on():
 
 def test_the_terminal_need_not_be_helped(monkeypatch):
     sent = []
-    command = running.Running(["true"])
+    command = child_command.Running(["true"])
     command.wait()
     monkeypatch.setattr(command, "pass_on", sent.append)
     for in_front in (True, False):
-        monkeypatch.setattr(running, "_is_in_front", lambda in_front=in_front: in_front)
+        monkeypatch.setattr(child_command, "_is_in_front", lambda in_front=in_front: in_front)
         command.relay(signal.SIGINT)
         command.relay(signal.SIGTERM)
     assert sent == [signal.SIGTERM, signal.SIGINT, signal.SIGTERM]

@@ -17,9 +17,9 @@ from support.reports import connection
 
 from handshake_inspect import engine
 from handshake_inspect.checks.compare import compare
-from handshake_inspect.checks.held import Holder
+from handshake_inspect.checks.rule_results import Holder
 from handshake_inspect.checks.settings import rules
-from handshake_inspect.cli.selecting import chosen_format
+from handshake_inspect.cli.input_options import chosen_format
 from handshake_inspect.engine.explain import explain, stories
 from handshake_inspect.engine.selection import Wish
 from handshake_inspect.errors import UsageError

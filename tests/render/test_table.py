@@ -12,7 +12,7 @@ import pytest
 from support import reports
 
 from handshake_inspect import render
-from handshake_inspect.cli.selecting import chosen_format
+from handshake_inspect.cli.input_options import chosen_format
 from handshake_inspect.render import CHECKS, DIFFS, FORMATS, REPORTS, STORIES, Options
 
 FOLDER = Path(__file__).resolve().parents[2] / "handshake_inspect" / "render"

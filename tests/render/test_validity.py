@@ -17,7 +17,7 @@ from support.samples import DIRECTORY, SAMPLES
 
 from handshake_inspect import engine
 from handshake_inspect.checks import settings
-from handshake_inspect.checks.held import hold
+from handshake_inspect.checks.rule_results import hold
 from handshake_inspect.render import CHECKS, FORMATS, Options
 from handshake_inspect.report.docs import FINDING_DOCS, RULE_DOCS
 from handshake_inspect.report.model import Evidence, Finding, Problem, Target

@@ -9,9 +9,9 @@ from support.wire import SECOND, START, Wire, merged
 from handshake_inspect import analyze
 from handshake_inspect.expression.language import parse
 from handshake_inspect.expression.select import filtered
-from handshake_inspect.report import afterwards_made
+from handshake_inspect.report import afterwards_counts
 from handshake_inspect.report.afterwards import Ended, Holder, Tally
-from handshake_inspect.report.afterwards_made import added, of_connections
+from handshake_inspect.report.afterwards_counts import added, of_connections
 from handshake_inspect.report.model import Close, Direction, States
 from handshake_inspect.verdicts.columns import batches
 
@@ -25,7 +25,7 @@ def test_rows_count_as_connections_do(pcaps, name):
 @pytest.mark.parametrize("name", SAMPLES)
 def test_rows_are_counted_in_pieces_as_at_once(pcaps, name, monkeypatch):
     whole = analyze(pcaps / f"{name}.pcap").summary.afterwards
-    monkeypatch.setattr(afterwards_made, "batches", lambda count: batches(count, 3))
+    monkeypatch.setattr(afterwards_counts, "batches", lambda count: batches(count, 3))
     assert analyze(pcaps / f"{name}.pcap").summary.afterwards == whole
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from handshake_inspect.report.afterwards_made import of_connections
+from handshake_inspect.report.afterwards_counts import of_connections
 from handshake_inspect.report.connection import Server
 from handshake_inspect.report.model import (
     Aliases,

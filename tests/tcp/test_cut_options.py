@@ -6,7 +6,7 @@ import pytest
 from support import captures, frames
 from support.wire import MS, SECOND, Wire, report_of
 
-from handshake_inspect.verdicts.offers import is_bare, is_poor
+from handshake_inspect.verdicts.syn_offers import is_bare, is_poor
 from handshake_inspect.wire.const import OPT_CUT, OPT_ECN, OPT_MSS, OPT_SACK_PERMITTED
 
 HEADERS = 14 + 20 + 20

@@ -10,7 +10,7 @@ from support import reports
 
 from handshake_inspect.checks import settings
 from handshake_inspect.checks.compare import compare
-from handshake_inspect.checks.held import hold
+from handshake_inspect.checks.rule_results import hold
 from handshake_inspect.engine.expiry import Histogram
 from handshake_inspect.report.services import distribution
 from handshake_inspect.verdicts import percentiles

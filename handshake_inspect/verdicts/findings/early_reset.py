@@ -30,8 +30,8 @@ from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import rst_injection
 from handshake_inspect.verdicts.findings.base import cite, largest, median, ratio, span, target, write
 from handshake_inspect.verdicts.findings.keys import Indices, count_distinct, distinct, is_member
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.const import ACK
 from handshake_inspect.wire.text import plural

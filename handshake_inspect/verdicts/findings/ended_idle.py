@@ -19,8 +19,8 @@ from handshake_inspect.verdicts.arrays import Bools, Rows, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings import stalled
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 
 IDLE_NS = 10_000_000_000  # shorter pauses are lost to other things than a table

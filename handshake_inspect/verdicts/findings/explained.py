@@ -13,8 +13,8 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings import accept_queue, rst_injection
 from handshake_inspect.verdicts.findings.port_scan import scan_rows
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows, floods, within
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import AttemptRows
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.resets import two_hosts
 from handshake_inspect.verdicts.words import CAUSE
 

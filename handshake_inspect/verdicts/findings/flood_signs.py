@@ -19,7 +19,7 @@ from handshake_inspect.verdicts.findings.base import client, ratio
 from handshake_inspect.verdicts.findings.keys import counts
 from handshake_inspect.verdicts.impossible import bogons
 from handshake_inspect.verdicts.numbering import AttemptRows, ascending
-from handshake_inspect.verdicts.offers import is_bare, is_poor
+from handshake_inspect.verdicts.syn_offers import is_bare, is_poor
 
 LOOKED_AT = 10_000
 MOSTLY = 0.5

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from handshake_inspect.verdicts.advice_steps import left, sentence
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding
 from handshake_inspect.verdicts.findings.base import client
 from handshake_inspect.verdicts.host import WORDS, HostEvidence, counted, set_to
-from handshake_inspect.verdicts.steps import left, sentence
 
 
 def with_host(case: Case, found: Finding) -> Finding:

@@ -39,8 +39,8 @@ from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, largest, span, target, write
 from handshake_inspect.verdicts.findings.ended_idle import Ended, ended_idle
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.wire.const import ACK
 from handshake_inspect.wire.text import duration, plural
 

@@ -31,8 +31,8 @@ from handshake_inspect.verdicts.findings.base import (
 )
 from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, ascending
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.wire.text import duration, plural
 
 LEAST = 3

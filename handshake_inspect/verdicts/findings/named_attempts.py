@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.once import once
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.words import ESTABLISHED, REJECTED, TIMED_OUT
 from handshake_inspect.wire.address import is_ipv4
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_CLIENT_DATA, FACT_RST, FACT_SERVER_DATA
 from handshake_inspect.verdicts.arrays import Bools, Keys, Times
 from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.findings.expired_failures import past_of
+from handshake_inspect.verdicts.findings.expired_services import is_used
 from handshake_inspect.verdicts.findings.keys import count_distinct, counts, distinct, is_member, run_starts
-from handshake_inspect.verdicts.findings.past import past_of
 from handshake_inspect.verdicts.findings.probes import ACK_SCAN, MAIMON_SCAN, SYN_SCAN
 from handshake_inspect.verdicts.findings.suspects import (
     FEW_PORTS,
@@ -23,11 +24,10 @@ from handshake_inspect.verdicts.findings.suspects import (
     source_ports,
     target_ports,
 )
-from handshake_inspect.verdicts.findings.used import is_used
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
-from handshake_inspect.verdicts.offers import is_poor
-from handshake_inspect.verdicts.once import once
+from handshake_inspect.verdicts.syn_offers import is_poor
 from handshake_inspect.verdicts.visibility import blind, sees_both
 from handshake_inspect.verdicts.words import ABORTED, CAUSE, ESTABLISHED, HALF_OPEN, PENDING, REJECTED, TIMED_OUT
 

@@ -52,8 +52,8 @@ from handshake_inspect.verdicts.findings.unpassed import (
     too_big_of,
 )
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.wire.text import plural
 
 

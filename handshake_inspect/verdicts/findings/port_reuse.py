@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_BLIND_SYN, FACT_PORT_REUSED, FACT_SYN
 from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts.advice_steps import PORTS, TW_REUSE, Step, sentence
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import earliest, largest, quantiles, target, window, write
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.steps import PORTS, TW_REUSE, Step, sentence
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.text import duration, plural
 

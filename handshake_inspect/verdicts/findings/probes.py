@@ -21,8 +21,8 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.findings.expired_services import is_used
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows
-from handshake_inspect.verdicts.findings.used import is_used
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, chained
 from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM

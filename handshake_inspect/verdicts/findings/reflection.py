@@ -23,8 +23,8 @@ from handshake_inspect.verdicts.findings.base import cite, endpoint, first_of, s
 from handshake_inspect.verdicts.findings.flooding import peak_rate
 from handshake_inspect.verdicts.findings.keys import count_distinct, counts, distinct, frequent, is_member
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, ascending
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import host_key, pair_key
 from handshake_inspect.verdicts.words import CAUSE, UNSOLICITED
 from handshake_inspect.wire.const import ACK

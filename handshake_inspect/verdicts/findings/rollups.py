@@ -21,15 +21,15 @@ from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import Host, first_of, largest, ratio, target, write
+from handshake_inspect.verdicts.findings.expired_failures import Past, past_of, reasons
 from handshake_inspect.verdicts.findings.explained import explained
 from handshake_inspect.verdicts.findings.failure_advice import advice, place
 from handshake_inspect.verdicts.findings.keys import Indices
-from handshake_inspect.verdicts.findings.past import Past, past_of, reasons
 from handshake_inspect.verdicts.findings.tally import REPORTERS, Tally
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import AttemptRows
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import places
 from handshake_inspect.verdicts.words import (
     CAUSES,

@@ -22,8 +22,8 @@ from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import idle_timeout
 from handshake_inspect.verdicts.findings.base import CITED, earliest, largest, target, window, write
 from handshake_inspect.verdicts.flag_filter import hides_final_acks
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.text import plural
 

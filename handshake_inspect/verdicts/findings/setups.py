@@ -11,7 +11,7 @@ from handshake_inspect.tcp.setup.facts import EXTRA_NAGLE
 from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.grouping import Groups, group
-from handshake_inspect.verdicts.once import once
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.setup.handshakes import Handshakes
 from handshake_inspect.verdicts.setup.setups import setups_of
 

@@ -25,8 +25,8 @@ from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import accept_queue, path_mtu
 from handshake_inspect.verdicts.findings.base import CITED, largest, median, target, write
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.silence import Silence
 from handshake_inspect.wire.text import duration, plural
 

@@ -36,8 +36,8 @@ from handshake_inspect.verdicts.findings.flooding import peak_rate
 from handshake_inspect.verdicts.findings.keys import Indices, count_distinct, counts, distinct, frequent, is_member
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.grouping import group
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained
-from handshake_inspect.verdicts.once import once
 from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.verdicts.words import MIDSTREAM, UNSOLICITED
 from handshake_inspect.wire.const import ACK, FIN, RST, SYN

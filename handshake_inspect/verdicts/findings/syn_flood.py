@@ -38,6 +38,7 @@ from typing import Any
 import numpy as np
 
 from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
+from handshake_inspect.verdicts.advice_steps import Step, sentence
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
@@ -56,9 +57,8 @@ from handshake_inspect.verdicts.findings.flooding import (
 from handshake_inspect.verdicts.findings.keys import count_distinct, distinct, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import AttemptRows
-from handshake_inspect.verdicts.once import once
-from handshake_inspect.verdicts.steps import Step, sentence
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.address import prefix_text
 from handshake_inspect.wire.text import duration, plural

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts.advice_steps import PORTS, TW_REUSE, Step, sentence
 from handshake_inspect.verdicts.arrays import Rows, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
@@ -23,7 +24,6 @@ from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.numbering import ConnectionRows, ascending
 from handshake_inspect.verdicts.pairs import by_pair
 from handshake_inspect.verdicts.sets import pair_key
-from handshake_inspect.verdicts.steps import PORTS, TW_REUSE, Step, sentence
 from handshake_inspect.wire.text import share
 
 EPHEMERAL_PORTS = 28_232

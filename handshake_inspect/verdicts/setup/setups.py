@@ -27,7 +27,7 @@ from handshake_inspect.tcp.setup.facts import (
 from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches, marked
-from handshake_inspect.verdicts.once import once
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.setup import tls
 from handshake_inspect.verdicts.setup.answer import Tickets
 from handshake_inspect.verdicts.setup.extras import Extras

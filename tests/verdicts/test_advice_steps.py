@@ -2,7 +2,7 @@
 
 import pytest
 
-from handshake_inspect.verdicts.steps import Step, left, sentence
+from handshake_inspect.verdicts.advice_steps import Step, left, sentence
 
 STEPS = (
     Step("have cookies on", "tcp_syncookies", lambda mode: mode >= 1),

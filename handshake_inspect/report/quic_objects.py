@@ -10,6 +10,7 @@ from typing import Any
 
 from handshake_inspect.quic.quic_rows import EARLY, NEGOTIATED, RETRY, TOKEN
 from handshake_inspect.report.connection import Endpoint, Leg, Server
+from handshake_inspect.report.frame_places import evidence_in_files, in_files
 from handshake_inspect.report.quic import (
     QuicClose,
     QuicConnection,
@@ -34,7 +35,6 @@ from handshake_inspect.report.setup import (
 )
 from handshake_inspect.report.setup_names import text
 from handshake_inspect.report.setup_summary import group_of, of_setups
-from handshake_inspect.report.where import evidence_in_files, in_files
 from handshake_inspect.tls.facts import read_client_hello
 from handshake_inspect.verdicts.quic.outcome import Judged
 from handshake_inspect.verdicts.quic.quic_case import QuicCase

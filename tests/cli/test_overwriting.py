@@ -11,8 +11,8 @@ import sys
 
 import pytest
 
+from handshake_inspect.cli.input_options import chosen_format
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.selecting import chosen_format
 from handshake_inspect.errors import UsageError
 
 PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}

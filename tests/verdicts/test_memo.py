@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from handshake_inspect.verdicts.once import once
+from handshake_inspect.verdicts.memo import once
 
 
 @dataclass

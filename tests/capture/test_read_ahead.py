@@ -7,7 +7,7 @@ import threading
 import pytest
 from support.captures import drain, pcap, pcapng, read
 
-from handshake_inspect.capture import ahead
+from handshake_inspect.capture import read_ahead
 from handshake_inspect.capture.source import open_source
 
 FRAMES = [(1_000_000 * at, bytes([at % 251]) * (40 + at * 7 % 900)) for at in range(1, 3000)]
@@ -24,8 +24,8 @@ def ahead_of(data, **more):
 def sizes(request, monkeypatch):
     """Blocks that hold a frame or two, some, or all; room before them for some of what is left, or for all."""
     block, head = request.param
-    monkeypatch.setattr(ahead, "BLOCK", block)
-    monkeypatch.setattr(ahead, "HEAD", head)
+    monkeypatch.setattr(read_ahead, "BLOCK", block)
+    monkeypatch.setattr(read_ahead, "HEAD", head)
 
 
 @pytest.mark.parametrize("make", [pcap, pcapng, lambda frames: gzip.compress(pcap(frames))])

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from handshake_inspect.cli.selecting import chosen_format
+from handshake_inspect.cli.input_options import chosen_format
 from handshake_inspect.render import FORMATS
 
 

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.checks import setup_held
+from handshake_inspect.checks import setup_rule_results
 from handshake_inspect.checks.rules import Ceiling, Expectation, RttLimit, Rules
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.expression.select import selected
@@ -88,7 +88,7 @@ class Holder:
             yield self._undecided()
         yield from map(self._ceiling, self.rules.ceilings)
         yield from map(self._rtt, self.rules.rtt)
-        yield from setup_held.assertions(self)
+        yield from setup_rule_results.assertions(self)
         yield from map(self._expectation, self.rules.expect)
         yield from self._findings()
         if self.rules.strict:

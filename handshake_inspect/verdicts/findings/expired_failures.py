@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 from handshake_inspect.verdicts.arrays import Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings.base import Host, target
+from handshake_inspect.verdicts.findings.expired_services import Used
 from handshake_inspect.verdicts.findings.tally import Tally
-from handshake_inspect.verdicts.findings.used import Used
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import AttemptRows
 

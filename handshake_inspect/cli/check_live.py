@@ -18,10 +18,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from handshake_inspect.cli.judging import CheckOptions, Judge, broken
+from handshake_inspect.cli.check_options import CheckOptions, Judge, broken
+from handshake_inspect.cli.child_command import Running, passing_on
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.running import Running, passing_on
-from handshake_inspect.cli.sparing import spare
+from handshake_inspect.cli.overwriting import spare
 from handshake_inspect.cli.watching import REFUSED, import_late
 from handshake_inspect.engine.background import QUIET_S, Background
 from handshake_inspect.errors import UsageError
@@ -31,7 +31,7 @@ from handshake_inspect.live.session import open_live
 _SIGNALS_S = 0.2  # how often to look for a signal that another thread got
 
 if TYPE_CHECKING:
-    from handshake_inspect.checks.held import Holder
+    from handshake_inspect.checks.rule_results import Holder
     from handshake_inspect.live.base import LiveSource
     from handshake_inspect.report.model import Report
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from handshake_inspect.checks.clocks import MOST_DRIFT
 from handshake_inspect.checks.moments import Moments
 from handshake_inspect.checks.pairing import Joins, Side, joins, mixed, only, together, unique_in_both
-from handshake_inspect.checks.passage import Shared, bases
+from handshake_inspect.checks.segment_join import Shared, bases
 from handshake_inspect.report.paired import Basis
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.wire.const import MASK32

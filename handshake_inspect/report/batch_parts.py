@@ -8,9 +8,9 @@ from msgspec import Struct
 from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.column import Addresses, Column, Words
 from handshake_inspect.report.fields import ENTRIES
+from handshake_inspect.report.frame_places import evidence_in_files
 from handshake_inspect.report.model import Aliases, Connection, Endpoint, FileFrame, TsharkAlias, ZeekAlias
 from handshake_inspect.report.sequence import read_all
-from handshake_inspect.report.where import evidence_in_files
 from handshake_inspect.wire.address import address_text
 
 

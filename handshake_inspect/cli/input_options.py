@@ -44,7 +44,7 @@ def checked_paths(paths: Sequence[str]) -> list[str]:
 
 def files_in(paths: Sequence[str]) -> list[str]:
     """The captures with the files of directories, and those that fit patterns, in their place."""
-    from handshake_inspect.capture.named import expanded
+    from handshake_inspect.capture.path_patterns import expanded
 
     return cast("list[str]", expanded(paths))
 
@@ -53,7 +53,7 @@ def inputs_for(paths: Sequence[str], form: str) -> Sequence[Input]:
     """The captures as they are read: of a pipe a format that draws segments keeps what came."""
     if not FORMATS[form].drawn:
         return paths
-    from handshake_inspect.capture.remembered import remembered
+    from handshake_inspect.capture.replayed_pipe import remembered
 
     return [remembered(path) for path in paths]
 
@@ -198,7 +198,7 @@ def with_stories(
     chosen += [each for each in also if FORMATS[form].drawn and each not in chosen]
     if not chosen or any(isinstance(each, str) and _is_json(each) for each in inputs):
         return looks
-    from handshake_inspect.capture.remembered import readable_again
+    from handshake_inspect.capture.replayed_pipe import readable_again
     from handshake_inspect.engine.explain import stories
 
     once_more = [again for each in inputs if (again := readable_again(each)) is not None]

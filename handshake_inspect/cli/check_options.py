@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from handshake_inspect.cli.input_options import chosen_format, narrowed, test_of
 from handshake_inspect.cli.options import (
     AnalysisOptions,
     argument,
@@ -31,11 +32,10 @@ from handshake_inspect.cli.options import (
     where_option,
     write_option,
 )
-from handshake_inspect.cli.selecting import chosen_format, narrowed, test_of
 from handshake_inspect.render import CHECKS, FORMATS, Options
 
 if TYPE_CHECKING:
-    from handshake_inspect.checks.held import Holder
+    from handshake_inspect.checks.rule_results import Holder
     from handshake_inspect.checks.rules import Rules
     from handshake_inspect.cli.output import Target
     from handshake_inspect.report.checked import Checked
@@ -211,7 +211,7 @@ class Judge:
 
     def hold(self, report: Report) -> Holder:
         """Hold the rules against the connections of a report that they are about."""
-        from handshake_inspect.checks.held import Holder
+        from handshake_inspect.checks.rule_results import Holder
 
         return Holder(narrowed(report, self.test), self.rules, self.limit)
 
