@@ -51,6 +51,7 @@ cdef void doubt(rows.Connection *connection, segment.Segment *segment) noexcept 
 cdef void end(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept nogil
+cdef bint is_late(rows.Connection *connection, rows.Endpoint *peer, segment.Segment *segment, int side) noexcept nogil
 cdef bint is_numbered(rows.Connection *connection, rows.Endpoint *end) noexcept nogil
 cdef void wait_on(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side) noexcept nogil
 @cython.locals(late=bint, news=bint, challenge=bint)

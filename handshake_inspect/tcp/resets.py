@@ -283,7 +283,7 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
         return  # no end of a connection sends one without ACK
     if sender.traits & TRAIT_ACKS and seqspace.seq_lt(segment.ack, sender.last_ack):
         return  # overtaken by one that acknowledges more: sent long before
-    late = segment.ts_ns - connection.rst_ns > grace(connection, side, SLACK_NS)
+    late = is_late(connection, peer, segment, side)
     news = seqspace.seq_gt(segment.ack, peer.before_rst_nxt)
     challenge = (
         segment.flags & (ACK | FIN) == ACK
@@ -293,6 +293,16 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
     )
     if late or challenge or (news and is_numbered(connection, peer)):
         revive(connection, sender, peer, side)
+
+
+def is_late(connection: Any, peer: Any, segment: Any, side: int) -> bool:
+    """Whether the target of a RST still sends when that must long have arrived.
+
+    Not the client whose SYN was refused and never answered, unless the server goes on: that has nothing to go on with.
+    """
+    if connection.facts & (FACT_REFUSED | FACT_SYNACK) == FACT_REFUSED and not peer.checks & CHECK_WENT_ON:
+        return False
+    return segment.ts_ns - connection.rst_ns > grace(connection, side, SLACK_NS)
 
 
 def is_numbered(connection: Any, end: Any) -> bool:

@@ -55,6 +55,30 @@ def test_in_syn_sent_only_a_rst_that_acknowledges_the_syn_counts(words):
     assert wire.connection()["outcome"] == "established"
 
 
+def test_a_stray_ack_long_after_a_refusal_opens_nothing():
+    wire = Wire()
+    wire.client.syn()
+    wire.server.refuse()
+    wire.wait(SECOND)
+    wire.client.ack(ack=5000)
+    wire.server.rst(seq=5000)
+    assert wire.outcomes() == [("refused", "closed-port")]
+    assert states(wire.connection()) == ("CLOSED", "CLOSED")
+
+
+def test_a_server_that_goes_on_after_a_refusal_in_its_name_did_not_refuse():
+    """The capture lacks its SYN-ACK."""
+    wire = Wire()
+    wire.client.syn()
+    wire.server.refuse(ttl=240)
+    wire.server.syn_ack(lost="before")
+    wire.wait(SECOND)
+    wire.client.ack()
+    wire.server.data(10)
+    wire.client.ack()
+    assert wire.connection()["outcome"] == "established"
+
+
 def test_a_refusal_that_the_client_ignores_did_not_end_the_attempt():
     """A box forges a RST, but the server's SYN-ACK follows, and the client completes and sends."""
     wire = Wire()

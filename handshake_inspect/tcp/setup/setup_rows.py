@@ -146,10 +146,7 @@ class Reading(ctypes.Structure):
         ("answers", ctypes.c_uint8),  # how many there are
         ("done", ctypes.c_uint8),  # the response came, and the client has yet to acknowledge it
         ("said", ctypes.c_uint8),  # whether the server sent more than alerts after its Finished
-        (
-            "veiled",
-            ctypes.c_uint8,
-        ),  # whether behind the client's ChangeCipherSpec the type of a record is all that is left
+        ("veiled", ctypes.c_uint8),  # of the record behind the client's ChangeCipherSpec, only its type was captured
         ("spare", ctypes.c_uint8 * 3),
     )
 
