@@ -6,7 +6,8 @@ read the other's do not miss each other.
 
 from typing import Any
 
-from handshake_inspect.tcp.rows import reserve_words, words_of
+from handshake_inspect.tcp.room import reserve_words
+from handshake_inspect.tcp.rows import words_of
 
 LINE = 16  # words from one number to the next: processors fetch cache lines in pairs
 

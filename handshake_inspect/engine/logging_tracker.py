@@ -34,7 +34,7 @@ from handshake_inspect.engine.segment_log import (
     SYNS,
 )
 from handshake_inspect.engine.segment_log import room as room_for_segments
-from handshake_inspect.tcp import rows
+from handshake_inspect.tcp import room, rows
 from handshake_inspect.tcp.facts import TRAIT_SEEN, ZEEK_WROTE_A, ZEEK_WROTE_D
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.wire.const import ACK, FIN, KIND_TCP, NOTE_DAMAGED, RST, SYN
@@ -48,8 +48,8 @@ class LoggingTracker(Tracker):
         Tracker.__init__(self, limit)
         self.slots = slots
         self.segment_rows = room_for_segments(slots)
-        self.connection_rows = rows.reserve("Connection", 2 * slots)
-        self.endpoint_rows = rows.reserve("Endpoint", 4 * slots)
+        self.connection_rows = room.reserve("Connection", 2 * slots)
+        self.endpoint_rows = room.reserve("Endpoint", 4 * slots)
         self.syn_rows = room_for_segments(SYNS)
         self.segments = seg.segments_of(self.segment_rows)
         self.connections = rows.connections_of(self.connection_rows)
@@ -76,7 +76,7 @@ class LoggingTracker(Tracker):
         self.begun = 0
         self.doubtful = 0  # SYNs so far that may or may not have begun an attempt
         self.unasked = 0  # attempts so far that an answer began
-        self.candidate_words = rows.reserve_words(CANDIDATE_MASK + 1)  # hashes of their 4-tuples, open-addressed
+        self.candidate_words = room.reserve_words(CANDIDATE_MASK + 1)  # hashes of their 4-tuples, open-addressed
         self.candidates = rows.words_of(self.candidate_words)
         self.candidate_count = 0
 

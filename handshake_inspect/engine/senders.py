@@ -6,7 +6,7 @@ compared without Python, so that a stream of datagrams costs next to nothing; `M
 
 from typing import Any
 
-from handshake_inspect.tcp import rows
+from handshake_inspect.tcp import room, rows
 
 SLOTS = 1 << 10
 MOST = 1 << 16
@@ -17,7 +17,7 @@ class Senders:
 
     def __init__(self) -> None:
         self.hosts: set[tuple[int, int]] = set()
-        self.storage = rows.reserve_words(2 * SLOTS)
+        self.storage = room.reserve_words(2 * SLOTS)
         self.slots = rows.words_of(self.storage)
 
     def note(self, record: Any) -> int:

@@ -43,7 +43,7 @@ from handshake_inspect.quic.quic_rows import (
     TOKEN,
 )
 from handshake_inspect.quic.table import QuicTable
-from handshake_inspect.tcp import rows
+from handshake_inspect.tcp import room, rows
 from handshake_inspect.wire.const import MASK32, NOTE_SNAPPED
 
 AGAIN_NS = 10_000_000  # an Initial later than this after the one before is another copy; a large hello needs several
@@ -63,7 +63,7 @@ class QuicTracker:
         """`limit` bounds the rows of the table."""
         self.table = QuicTable(limit)
         self.datagram = Datagram()
-        self.port_words = rows.reserve_words(1 << 10)  # a bit for each UDP port of a server that has a connection
+        self.port_words = room.reserve_words(1 << 10)  # a bit for each UDP port of a server that has a connection
         self.ports = rows.words_of(self.port_words)
         self.cid_lengths = 0  # a bit for each length of a server's connection ID
         self.log_storage: Any = None
@@ -72,7 +72,7 @@ class QuicTracker:
 
     def keep_log(self, limit: int) -> None:
         """Log datagrams, so many of all connections together, and of each the first `MOST_LOGGED`."""
-        self.log_storage = rows.room_for(quic_rows.ROWS["Logged"], limit)
+        self.log_storage = room.room_for(quic_rows.ROWS["Logged"], limit)
         self.log = quic_rows.logged_of(self.log_storage)
         self.log_limit = limit
 

@@ -6,7 +6,7 @@ which protocol it is of, and no connection of TCP is asked about a datagram.
 
 from typing import Any
 
-from handshake_inspect.tcp import rows
+from handshake_inspect.tcp import room, rows
 from handshake_inspect.tcp.limits import LARGE_INDEX
 from handshake_inspect.wire.const import MASK32
 
@@ -21,7 +21,7 @@ class Index:
 
     def forget_all(self) -> None:
         """Name no row any more, and free what that took; rows stay.  After this a 4-tuple is a new one."""
-        self.index_rows = rows.reserve_words(FIRST_INDEX)
+        self.index_rows = room.reserve_words(FIRST_INDEX)
         self.slots = rows.words_of(self.index_rows)
         self.mask = FIRST_INDEX - 1
         self.filled = 0
@@ -48,7 +48,7 @@ class Index:
     def grow(self) -> int:
         """Double the index; a slot holds all the hash bits that this needs."""
         old, size = self.slots, self.mask + 1
-        storage = rows.reserve_words(2 * size)
+        storage = room.reserve_words(2 * size)
         slots = rows.words_of(storage)
         mask = 2 * size - 1
         for i in range(size):

@@ -3,15 +3,9 @@
 C structures in both builds (`rows.pxd` declares the same layout).  Rows refer to each other by number, never by
 address, so that a table can be saved, merged and handed to NumPy as it is.  Endpoint rows of connection `i` are
 `2*i` and `2*i + 1`: the sender of a segment is `2*i + side`, its peer `2*i + (side ^ 1)`.
-
-Storage is reserved, not allocated: an anonymous private mapping as large as the table may ever become, of which
-the kernel backs only the pages that were touched.  Growth copies nothing and pointers into it stay valid.
 """
 
-import contextlib
 import ctypes
-import mmap
-import sys
 from typing import Any
 
 from handshake_inspect.tcp.setup import setup_rows
@@ -327,73 +321,16 @@ class Order(ctypes.Structure):
     )
 
 
-# Large pages are asked for beyond the first 2 MiB, of which a small capture touches none.  Each is cleared as a whole:
-# of rows that few segments look at they would cost more than page walks do, and come only beyond 32 MiB.
-_LARGE, _LARGER = 2 << 20, 32 << 20
-_DENSE = frozenset(("Embryo", "Connection", "Endpoint"))
-_NO_RESERVE = 0x4000 if sys.platform == "linux" else 0  # MAP_NORESERVE, which Python names from 3.13 on
-
 ROWS: dict[str, Any] = {
     row.__name__: row
     for row in (Embryo, Addresses, Connection, Endpoint, Alias, Retries, Aftermath, Sizes, Order, Renumbering)
 } | setup_rows.ROWS
-SELDOM = 16  # one connection in so many may lose or reorder segments, or have its sequence numbers rewritten
-
-
-def reserve(name: str, count: int) -> Any:
-    """Room for `count` zeroed rows of the kind `name`; costs memory only where it is written.
-
-    Raises MemoryError where the system does not grant so much address space.
-    """
-    return room_for(ROWS[name], count)
-
-
-def room_for(row: Any, count: int) -> Any:
-    """As `reserve`, for a kind of row that is not of this module."""
-    room = _room(ctypes.sizeof(row) * max(count, 1), _LARGE if row.__name__ in _DENSE else _LARGER)
-    return (row * max(count, 1)).from_buffer(room)
-
-
-def affordable(limit: int, least: int) -> int:
-    """How many rows of each kind there may be, `limit` or fewer.
-
-    With `ulimit -v` half of that address space is theirs.  The other half is for the program, the index, and the
-    columns that judges make of the rows.
-    """
-    try:
-        import resource  # noqa: PLC0415 - not everywhere
-    except ImportError:
-        return limit
-    most = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if most == resource.RLIM_INFINITY:
-        return limit
-    dear = {"Renumbering", "Buffer", "Order"}  # few of these are ever reserved
-    each = sum(ctypes.sizeof(row) for name, row in ROWS.items() if name not in dear) + ctypes.sizeof(Endpoint)
-    each += (ctypes.sizeof(Renumbering) + ctypes.sizeof(Order)) // SELDOM
-    return max(min(limit, most // 2 // each), least)
-
-
-def reserve_words(count: int) -> Any:
-    """Room for `count` zeroed 64-bit words, as `reserve`."""
-    return (ctypes.c_uint64 * count).from_buffer(_room(8 * count, _LARGE))
-
-
-def _room(size: int, large_from: int) -> mmap.mmap:
-    try:
-        room = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _NO_RESERVE)
-    except OSError as error:
-        raise MemoryError(f"the system does not grant {size} bytes of address space") from error
-    if size > large_from and hasattr(mmap, "MADV_HUGEPAGE"):
-        # Rows of thousands of connections are met in no order: large pages spare a page walk for most of them.
-        with contextlib.suppress(OSError):
-            room.madvise(mmap.MADV_HUGEPAGE, large_from)
-    return room
 
 
 def notable_bytes(name: str) -> Any:
     """A mask of 64-bit words over a row of the kind `name`: all bytes but those of its plain fields."""
     row = ROWS[name]
-    mask = reserve_words(ctypes.sizeof(row) // 8)
+    mask = (ctypes.c_uint64 * (ctypes.sizeof(row) // 8))()
     ctypes.memset(mask, 0xFF, ctypes.sizeof(row))
     for field in row.plain:
         place = getattr(row, field)

@@ -3,27 +3,22 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport rows
-from handshake_inspect.tcp.index cimport Index
+from handshake_inspect.tcp.lent_rows cimport LentRows
 from handshake_inspect.tcp.setup.store cimport Setups
 from handshake_inspect.wire cimport fourtuple
 from handshake_inspect.tcp.facts cimport EMBRYO, EMBRYO_FREE, EMBRYO_STATE, EMBRYO_WAITING, NUMBER
-from handshake_inspect.tcp.limits cimport LONGEST_RUN
+from handshake_inspect.tcp.limits cimport LEAST_ROWS, LONGEST_RUN
 from handshake_inspect.wire.const cimport IPV4_MAPPED, MASK16, MASK32
 
 
 @cython.final
-cdef class Table(Index):
-    cdef readonly Py_ssize_t limit
+cdef class Table(LentRows):
     cdef readonly object embryo_rows
     cdef readonly object address_rows
     cdef readonly object connection_rows
     cdef readonly object endpoint_rows
     cdef readonly object alias_rows
-    cdef readonly object retry_rows
-    cdef readonly object aftermath_rows
     cdef readonly object size_rows
-    cdef readonly object renumbering_rows
-    cdef readonly object order_rows
     cdef rows.Embryo *embryos
     cdef rows.Addresses *addresses
     cdef object narrow_rows
@@ -31,30 +26,16 @@ cdef class Table(Index):
     cdef rows.Connection *connections
     cdef rows.Endpoint *endpoints
     cdef rows.Alias *aliases
-    cdef rows.Retries *retries
     cdef readonly object high_rows
     cdef uint64_t *highs
     cdef readonly bint beyond
-    cdef rows.Aftermath *aftermaths
     cdef rows.Sizes *sizes
     cdef readonly Setups setups
-    cdef rows.Renumbering *renumberings
-    cdef rows.Order *orders
     cdef readonly Py_ssize_t embryo_count
     cdef readonly Py_ssize_t connection_count
-    cdef readonly Py_ssize_t retry_count
-    cdef readonly Py_ssize_t aftermath_count
-    cdef readonly Py_ssize_t order_count
-    cdef readonly Py_ssize_t renumbering_count
-    cdef Py_ssize_t most_orders
-    cdef Py_ssize_t most_renumberings
     cdef readonly uint64_t begun
     cdef uint32_t free_embryo
     cdef uint32_t free_connection
-    cdef uint32_t free_retries
-    cdef uint32_t free_aftermath
-    cdef uint32_t free_order
-    cdef uint32_t free_renumbering
     cdef readonly uint64_t evicted
     cdef public bint holds_plain
     cdef public bint holds_bare
@@ -89,24 +70,10 @@ cdef class Table(Index):
     cdef Py_ssize_t evict_connection(self) noexcept nogil
     @cython.locals(row="rows.Connection *", hash_of=uint64_t)
     cdef void release(self, Py_ssize_t i) noexcept nogil
-    @cython.locals(order=uint32_t)
-    cdef void release_aftermath(self, Py_ssize_t i) noexcept nogil
-    @cython.locals(renumbering=uint32_t)
-    cdef void free_retry(self, Py_ssize_t i) noexcept nogil
     @cython.locals(row="rows.Connection *")
     cpdef void retire(self, Py_ssize_t i) noexcept
     cpdef void retire_embryo(self, Py_ssize_t i) noexcept
     @cython.locals(i=Py_ssize_t, row="rows.Connection *")
     cdef Py_ssize_t new_connection(self, segment.Segment *segment) noexcept nogil
-    @cython.locals(retries="rows.Retries *")
-    cdef bint new_retries(self, rows.Connection *connection) noexcept nogil
-    @cython.locals(aftermath="rows.Aftermath *")
-    cdef bint new_aftermath(self, rows.Connection *connection) noexcept nogil
-    cdef bint has_order(self, rows.Connection *connection) noexcept nogil
-    cdef rows.Order *order_of(self, rows.Connection *connection) noexcept nogil
-    @cython.locals(aftermath="rows.Aftermath *", order="rows.Order *")
-    cdef bint new_order(self, rows.Connection *connection) noexcept nogil
-    @cython.locals(retries="rows.Retries *", row="rows.Renumbering *")
-    cdef bint new_renumbering(self, rows.Connection *connection) noexcept nogil
     @cython.locals(embryo="rows.Embryo *", ends="rows.Addresses *")
     cdef void recall(self, Py_ssize_t i, segment.Segment *segment) noexcept nogil

@@ -7,61 +7,42 @@ the report.
 
 from typing import Any
 
-from handshake_inspect.tcp import rows
+from handshake_inspect.tcp import room, rows
 from handshake_inspect.tcp.facts import EMBRYO, EMBRYO_FREE, EMBRYO_STATE, EMBRYO_WAITING, NUMBER
-from handshake_inspect.tcp.index import Index
-from handshake_inspect.tcp.limits import LONGEST_RUN
+from handshake_inspect.tcp.lent_rows import LentRows
+from handshake_inspect.tcp.limits import LEAST_ROWS, LONGEST_RUN
 from handshake_inspect.tcp.setup.store import Setups
 from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import IPV4_MAPPED, MASK16, MASK32
 
-LEAST_ROWS = 16
-FEW_ORDERS = 4096  # this many cost nothing
 
-
-class Table(Index):
+class Table(LentRows):
     """Rows and the way to them.  `limit` bounds embryos and connections alike; the oldest make room."""
 
     def __init__(self, limit: int = 1 << 22) -> None:
         """Reserve room for `limit` rows of each kind (address space, not memory), or for fewer if need be."""
-        Index.__init__(self)
-        self.limit = rows.affordable(min(max(limit, LEAST_ROWS), NUMBER - 1), LEAST_ROWS)
+        LentRows.__init__(self)
+        self.limit = room.affordable(min(max(limit, LEAST_ROWS), NUMBER - 1), LEAST_ROWS)
         while not self.reserve():
             self.limit = max(self.limit // 2, LEAST_ROWS)
-        self.aftermath_rows = rows.reserve("Aftermath", self.limit)
-        self.size_rows = rows.reserve("Sizes", self.limit)
-        self.most_orders = max(self.limit // rows.SELDOM, min(self.limit, FEW_ORDERS))
-        self.order_rows = rows.reserve("Order", self.most_orders)
+        self.begin_lending()
+        self.size_rows = room.reserve("Sizes", self.limit)
         self.setups = Setups(self.limit)
-        self.most_renumberings = max(self.limit // rows.SELDOM, LEAST_ROWS)
-        self.renumbering_rows = rows.reserve("Renumbering", self.most_renumberings)
         self.embryos = rows.embryos_of(self.embryo_rows)
         self.addresses = rows.addresses_of(self.address_rows)
-        self.narrow_rows = rows.reserve("Addresses", 1)
+        self.narrow_rows = room.reserve("Addresses", 1)
         self.narrow = rows.addresses_of(self.narrow_rows)
         self.connections = rows.connections_of(self.connection_rows)
         self.endpoints = rows.endpoints_of(self.endpoint_rows)
         self.aliases = rows.aliases_of(self.alias_rows)
-        self.retries = rows.retries_of(self.retry_rows)
         self.highs = rows.words_of(self.high_rows)
-        self.aftermaths = rows.aftermaths_of(self.aftermath_rows)
         self.sizes = rows.sizes_of(self.size_rows)
-        self.orders = rows.orders_of(self.order_rows)
-        self.renumberings = rows.renumberings_of(self.renumbering_rows)
         self.beyond = False  # whether frame numbers passed 32 bits
         self.embryo_count = 0  # rows ever used, free ones too
         self.connection_count = 0
-        self.retry_count = 0
-        self.aftermath_count = 0
-        self.order_count = 0
-        self.renumbering_count = 0
         self.begun = 0  # how often a row was taken into use
         self.free_embryo = 0  # 1 + the embryo freed last; the next is in its `first_frame`
         self.free_connection = 0  # 1 + the connection retired last; the next is in its `previous`
-        self.free_retries = 0  # 1 + the row of repeated SYNs freed last; the next is the first of its `syn_frame`
-        self.free_aftermath = 0  # as `free_retries`; the next is in its `order`
-        self.free_order = 0  # as `free_retries`; the next is the first of its `recover`
-        self.free_renumbering = 0  # as `free_retries`; the next is in its `next_free`
         self.evicted = 0
         self.holds_plain = False  # whether any segment had none of SYN, FIN and RST
         self.holds_bare = False  # and no payload
@@ -71,13 +52,13 @@ class Table(Index):
     def reserve(self) -> bool:
         """Reserve room for `limit` rows of each kind; False where the system does not grant it, but may grant less."""
         try:
-            self.embryo_rows = rows.reserve("Embryo", self.limit)
-            self.address_rows = rows.reserve("Addresses", self.limit)
-            self.connection_rows = rows.reserve("Connection", self.limit)
-            self.endpoint_rows = rows.reserve("Endpoint", 2 * self.limit)
-            self.alias_rows = rows.reserve("Alias", self.limit)
-            self.retry_rows = rows.reserve("Retries", self.limit)
-            self.high_rows = rows.reserve_words(self.limit)  # of embryos: their first frames above 32 bits
+            self.embryo_rows = room.reserve("Embryo", self.limit)
+            self.address_rows = room.reserve("Addresses", self.limit)
+            self.connection_rows = room.reserve("Connection", self.limit)
+            self.endpoint_rows = room.reserve("Endpoint", 2 * self.limit)
+            self.alias_rows = room.reserve("Alias", self.limit)
+            self.reserve_retries()
+            self.high_rows = room.reserve_words(self.limit)  # of embryos: their first frames above 32 bits
         except MemoryError:
             if self.limit == LEAST_ROWS:
                 raise
@@ -294,28 +275,6 @@ class Table(Index):
         rows.clear_sizes(self.sizes, i)
         self.setups.release(i)
 
-    def release_aftermath(self, i: int) -> None:
-        """Give a row of what happened after a handshake back, and that of the order."""
-        order = rows.aftermath_at(self.aftermaths, i).order
-        if order:
-            rows.clear_order(self.orders, order - 1)
-            rows.order_at(self.orders, order - 1).recover[0] = self.free_order
-            self.free_order = order
-        rows.clear_aftermath(self.aftermaths, i)
-        rows.aftermath_at(self.aftermaths, i).order = self.free_aftermath
-        self.free_aftermath = i + 1
-
-    def free_retry(self, i: int) -> None:
-        """Give a row of repeated SYNs back."""
-        renumbering = rows.retries_at(self.retries, i).renumbering
-        if renumbering:
-            rows.clear_renumbering(self.renumberings, renumbering - 1)
-            rows.renumbering_at(self.renumberings, renumbering - 1).next_free = self.free_renumbering
-            self.free_renumbering = renumbering
-        rows.clear_retries(self.retries, i)
-        rows.retries_at(self.retries, i).syn_frame[0] = self.free_retries
-        self.free_retries = i + 1
-
     def retire(self, i: int) -> None:
         """Forget a connection that was reported; its row is used again."""
         self.release(i)
@@ -356,82 +315,6 @@ class Table(Index):
         row.ip_version = segment.ip_version
         row.in_use = 1
         return i
-
-    def new_retries(self, connection: Any) -> bool:
-        """Give the connection a row for repeated SYNs, if it has none; False where there is no room."""
-        if connection.retries == 0 and self.free_retries:
-            connection.retries = self.free_retries
-            retries = rows.retries_at(self.retries, connection.retries - 1)
-            self.free_retries = retries.syn_frame[0]
-            retries.syn_frame[0] = 0
-        elif connection.retries == 0:
-            if self.retry_count >= self.limit:
-                return False
-            self.retry_count += 1
-            connection.retries = self.retry_count
-        return True
-
-    def new_aftermath(self, connection: Any) -> bool:
-        """As `new_retries`, for what happens after the handshake."""
-        if connection.aftermath:
-            return True
-        if self.free_aftermath:
-            connection.aftermath = self.free_aftermath
-            aftermath = rows.aftermath_at(self.aftermaths, connection.aftermath - 1)
-            self.free_aftermath = aftermath.order
-            aftermath.order = 0
-            return True
-        if self.aftermath_count >= self.limit:
-            return False
-        self.aftermath_count += 1
-        connection.aftermath = self.aftermath_count
-        return True
-
-    def new_renumbering(self, connection: Any) -> bool:
-        """As `new_retries`, for a connection whose sequence numbers are rewritten on the way."""
-        if not self.new_retries(connection):
-            return False
-        retries = rows.retries_at(self.retries, connection.retries - 1)
-        if retries.renumbering:
-            return True
-        if self.free_renumbering:
-            retries.renumbering = self.free_renumbering
-            row = rows.renumbering_at(self.renumberings, retries.renumbering - 1)
-            self.free_renumbering = row.next_free
-            row.next_free = 0
-            return True
-        if self.renumbering_count >= self.most_renumberings:
-            return False
-        self.renumbering_count += 1
-        retries.renumbering = self.renumbering_count
-        return True
-
-    def has_order(self, connection: Any) -> bool:
-        """Whether the connection has a row for the order of its segments."""
-        return connection.aftermath and rows.aftermath_at(self.aftermaths, connection.aftermath - 1).order != 0
-
-    def order_of(self, connection: Any) -> Any:
-        """That row, which the connection must have."""
-        return rows.order_at(self.orders, rows.aftermath_at(self.aftermaths, connection.aftermath - 1).order - 1)
-
-    def new_order(self, connection: Any) -> bool:
-        """As `new_retries`, for the order of its segments."""
-        if not self.new_aftermath(connection):
-            return False
-        aftermath = rows.aftermath_at(self.aftermaths, connection.aftermath - 1)
-        if aftermath.order:
-            return True
-        if self.free_order:
-            aftermath.order = self.free_order
-            order = rows.order_at(self.orders, aftermath.order - 1)
-            self.free_order = order.recover[0]
-            order.recover[0] = 0
-            return True
-        if self.order_count >= self.most_orders:
-            return False
-        self.order_count += 1
-        aftermath.order = self.order_count
-        return True
 
     def recall(self, i: int, segment: Any) -> None:
         """Make the SYN of an embryo a segment again."""
