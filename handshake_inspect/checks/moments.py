@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,7 @@ from handshake_inspect.wire.const import ACK, SYN
 
 SLACK_NS = 1_000_000  # more than a queue of the capture adds
 DOUBT_NS = 1_000_000_000  # a path that is overloaded holds packets as long
+MOST = 5_000_000  # pairs of SYNs that are compared, a few seconds; of a flood that is larger nothing is decided
 
 Ints = NDArray[np.int64]
 
@@ -54,8 +56,10 @@ class Moments:
 
     def settled(self, joined: tuple[Ints, Ints]) -> dict[str, frozenset[int]]:
         """By capture, those of a known service of which the other capture has nothing like it that is left."""
-        fits = {mine: [each for each in pair if each not in set(joined[1].tolist())]
-                for mine, pair in self._fits(DOUBT_NS).items()}  # fmt: skip
+        taken = set(joined[1].tolist())
+        if self._is_flood(DOUBT_NS):
+            return {"a": frozenset(), "b": frozenset()}
+        fits = {mine: set(pair) - taken for mine, pair in self._fits(DOUBT_NS).items()}
         doubtful = {each for pair in fits.values() for each in pair}
         return {
             "a": frozenset(mine for mine in self.a.times if not fits.get(mine)),
@@ -64,16 +68,23 @@ class Moments:
 
     def _fits(self, slack: int) -> dict[int, list[int]]:
         """By connection of A, those of B whose SYNs all passed as much later as some of its own, within the slack."""
-        if self.span is None:
+        if self.span is None or self._is_flood(slack):
             return {}
         low, high = self.span[0] - slack, self.span[1] + slack
         found = {}
         for mine, times in self.a.times.items():
             near = self.b.within(self.a.kind[mine], [(time + low, time + high) for time in times])
-            found[mine] = [theirs for theirs in near if all(
-                any(low <= there - here <= high for here in times) for there in self.b.times[theirs]
-            )]  # fmt: skip
+            found[mine] = [theirs for theirs in near if _fit(times, self.b.times[theirs], low, high)]
         return found
+
+    def _is_flood(self, slack: int) -> bool:
+        """Whether too many SYNs of B are as near to those of A as to be compared one by one."""
+        if self.span is None:
+            return False
+        low, high = self.span[0] - slack, self.span[1] + slack
+        spans = ((self.a.kind[mine], time) for mine, times in self.a.times.items() for time in times)
+        near = accumulate(self.b.count(kind, time + low, time + high) for kind, time in spans)
+        return any(count > MOST for count in near)
 
 
 class _Left:
@@ -97,9 +108,22 @@ class _Left:
 
     def within(self, kind: tuple[int, int, bool], spans: Iterable[tuple[int, int]]) -> list[int]:
         """The connections of this kind with a SYN in one of the spans."""
-        syns = self._syns.get(kind, [])
-        near = (syns[bisect_left(syns, (low, -1)) : bisect_right(syns, (high + 1, -1))] for low, high in spans)
+        near = (self._syns[kind][self._slice(kind, low, high)] for low, high in spans)
         return sorted({number for part in near for _, number in part})
+
+    def count(self, kind: tuple[int, int, bool], low: int, high: int) -> int:
+        """How many SYNs of this kind there are from `low` to `high`."""
+        near = self._slice(kind, low, high)
+        return int(near.stop - near.start)
+
+    def _slice(self, kind: tuple[int, int, bool], low: int, high: int) -> slice:
+        syns = self._syns[kind]
+        return slice(bisect_left(syns, (low, -1)), bisect_right(syns, (high + 1, -1)))
+
+
+def _fit(times: list[int], others: list[int], low: int, high: int) -> bool:
+    """Whether each of the others is as much later as some of these."""
+    return all(any(low <= other - time <= high for time in times) for other in others)
 
 
 def _service(side: Side) -> Keys:

@@ -11,7 +11,7 @@ import pytest
 from support import captures, frames
 from support.paths import MS, START, Box, Path, Sent, talk
 
-from handshake_inspect.checks import course_join
+from handshake_inspect.checks import course_join, moments
 from handshake_inspect.checks.pair import paired
 from handshake_inspect.engine.segment_columns import segment_columns
 from handshake_inspect.errors import UsageError
@@ -213,6 +213,18 @@ def test_syns_of_one_moment_of_which_one_was_lost_are_undecided():
     syn(path, 40_001, 100_000)
     found, _ = joined(path)
     assert [(each.capture, each.fate) for each in found.alone] == [("a", "undecided")] * 2 + [("b", "undecided")]
+
+
+def test_a_flood_is_not_compared_with_itself_syn_by_syn(monkeypatch):
+    """A million SYNs of one second would be as many comparisons squared: they stay undecided."""
+    monkeypatch.setattr(moments, "MOST", 20)
+    path = Path(box=BLIND)
+    around(path, 9)
+    for port in range(40_000, 40_010):
+        syn(path, port, 0)
+    found, _ = joined(path)
+    assert len(found.connections) == 3
+    assert {each.fate for each in found.alone} == {"undecided"}
 
 
 def test_without_another_pair_a_syn_is_not_known_to_be_lost():
