@@ -12,7 +12,8 @@ a RST of the server, which may have come long after it), unless
 - `FORGED` or more attempts were made by no kernel (their SYNs offer none of window scale, SACK and timestamps).
 
 What came after the handshake shows that it completed: the client's FIN, also where it acknowledges bytes of the server
-that were left out, or a RST of the server, whose number is beyond that of its SYN-ACK.
+that were left out, or a RST of the server, whose number is beyond that of its SYN-ACK; unless that RST has just the
+number that the client acknowledged, and denies it.
 
 Without any RST either (and no filter that is known to let it pass), a refused SYN looks just like an unanswered one,
 and in a capture of SYNs alone every SYN does.  Only a client that sends its SYN `ASKED` times or more shows by itself
@@ -22,8 +23,10 @@ that nothing answered.
 import numpy as np
 
 from handshake_inspect.tcp.facts import (
+    CHECK_DROPPED,
     CHECK_FIN_DOUBTED,
     FACT_ACKED,
+    FACT_CHALLENGE_ACK,
     FACT_ICMP,
     FACT_MIDSTREAM,
     FACT_RST,
@@ -43,6 +46,7 @@ FORGED = 20
 
 AHEAD = 1 << 31  # a number beyond another one
 OPENED = FACT_SYNACK | FACT_ACKED | FACT_MIDSTREAM | FACT_SIMULTANEOUS | FACT_TFO | FACT_TWO_ISNS
+DENIED = FACT_CHALLENGE_ACK  # the server answers that it never sent what the client acknowledged
 ANSWERS = FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP | FACT_MIDSTREAM | FACT_RST_DOUBTED
 
 
@@ -72,11 +76,13 @@ def completed_unseen(trace: Attempts) -> ConnectionRows:
     """Connections of which the capture lacks the final ACK, but holds what was sent later."""
     if not hides_final_acks(trace):
         return trace.tracked_where(trace.connection_mask())
-    rows = trace.tracked_where(trace.facts & OPENED == FACT_SYNACK)
-    closed = trace.endpoints["checks"][trace.client_rows[rows]] & CHECK_FIN_DOUBTED != 0
-    server = trace.server_rows[rows] - 2 * rows
-    sent = trace.aliases["rst_seq"][rows, server]  # from its ISN on; 0 for none
-    return rows[closed | ((sent > 1) & (sent < AHEAD))]
+    rows = trace.tracked_where(trace.facts & (OPENED | DENIED) == FACT_SYNACK)
+    e, client, server = trace.endpoints, trace.client_rows[rows], trace.server_rows[rows]
+    closed = e["checks"][client] & CHECK_FIN_DOUBTED != 0
+    sent = trace.aliases["rst_seq"][rows, server - 2 * rows]  # from its ISN on; 0 for none
+    asked = e["before_rst_nxt"][client] - e["iss"][server]  # what the client last acknowledged and was not believed
+    denied = (e["checks"][client] & CHECK_DROPPED != 0) & (sent == asked)
+    return rows[(closed | ((sent > 1) & (sent < AHEAD))) & ~denied]
 
 
 def hidden_final_acks(trace: Attempts, waiting: ConnectionRows) -> Bools:
