@@ -22,7 +22,7 @@ CAUSE = 24
 SERVER = 23  # an arrow, and an IPv4 address and port
 _TITLES = {"trouble": "TROUBLE", "connections": "CONNECTIONS"}
 _BOTH = 16  # lines from which on both lists stand below each other, however long they are
-_WITH_RTT = 70  # columns from which on a connection has its RTT
+_WITH_RTT = 75  # columns from which on a connection has its RTT: below, its ends need the room
 _LEAST = 6  # lines that trouble has to leave for connections where there are fewer
 
 
