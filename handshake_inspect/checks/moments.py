@@ -50,9 +50,8 @@ class Moments:
             for theirs in pair:
                 counts[theirs] += 1
         joined = sorted((mine, theirs) for theirs, mine in alone.items() if counts[theirs] == 1)
-        return np.array([one for one, _ in joined], dtype=np.int64), np.array(
-            [two for _, two in joined], dtype=np.int64
-        )
+        ids = np.array(joined, dtype=np.int64).reshape(-1, 2)
+        return ids[:, 0], ids[:, 1]
 
     def settled(self, joined: tuple[Ints, Ints]) -> dict[str, frozenset[int]]:
         """By capture, those of a known service of which the other capture has nothing like it that is left."""

@@ -63,24 +63,15 @@ def gathered(
         aliases, exchanges = copies.taken("aliases", aliases, numbers), copies.taken("exchanges", exchanges, numbers)
         endpoints = copies.taken("endpoints", endpoints, ends_of(numbers))
         connections = renumbered(copies.taken("connections", connections, numbers), numbers, count)
-    embryos = table_rows(table.embryo_rows, "Embryo", table.embryo_count)
-    addresses = table_rows(table.address_rows, "Addresses", table.embryo_count)
     highs = np.frombuffer(table.high_rows, dtype=np.uint64) if table.beyond or frames > MASK32 else None
-    alive = are_attempts(embryos)
-    embryo_numbers = None
-    if not alive.all():
-        if over:
-            kept = close_up(embryos, addresses, highs, alive)
-            embryos, addresses = embryos[:kept], addresses[:kept]
-        else:
-            embryo_numbers = marked(alive)
+    lone_syns, embryo_numbers = unanswered(table, highs, over=over)
     return Attempts(
         connections,
         endpoints,
         aliases,
         table_rows(table.retry_rows, "Retries", table.retry_count),
         table_rows(table.aftermath_rows, "Aftermath", table.aftermath_count),
-        LoneSyns(embryos, addresses, embryo_numbers),
+        lone_syns,
         first_ns,
         last_ns,
         limits,
@@ -95,6 +86,25 @@ def gathered(
         filtered=left is not None,
         answers_pass=left is not None and left.answers,
     )
+
+
+def unanswered(
+    table: Any, highs: NDArray[np.uint64] | None, *, over: bool
+) -> tuple[LoneSyns, NDArray[np.int32] | None]:
+    """The SYNs that nothing answered, and the numbers of their rows; None where these are the first ones.
+
+    `highs`: their frame numbers above 32 bits; `over`: nothing more comes, so that rows may be moved.
+    """
+    embryos = table_rows(table.embryo_rows, "Embryo", table.embryo_count)
+    addresses = table_rows(table.address_rows, "Addresses", table.embryo_count)
+    alive = are_attempts(embryos)
+    numbers = None
+    if not alive.all() and over:
+        kept = close_up(embryos, addresses, highs, alive)
+        embryos, addresses = embryos[:kept], addresses[:kept]
+    elif not alive.all():
+        numbers = marked(alive)
+    return LoneSyns(embryos, addresses, numbers), numbers
 
 
 def are_attempts(embryos: Rows) -> Bools:
