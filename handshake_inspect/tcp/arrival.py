@@ -133,6 +133,7 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
         has_fin = 0
         worth = max(worth, OUTSIDE)
     if worth == BEYOND:
+        note_dropped(connection, sender, segment)
         return False
     full = acceptance.is_at_edge(connection, sender, peer, segment)
     if segment.flags & ACK and not on_acknowledgment(table, connection, sender, peer, segment, side, worth):
@@ -156,7 +157,7 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
 
 
 def note_dropped(connection: Any, sender: Any, segment: Any) -> None:
-    """Remember an old or wrong acknowledgment: who has no connection answers it with a RST of that number."""
+    """Remember what a segment acknowledged that is not accepted: who has no connection answers it so with a RST."""
     if not connection.facts & FACT_RST:
         sender.before_rst_nxt = segment.ack
         sender.checks |= CHECK_DROPPED
