@@ -1,10 +1,12 @@
 """Headless Chromium for tests of pages: its DevTools protocol over two pipes, as far as these need it."""
 
 import base64
+import contextlib
 import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -19,7 +21,8 @@ class Browser:
     """One browser with one page; what the page logs and asks for is kept."""
 
     def __init__(self):
-        self._home = tempfile.TemporaryDirectory(prefix="hsi-browser-")
+        # A child of the browser may write into it while it is removed.
+        self._home = tempfile.TemporaryDirectory(prefix="hsi-browser-", ignore_cleanup_errors=True)
         take, self._give = os.pipe()
         self._take, give = os.pipe()
         command = [
@@ -30,7 +33,7 @@ class Browser:
         shell = 'exec 3<&"$0" 4>&"$1"; shift; exec "$@"'
         self._process = subprocess.Popen(
             ["bash", "-c", shell, str(take), str(give), *command], pass_fds=(take, give),
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         os.close(take)
         os.close(give)
@@ -103,4 +106,6 @@ class Browser:
         os.close(self._take)
         self._process.terminate()
         self._process.wait(PATIENCE_S)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # its children, where any is left
         self._home.cleanup()
