@@ -57,7 +57,7 @@ class PcapReader(FrameReader):
         self._header = b""  # of the file
 
     def feed(self, buffer: Any, position: int, limit: int, offset: int) -> None:
-        """As FrameReader.feed; takes in the file header as soon as it is whole."""
+        """Take bytes to read on from, and the file header as soon as it is whole (see `FrameReader.feed`)."""
         FrameReader.feed(self, buffer, position, limit, offset)
         if not self.started and limit - position >= _FILE_HEADER:
             self._start(bytes(buffer[position : position + _FILE_HEADER]))

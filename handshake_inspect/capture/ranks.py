@@ -43,7 +43,7 @@ class TimedReader(PartReader):
         return FRAME
 
     def follow(self, reader: FrameReader) -> None:
-        """As of all; numbers behind the last frame of a file have its time."""
+        """Go on with the frames of this reader; numbers behind the last frame of a file have its time."""
         if reader is not self.reader:
             while self.frames < self.reader.frames:
                 self.note()

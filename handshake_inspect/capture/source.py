@@ -131,7 +131,7 @@ class Source(Closes):
         return self.bytes_at(max((self.size or 0) - count, 0), count)
 
     def bytes_at(self, start: int, count: int) -> bytes:
-        """As `last_bytes`, of bytes from any place on."""
+        """Show `count` bytes from `start` on, of a file that is not compressed; none of what has no end yet."""
         if self._file is None or not self.has_stretches:
             return b""
         if isinstance(self._file, RemoteFile):

@@ -96,7 +96,7 @@ class Target:
             raise HsiError(f"cannot write {_called(self.name)}: {error.strerror or error}") from error
 
     def page(self, write: Callable[[BinaryIO], object], *, wanted: bool = True) -> None:
-        """As `put`, but on a terminal through a pager, if that is `wanted` and more than a screen is written."""
+        """Write by `put`, on a terminal through a pager if that is `wanted` and more than a screen is written."""
         if not (wanted and self.terminal and self.name == "-"):
             self.put(write)
             return

@@ -57,7 +57,7 @@ class Ended:
         return {name: value for name, value in vars(self).items() if name != "reader"}
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        """As it was."""
+        """Restore what was pickled, with a reader that knows nothing yet."""
         vars(self).update(state, reader=FrameReader())
 
     @property

@@ -156,7 +156,7 @@ def decode_plain(data: bytes, start: int, end: int, wire_len: int, out: Any) -> 
 
 
 def plain_ipv4(data: bytes, at: int, end: int, wire_end: int, out: Any) -> bool:
-    """As `decode_plain`, of the IPv4 packet at `at`."""
+    """Fill the record `out` from the IPv4 packet at `at`, if it is one that `decode_plain` takes."""
     total_len = big_endian.be16(data, at + 2)
     ip_end = at + total_len
     if (
@@ -180,7 +180,7 @@ def plain_ipv4(data: bytes, at: int, end: int, wire_end: int, out: Any) -> bool:
 
 
 def plain_ipv6(data: bytes, at: int, end: int, wire_end: int, out: Any) -> bool:
-    """As `decode_plain`, of the IPv6 packet at `at`."""
+    """Fill the record `out` from the IPv6 packet at `at`, if it is one that `decode_plain` takes."""
     payload_len = big_endian.be16(data, at + 4)
     ip_end = at + 40 + payload_len
     if (

@@ -60,7 +60,7 @@ def part_of(frame: bytes, wire_len: int, link_type: int) -> Part | None:
 
 
 def decode_part(part: Part, records: Any, i: int, parts: list[Part] | None = None) -> int:
-    """As `decode_uncommon`, for what begins with a layer that is known."""
+    """Decode what begins with a known layer, as `decode_uncommon` does from the link type on."""
     try:
         return _peel(*part, records, i, parts)
     except damage():

@@ -38,7 +38,7 @@ class Answers(dns.DNS):  # type: ignore[misc]
         """A record, whose data are parsed if they are an address or an alias."""
 
         def unpack_rdata(self, buf: bytes, off: int) -> None:
-            """As dpkt calls it."""
+            """Called by dpkt."""
             if self.type not in _READ:
                 return
             if self.type == dns.DNS_CNAME:
@@ -46,7 +46,7 @@ class Answers(dns.DNS):  # type: ignore[misc]
             super().unpack_rdata(buf, off)
 
     def unpack_rr(self, buf: bytes, off: int) -> tuple[Any, int]:
-        """As dpkt calls it."""
+        """Called by dpkt."""
         check_jumps(buf, off)
         found: tuple[Any, int] = super().unpack_rr(buf, off)
         return found

@@ -43,7 +43,7 @@ class _Room:
         self._next = -(-(self._start + 1) // LARGE_PAGE) * LARGE_PAGE
 
     def go_on(self) -> None:
-        """As `Clearing.go_on`."""
+        """Have the next pages of this storage cleared, if its rows come near to them."""
         while self._start + self._used() * self._width + LEAD > self._next and self._next + LARGE_PAGE <= self._end:
             _populate(self._next, LARGE_PAGE)
             self._next += LARGE_PAGE

@@ -7,7 +7,7 @@ from handshake_inspect.engine.relay import Relay
 
 
 def drain(pump: Pump, reader: FrameReader) -> int:
-    """As `Pump.drain`; in the compiled build other threads run at the same time."""
+    """Take all frames that are in the reader's buffer; in the compiled build other threads run at the same time."""
     return unlocked.drain(pump, reader)
 
 

@@ -115,7 +115,7 @@ class LoggingTracker(Tracker):
     # -- what is tracked ---------------------------------------------------------------------------------------
 
     def pass_quickly(self, connection: Any, i: int, side: int, segment: Any) -> bool:
-        """As `Tracker.pass_quickly`; logs the segment of a connection that is asked for."""
+        """Take a segment by the short path, and log it if its connection is asked for."""
         if self.picks == NOTABLE:
             wrote = ZEEK_WROTE_D if segment.payload_len else ZEEK_WROTE_A
             if not rows.endpoint_at(self.table.endpoints, 2 * i + side).zeek_letters & wrote:
@@ -130,7 +130,7 @@ class LoggingTracker(Tracker):
         return True
 
     def conceive(self, segment: Any) -> int:
-        """As `Tracker.conceive`; logs the SYN, of which the embryo does not hold everything."""
+        """Make an embryo of a SYN, and log the SYN, of which the embryo does not hold everything."""
         if self.picks == NOTABLE:
             self.log_syn(segment)
         else:
@@ -141,7 +141,7 @@ class LoggingTracker(Tracker):
         return Tracker.conceive(self, segment)
 
     def follow(self, i: int, side: int, segment: Any) -> int:
-        """As `Tracker.follow`; logs the segment."""
+        """Take a segment of a known connection, and log it."""
         self.followed += 1
         mine = self.followed
         if self.picks == ID and segment.kind == KIND_TCP and self.begins(i, segment):
@@ -161,7 +161,7 @@ class LoggingTracker(Tracker):
         return 0
 
     def on_error(self, i: int, segment: Any) -> int:
-        """As `Tracker.on_error`; logs the error."""
+        """Take an ICMP error that quotes a connection, and log it."""
         if not self.is_asked_for(segment):
             return Tracker.on_error(self, i, segment)
         self.copy_rows(2 * self.slot, i)
@@ -257,7 +257,7 @@ class LoggingTracker(Tracker):
         )
 
     def comes_in(self, segment: Any) -> bool:
-        """As `goes_out`, the other way."""
+        """Whether the segment goes to the end that is asked for, from the peer that is asked for if there is one."""
         return (
             segment.dst_port == self.port0
             and segment.dst_lo == self.lo0

@@ -7,7 +7,7 @@ class Pace:
     """Something that is done every `every_s` seconds, or less often, so that it takes at most `share` of the time."""
 
     def __init__(self, every_s: float, share: float, last_s: float) -> None:
-        """As if it had been done at `last_s`, in no time."""
+        """Begin as if it had been done at `last_s`, in no time."""
         self._every_s = every_s
         self._share = share
         self._last_s = last_s

@@ -99,7 +99,7 @@ class Pump:
         return self.run(reader)
 
     def run(self, reader: FrameReader) -> int:
-        """As `drain`; segments are decoded by the batch and tracked after that: see `Tracker.track_all`."""
+        """Take the frames in the reader's buffer by the batch: decoded first, then tracked (`Tracker.track_all`)."""
         held = 0
         got = NEED_MORE
         self.meet(reader)
@@ -170,7 +170,7 @@ class Pump:
         return self.track(held)
 
     def follow_datagrams(self, reader: FrameReader, held: int) -> int:
-        """As `follow`, for datagrams."""
+        """Track the datagrams among the first records, which another pump decoded."""
         for at in range(held):
             self.place(reader, at)
             self.follow_datagram(seg.segment_at(self.records, at))
@@ -324,7 +324,7 @@ class Pump:
         return bytes(memoryview(reader.buffer)[reader.frame_start : reader.frame_end])
 
     def decode_more(self, reader: FrameReader, at: int) -> bool:
-        """As `decode`, for the next packet of a frame that holds several."""
+        """Decode the next packet of a frame that holds several; False where it is nothing to track."""
         record = seg.segment_at(self.records, at)
         return self.take(self.next_part(at), reader, record)
 

@@ -60,7 +60,7 @@ class LiveSource(Closes):
 
     @property
     def filters(self) -> list[str | None]:
-        """As of a file: its own filter, or what is said by who captures."""
+        """The capture filter: one of its own, or what the capturing program reports."""
         return (self.reader.filters or [None]) if self.filter_text is None else [self.filter_text]
 
     @property

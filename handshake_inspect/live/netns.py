@@ -70,7 +70,7 @@ def _opened(path: str, where: str) -> int:
 
 
 def _enter(descriptor: int, where: str) -> None:
-    """As `os.setns` of Python 3.12."""
+    """Enter the namespace of this descriptor (`os.setns` exists from Python 3.12 on)."""
     if ctypes.CDLL(None, use_errno=True).setns(descriptor, _NEW_NET) == 0:
         return
     code = ctypes.get_errno()

@@ -106,13 +106,13 @@ class RecordingReader(FrameReader):
                 self.keep(view[:used])
 
     def unfinished(self) -> int:
-        """As the reader says."""
+        """Byte of the stream where the record starts that the input broke off in; -1 if it ended between records."""
         return self.reader.unfinished()
 
     def seen_until(self) -> int | None:
-        """As the reader says."""
+        """When the capture ended, in nanoseconds since the epoch; None when the container does not say."""
         return self.reader.seen_until()
 
     def dropped(self) -> int | None:
-        """As the reader says."""
+        """Packets that the capturing side lost, None when the container does not say."""
         return self.reader.dropped()

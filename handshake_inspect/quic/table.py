@@ -84,11 +84,11 @@ class QuicTable(Index):
         return row.moved != 0 and port == row.moved_port and lo == row.moved_lo and hi == row.moved_hi
 
     def find_cid(self, segment: Any, cid: int, length: int) -> int:
-        """As `find`, by the connection ID that the server at the segment's destination chose."""
+        """1 + the row of an ID that the server at the segment's destination chose; 0 if it is unknown."""
         return self.look_up_cid(segment.dst_hi, segment.dst_lo, segment.dst_port, cid, length)
 
     def look_up_cid(self, hi: int, lo: int, port: int, cid: int, length: int) -> int:
-        """As `find_cid`, for the server at this address and port."""
+        """1 + the row of an ID that the server at this address and port chose; 0 if it is unknown."""
         tag = self.cid_tag(hi, lo, port, cid)
         at = tag & self.mask
         for _ in range(LONGEST_RUN):

@@ -328,7 +328,7 @@ def _labels(steps: Sequence[Step], room: int, *, absolute: bool) -> list[str]:
 
 
 def _cut(label: str, room: int) -> str:
-    """As many of its words as have room: half a number would be another one."""
+    """The words of a label that have room: half a number would be another one."""
     while len(label) > room and " " in label:
         label = label.rpartition(" ")[0]
     return label[:room]

@@ -105,7 +105,7 @@ def _connection(c: Connection, style: Style) -> str:
 
 
 def _quic_connection(c: QuicConnection, style: Style) -> str:
-    """As of TCP: when, what, who, and why."""
+    """A QUIC connection in one line: when, what, who, and why."""
     why = f"{c.cause}: {c.why}" if c.cause else c.why
     return _line(c, "QUIC ", f"{why} {_amounts(c)}", style)
 

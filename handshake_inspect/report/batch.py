@@ -184,7 +184,7 @@ class Batch(Parts):
 
     @cached_property
     def translations(self) -> list[Any]:
-        """As what each was captured once more, its addresses translated; None for none."""
+        """The second capture of each with translated addresses; None for none."""
         return parts.translations(self.trace, self.rows)
 
     def handshakes(self) -> Iterable[Handshake]:

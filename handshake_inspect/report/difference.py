@@ -31,7 +31,7 @@ class LegDifference(Struct, frozen=True, gc=False):
 
 
 class SpanDifference(Struct, frozen=True, gc=False):
-    """As `LegDifference`, of a part of connection set-up."""
+    """One span of connection set-up then and now, with the fields of `LegDifference`."""
 
     span: SpanName
     status: RttStatus

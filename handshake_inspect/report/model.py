@@ -350,7 +350,7 @@ class Report(Struct, frozen=True, kw_only=True):
         return f"<Report: {summary(self)}, from {', '.join(self.capture.sources) or 'nothing'}>"
 
     def _repr_html_(self) -> str:
-        """As a cell of a notebook shows it."""
+        """The report as HTML, for a cell of a notebook."""
         from handshake_inspect.report.notebook import page
 
         return page(self)

@@ -84,7 +84,7 @@ def answers(trace: Attempts, rows: Any) -> list[Any]:
 
 
 def translations(trace: Attempts, rows: Any) -> list[Translation | None]:
-    """As what each of these attempts was captured once more, its addresses translated; None for none."""
+    """The second capture of each of these attempts with translated addresses; None for none."""
     if trace.translated is None:
         return [None] * len(rows)
     return [None if row is None else _translation(row) for row in map(trace.translated.of, rows.tolist())]

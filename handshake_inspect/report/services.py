@@ -66,7 +66,7 @@ class RowServices(Sequence[Service]):
         return self.made(np.array([service], dtype=np.intp))[0]
 
     def _kept(self, services: NDArray[np.intp]) -> list[Service]:
-        """As `made`, but each once: what one table of a report shows, another one shows too."""
+        """The services with these numbers, each made once: what one table of a report shows, another one shows too."""
         numbers = services.tolist()
         new = [number for number in numbers if number not in self._shown]
         if new:

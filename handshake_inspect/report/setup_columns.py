@@ -129,7 +129,7 @@ def never(attempts: AttemptColumns) -> Numbers:
 
 
 def wordless(attempts: AttemptColumns) -> Words:
-    """As `never`, of words."""
+    """Words that no connection has yet."""
     return Words(np.full(len(attempts), -1, dtype=np.intp), ())
 
 

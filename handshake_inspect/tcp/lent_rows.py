@@ -71,7 +71,7 @@ class LentRows(Index):
         self.free_retries = i + 1
 
     def new_aftermath(self, connection: Any) -> bool:
-        """As `new_retries`, for what happens after the handshake."""
+        """Give the connection a row for what follows the handshake, if it has none; False where there is no room."""
         if connection.aftermath:
             return True
         if self.free_aftermath:
@@ -98,7 +98,7 @@ class LentRows(Index):
         self.free_aftermath = i + 1
 
     def new_renumbering(self, connection: Any) -> bool:
-        """As `new_retries`, for a connection whose sequence numbers are rewritten on the way."""
+        """Give the connection a row for rewritten sequence numbers, if it has none; False where there is no room."""
         if not self.new_retries(connection):
             return False
         retries = rows.retries_at(self.retries, connection.retries - 1)
@@ -125,7 +125,7 @@ class LentRows(Index):
         return rows.order_at(self.orders, rows.aftermath_at(self.aftermaths, connection.aftermath - 1).order - 1)
 
     def new_order(self, connection: Any) -> bool:
-        """As `new_retries`, for the order of its segments."""
+        """Give the connection a row for the order of its segments, if it has none; False where there is no room."""
         if not self.new_aftermath(connection):
             return False
         aftermath = rows.aftermath_at(self.aftermaths, connection.aftermath - 1)

@@ -226,7 +226,7 @@ def learn_waiting(table: Any, connection: Any, peer: Any, segment: Any) -> bool:
 
 
 def learn_midstream(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
-    """As `learn`, where the capture began later than the connection: for the segment captured just before this one."""
+    """Learn the offset from the segment captured just before this one, where the capture lacks the handshake."""
     if not sender.traits & TRAIT_SEEN or not sender.traits & TRAIT_ACKS or segment.flags & (ACK | RST) != ACK:
         return False
     begun_at = (sender.snd_nxt - segment.payload_len - (segment.flags & FIN)) & MASK32

@@ -62,7 +62,7 @@ def late_syn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, 
 
 
 def late_syn_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
-    """As `late_syn`, for a SYN-ACK whose acknowledgment is stored already."""
+    """Take a SYN-ACK as the one whose acknowledgment is stored already; False if it is another."""
     facts = connection.facts
     if facts & (FACT_SYNACK | FACT_RST | FACT_SIMULTANEOUS):
         return False

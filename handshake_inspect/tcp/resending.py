@@ -44,7 +44,7 @@ def was_asked(table: Any, connection: Any, peer: Any, segment: Any, side: int) -
 
 
 def was_asked_for(table: Any, connection: Any, peer: Any, segment: Any, side: int) -> bool:
-    """As `was_asked`, of the very byte that the receiver waits for: that others were missing is no reason."""
+    """Whether the receiver asked for the very byte that it waits for: that others were missing is no reason."""
     if was_too_big(table, connection, side):
         return True
     if not table.has_order(connection):

@@ -29,7 +29,7 @@ def reserve(name: str, count: int) -> Any:
 
 
 def room_for(row: Any, count: int) -> Any:
-    """As `reserve`, for a kind of row that is not of this module."""
+    """Room for `count` zeroed rows of a ctypes structure from elsewhere; errors and memory as for `reserve`."""
     room = _room(ctypes.sizeof(row) * max(count, 1), _LARGE if row.__name__ in _DENSE else _LARGER)
     return (row * max(count, 1)).from_buffer(room)
 

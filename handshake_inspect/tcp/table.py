@@ -120,7 +120,7 @@ class Table(LentRows):
         )
 
     def is_same_embryo(self, i: int, segment: Any) -> bool:
-        """As `is_same`, of an embryo."""
+        """Whether an embryo is of the segment's 4-tuple, in either direction."""
         embryo = rows.embryo_at(self.embryos, i)
         ends = self.addresses_of(i)
         if (
@@ -208,12 +208,12 @@ class Table(LentRows):
         return narrow
 
     def embryo_addresses(self, i: int) -> tuple[int, int, int, int]:
-        """As `addresses_of`: the door for plain Python."""
+        """An embryo's (client_hi, client_lo, server_hi, server_lo), for callers that are not compiled."""
         ends = self.addresses_of(i)
         return ends.client_hi, ends.client_lo, ends.server_hi, ends.server_lo
 
     def embryo_frame(self, i: int) -> int:
-        """As `whole_frame`: the door for plain Python."""
+        """The whole number of an embryo's frame, for callers that are not compiled."""
         return self.whole_frame(i)
 
     def whole_frame(self, i: int) -> int:
@@ -283,7 +283,7 @@ class Table(LentRows):
         self.free_connection = i + 1
 
     def retire_embryo(self, i: int) -> None:
-        """As `retire`, for a SYN that nothing answered."""
+        """Forget a SYN that nothing answered and that was reported; its row is used again."""
         self.forget_embryo(i)
         self.free(i)
 

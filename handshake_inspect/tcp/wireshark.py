@@ -14,7 +14,7 @@ from handshake_inspect.wire.const import ACK, FIN, RST, SYN
 
 
 def complete(connection: Any, segment: Any) -> None:
-    """As `tshark -2` prints it: a SYN counts as the first frame, and data is no ACK."""
+    """What `tshark -2` prints: a SYN counts as the first frame, and data is no ACK."""
     flags = segment.flags
     bits = 0
     if flags & (SYN | ACK) == SYN:

@@ -106,7 +106,7 @@ def observe(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
 
 
 def _observe_plain(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
-    """As `observe`, of data or an ACK between ends that are established to Zeek, too: no state changes."""
+    """Write the letters of data or an ACK between ends that are established to Zeek, too: no state changes."""
     _write_plain(alias, seg.flags, seg.payload_len, side)
     if seg.window == 0:
         alias.zero_windows[side] = _count(alias, LETTER_W, alias.zero_windows[side], side)

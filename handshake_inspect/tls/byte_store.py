@@ -26,7 +26,7 @@ def bytes_of(storage: Any) -> Any:
 
 
 def words_of(storage: Any) -> Any:
-    """As `bytes_of`."""
+    """The storage itself here, a pointer to its words in the compiled build."""
     return storage
 
 

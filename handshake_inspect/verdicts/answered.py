@@ -74,7 +74,7 @@ def answered_syns(trace: Attempts, connections: Any, client: Any) -> AnsweredCop
 
 
 def answered_syn_acks(trace: Attempts, connections: Any, server: Any) -> AnsweredCopies:
-    """As `answered_syns`, of the SYN-ACKs that were acknowledged."""
+    """The SYN-ACKs that were acknowledged; `connections` and `server` are rows, aligned."""
     copies = first_copies(connections, server, "synack", "ackdat_method")
     acked = connections["facts"] & FACT_ACKED != 0
     since = connections["ack_ns"] - connections["ackdat_max_ns"]

@@ -61,7 +61,7 @@ class Copies:
         return copy.view(rows_.dtype)
 
     def taken(self, name: str, rows_: Rows, numbers: NDArray[Any]) -> Rows:
-        """As `taken`, of numbers that are rows."""
+        """Copies of the rows with these numbers, which must all exist."""
         size = len(numbers) * rows_.dtype.itemsize
         copy = self._room(name, size)[:size].view(rows_.dtype)
         _words(rows_).take(numbers, axis=0, out=_words(copy), mode="clip")  # else NumPy copies it once more

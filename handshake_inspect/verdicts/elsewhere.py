@@ -86,7 +86,7 @@ def asked_by(trace: Attempts, suspects: ConnectionRows) -> Rows:
 
 
 def asked_in_part(trace: Attempts, suspects: ConnectionRows, opened: ConnectionRows) -> Rows:
-    """As `asked_by`, for answers that acknowledge a part of what an attempt sent with its SYN, or behind it."""
+    """The attempt that each answer acknowledges in part, of what it sent with its SYN or behind it; -1 for none."""
     ends = trace.client_ends(opened)
     order = np.argsort(ends, kind="stable")
     wanted = trace.client_ends(suspects)

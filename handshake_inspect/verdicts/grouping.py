@@ -145,7 +145,7 @@ def sieve(keys: NDArray[np.uint64], at_least: int) -> NDArray[np.bool_]:
 
 
 def numbered(numbers: NDArray[Any], rows: Grouped, by: NDArray[Any] | None, at_least: int) -> Groups[Grouped]:
-    """As `group`, by small numbers, which can be counted before they are sorted."""
+    """Group `rows` by small numbers, which can be counted before they are sorted, within a group by `by`."""
     sizes = np.bincount(numbers)
     if at_least > 1:
         kept = (sizes >= at_least)[numbers]

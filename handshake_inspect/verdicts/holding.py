@@ -90,7 +90,7 @@ class Held:
         return full, alone
 
     def parted(self, rows: AttemptRows) -> tuple[ConnectionRows, Rows, Bools | None]:
-        """As `split`, and which of `rows` are connections if these are not the first ones."""
+        """What `split` returns, and which of `rows` are connections if these are not the first ones."""
         count = len(self.connections)
         whole = rows < count
         first = int(np.count_nonzero(whole))

@@ -44,7 +44,7 @@ class Begun(Protocol):
 
     @property
     def server_host(self) -> NDArray[np.uint64]:
-        """As `client_host`, of servers."""
+        """A 64-bit name of every server's address."""
 
     @property
     def first_times(self) -> NDArray[np.int64]:

@@ -165,7 +165,7 @@ def ttls_of_hosts(trace: Attempts, hosts: NDArray[np.uint64]) -> tuple[NDArray[n
 
 
 def twins_of_hosts(trace: Attempts, hosts: NDArray[np.uint64]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """As `ttls_of_hosts`, of the copies of their packets that crossed routers between two capture points."""
+    """The lowest and highest TTL of each host's packets at the second of two capture points; 255 and 0 for none."""
     return _extremes(trace, hosts, "twin_ttl")
 
 

@@ -230,7 +230,7 @@ def is_to_be_read(owners: Any, segment: Any) -> bool:
 
 
 def in_midstream(owners: Any, connection: Any, side: int, segment: Any) -> bool:
-    """As `is_plain`, where the capture lacks the beginning: only a ClientHello says that nothing came before."""
+    """Whether payload is plain in midstream, where only a ClientHello shows that nothing came before."""
     if segment.payload_len == 0:
         return True
     if side == connection.client and text.looks_like_hello(

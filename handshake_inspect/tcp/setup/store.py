@@ -55,7 +55,7 @@ class Setups:
         return setup
 
     def new_reading(self, setup: int) -> int:
-        """As `new_setup`; there are as many of these rows as of those, so that there is always room."""
+        """Give a set-up a row to read it with: 1 + its number.  There are as many, so there is always room."""
         if self.free_reading:
             reading = self.free_reading
             self.free_reading = sr.reading_at(self.readings, reading - 1).owner

@@ -88,7 +88,7 @@ def passed_before(trace: Attempts, failed: Failed) -> Numbers:
 
 
 def newly_passed(trace: Attempts, failed: Failed, before: Numbers, begun_ns: int) -> int:
-    """As `passed_before`, of connections that began after the first segment failed.
+    """The longest payload that passed on connections that began after the first segment failed.
 
     One that is older may have passed it through another path.
     """

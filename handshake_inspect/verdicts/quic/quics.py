@@ -72,7 +72,7 @@ class Quics:
 
     @cached_property
     def server_host(self) -> NDArray[np.uint64]:
-        """As `client_host`, of servers."""
+        """A 64-bit name of every server's address."""
         return host_key(self.rows["server_hi"], self.rows["server_lo"])
 
     @property

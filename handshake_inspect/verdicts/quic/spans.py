@@ -190,7 +190,7 @@ class QuicSpans:
         return first, np.maximum(last, later), place
 
     def _answers_to(self, asked: Times) -> tuple[Times, Times, NDArray[np.int64]]:
-        """As `answers`, to requests of these times.  If all comes too soon, it is the answer that did, not the rest."""
+        """The `answers` to requests of these times.  If all comes too soon, it is the answer that did, not the rest."""
         bursts = self.quics.rows["burst_ns"]
         rows = np.arange(len(self.quics))
         known = asked >= 0

@@ -108,7 +108,7 @@ def kinds(seen: Seen) -> NDArray[np.int64]:
 
 
 def early_data(seen: Seen) -> NDArray[np.int64]:
-    """As places in EARLY_DATA; -1 where none was offered."""
+    """What became of early data, as places in EARLY_DATA; -1 where none was offered."""
     offered = seen.flag(SETUP_EARLY_OFFERED | SETUP_EARLY_SENT | SETUP_EARLY_ENDED)
     refused = seen.flag(SETUP_HELLO_RETRY) | (seen.flag(SETUP_CLIENT_FINISHED) & seen.flag(SETUP_SERVER_HELLO))
     rules = [(~offered, 3), (seen.flag(SETUP_EARLY_ENDED), 0), (refused, 1)]
@@ -117,7 +117,7 @@ def early_data(seen: Seen) -> NDArray[np.int64]:
 
 
 def client_certificates(seen: Seen) -> NDArray[np.int64]:
-    """As places in CLIENT_CERTIFICATES; -1 where none was asked for."""
+    """What the client sent, as places in CLIENT_CERTIFICATES; -1 where no certificate was asked for."""
     rules = [(seen.flag(SETUP_CERTIFICATE_SENT), 0), (seen.flag(SETUP_CERTIFICATE_WITHHELD), 1)]
     codes = first_match(rules, 2, len(seen)).astype(np.int64)
     return np.where(codes == 2, -1, codes)
