@@ -10,7 +10,7 @@ from handshake_inspect.tcp.facts cimport (
     TRAIT_ISS, TRAIT_SEEN,
 )
 from handshake_inspect.wire.const cimport (
-    ACK, FIN, KIND_TCP, MASK32, NOTE_CONTINUED, OPT_MSS, OPT_SACK, OPT_SACK_PERMITTED, OPT_TIMESTAMPS,
+    ACK, FIN, KIND_TCP, MASK32, MASK64, NOTE_CONTINUED, OPT_MSS, OPT_SACK, OPT_SACK_PERMITTED, OPT_TIMESTAMPS,
     OPT_WINDOW_SCALE, RST, SYN,
 )
 
@@ -54,6 +54,8 @@ cdef bint learn_answer(
     Table table, rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, seg.Segment *segment,
     int side
 ) noexcept nogil
+@cython.locals(row="rows.Renumbering *")
+cdef void refute(Table table, rows.Connection *connection, int side) noexcept nogil
 @cython.locals(at_once=bint)
 cdef int what_two_hosts_lack(
     rows.Connection *connection, rows.Endpoint *server, seg.Segment *segment

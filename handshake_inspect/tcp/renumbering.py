@@ -33,6 +33,7 @@ from handshake_inspect.wire.const import (
     FIN,
     KIND_TCP,
     MASK32,
+    MASK64,
     NOTE_CONTINUED,
     OPT_MSS,
     OPT_SACK,
@@ -199,6 +200,17 @@ def learn_answer(table: Any, connection: Any, server: Any, client: Any, segment:
     row.offset[2 * side + point] = (server.iss - segment.seq) & MASK32
     segment.seq = server.iss
     return True
+
+
+def refute(table: Any, connection: Any, side: int) -> None:
+    """The first SYN-ACK of `side` came to the second point as it was at the first: nothing rewrites it in between.
+
+    What passed for the same SYN-ACK with another ISN is the answer of another host, and will come again as well.
+    """
+    row = row_of(table, connection)
+    if side != connection.client and not row.point and not row.offset[2 * connection.client + 1]:
+        connection.facts &= ~FACT_RENUMBERED & MASK64
+        row.offset[2 * side + 1] = 0
 
 
 def what_two_hosts_lack(connection: Any, server: Any, segment: Any) -> int:

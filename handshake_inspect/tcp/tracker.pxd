@@ -95,6 +95,7 @@ cdef class Tracker:
     cdef bint is_corrupt(
         self, rows.Connection *connection, rows.Endpoint *sender, rows.Alias *alias, seg.Segment *segment, int side
     ) noexcept nogil
+    @cython.locals(equal=bint)
     @cython.final
     cdef bint is_copy(
         self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,

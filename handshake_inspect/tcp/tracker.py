@@ -356,12 +356,17 @@ class Tracker:
             seen = renumbering.learn(self.table, connection, sender, peer, segment, side)
         elif connection.facts & (FACT_MIDSTREAM | FACT_RENUMBERED) == FACT_MIDSTREAM and sender.frames <= EARLY:
             seen = renumbering.learn_midstream(self.table, connection, sender, peer, segment, side)
-        return seen or (
+        if seen:
+            return True
+        equal = (
             copies.is_copy(self.table, connection, sender, peer, segment, side, print_of)
             and not answering.is_resent(self.table, connection, segment)
             and not opening.is_replayed(connection, sender, peer, segment)
             and not answering.answers_provisional(self.table, connection, segment)
         )
+        if equal and segment.flags & SYN and connection.facts & FACT_RENUMBERED:
+            renumbering.refute(self.table, connection, side)
+        return equal
 
     def hand_over(self, i: int, side: int, segment: Any, before_ns: int, verdict: int) -> int:
         """The segment is of another incarnation than that of connection `i`, which has counted it."""

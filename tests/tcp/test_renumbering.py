@@ -453,6 +453,36 @@ def test_two_hosts_own_the_address(timestamps):
     assert "address-conflict" in {finding["id"] for finding in report["findings"]}
 
 
+def conflict(at, *, apart, marks):
+    """Two hosts answer, and the one whose ISN the client did not take knows nothing of its ACK."""
+    wire = Wire(at=at, **marks)
+    wire.client.syn()
+    wire.server.syn_ack(stay=True)
+    wire.now += apart
+    wire.server.syn_ack(seq=2_000_000_000, stay=True)
+    wire.wait(wire.delay)
+    wire.client.ack(ack=5001)
+    for pause in (1, 2):
+        wire.wait(pause * SECOND)
+        wire.server.syn_ack(seq=2_000_000_000)
+        wire.client.ack(ack=5001)
+    return wire.quiet(9 * SECOND)
+
+
+@pytest.mark.parametrize("marks", [{}, {"ident": False}, {"timestamps": False, "ident": False}], ids=str)
+@pytest.mark.parametrize("apart", [10 * US, 300 * US])
+@pytest.mark.parametrize("skew", [0, -50 * MS, 50 * MS])
+def test_two_hosts_own_the_address_at_two_points(skew, apart, marks):
+    """Each answer passes both points as it is: no firewall between them rewrites the server's numbers."""
+    near, far = (conflict(at, apart=apart, marks=marks) for at in ("client", "server"))
+    taken = near.frames() + [(ns + skew, frame) for ns, frame in far.frames()]
+    report = connections(sorted(taken, key=lambda each: each[0]))
+    (connection,), (once,) = report["connections"], near.connections()
+    assert (connection["outcome"], connection["cause"]) == (once["outcome"], once["cause"])
+    found = {finding["id"] for finding in report["findings"]} - {"capture-quality"}
+    assert found == {"address-conflict"}
+
+
 def synproxy(*, exchanges=3):
     """What a SYN proxy (SYNPROXY of Linux) does, captured on both sides of it: its own ISN for the server's."""
     wire = Wire(delay=0, timestamps=False, server_isn=0x2000_0000)
