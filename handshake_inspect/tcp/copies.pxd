@@ -6,10 +6,11 @@ from handshake_inspect.tcp cimport endpoint, order, resending, rows, rtt
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport (
-    FACT_ACKED, FACT_MIDSTREAM, TRAIT_ACKS, TRAIT_IP_ID_VARIES, TRAIT_SEEN, TRAIT_TSVAL_VARIES,
+    FACT_ACKED, FACT_MIDSTREAM, TRAIT_ACKS, TRAIT_IP_ID_VARIES, TRAIT_ISS, TRAIT_SEEN, TRAIT_TSVAL_VARIES,
 )
 from handshake_inspect.tcp.limits cimport (
-    COPIED, COPY_OF_SYN_US, COPY_US, COPY_WITH_IP_ID_US, COPY_WITH_TSVAL_US, FAR_US, TWIN_OF_DATA_US, TWIN_OF_SYN_US,
+    CLOCKS_DIFFER_NS, COPIED, COPY_OF_SYN_US, COPY_US, COPY_WITH_IP_ID_US, COPY_WITH_TSVAL_US, EARLY, FAR_US,
+    TWIN_OF_DATA_US, TWIN_OF_SYN_US, UNTIMED_US,
 )
 from handshake_inspect.wire.const cimport ACK, FIN, MASK32, OPT_TIMESTAMPS, RST, SYN
 
@@ -19,9 +20,14 @@ cdef bint is_copy(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
     int side, uint32_t print_of
 ) noexcept nogil
+@cython.locals(age_ns=int64_t)
+cdef bint is_opening(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment
+) noexcept nogil
+cdef int64_t opened_ns(Table table, rows.Connection *connection, segment.Segment *segment) noexcept nogil
 @cython.locals(total=int64_t)
 cdef int64_t limit_us(
-    rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
 ) noexcept nogil
 @cython.locals(total=int64_t)
 cdef bint is_repair(
@@ -44,6 +50,13 @@ cdef bint is_of_second_point(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
     int side, int64_t apart_us
 ) noexcept nogil
+cdef bint is_untimed(rows.Connection *connection) noexcept nogil
+cdef bint comes_too_soon(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
+    int side
+) noexcept nogil
+@cython.locals(copied=bint)
+cdef bint is_all_copied(rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
 @cython.locals(again="rows.Order *")
 cdef bint is_of_distant_repair(
     Table table, rows.Connection *connection, segment.Segment *segment, int side, int64_t apart_us

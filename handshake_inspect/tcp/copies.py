@@ -12,6 +12,8 @@
   newest bytes of its sender may still be under way to the second point, unless its receiver asked for it: has others
   behind it (`Order.sacked`), or waits for it.  So is an equal segment that comes as late; of those without payload only
   if that is later than what doubles single packets within a host or a switch (`FAR_US`).
+* *In the middle of a connection*: nothing shows how long a RTT is.  But no timer is shorter than `UNTIMED_US`, save
+  that of a loss probe, so that whatever comes again sooner is a copy, unless its receiver asked for it.
 * *In pieces*: `-i any`, or a capture above and below a card or a tunnel, has a large packet beside those that it was
   cut to or joined from (TSO, GSO, GRO, LRO), in either order.  All their bytes are in the capture, they bear no newer
   timestamp, and their sender had no reason to send again (`resending.has_reason`).
@@ -29,18 +31,22 @@ from handshake_inspect.tcp.facts import (
     FACT_MIDSTREAM,
     TRAIT_ACKS,
     TRAIT_IP_ID_VARIES,
+    TRAIT_ISS,
     TRAIT_SEEN,
     TRAIT_TSVAL_VARIES,
 )
 from handshake_inspect.tcp.limits import (
+    CLOCKS_DIFFER_NS,
     COPIED,
     COPY_OF_SYN_US,
     COPY_US,
     COPY_WITH_IP_ID_US,
     COPY_WITH_TSVAL_US,
+    EARLY,
     FAR_US,
     TWIN_OF_DATA_US,
     TWIN_OF_SYN_US,
+    UNTIMED_US,
 )
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK32, OPT_TIMESTAMPS, RST, SYN
@@ -59,20 +65,41 @@ def is_copy(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, s
                 age = -age
             if (apart_us >= FAR_US or (apart_us and segment.payload_len)) and is_as_late(age, apart_us):
                 return True
-            if age <= limit_us(connection, sender, segment):
+            if age <= limit_us(connection, sender, peer, segment):
                 if is_another_answer(connection, sender, peer, segment, sender.recent_us[at]):
                     return False
                 return not is_repair(table, connection, sender, peer, segment, side, age)
-    if segment.flags & (SYN | RST):
+    if segment.flags & SYN:
+        return is_opening(table, connection, sender, segment)
+    if segment.flags & RST:
         return False
     if segment.ttl == sender.twin_ttl and is_twin(table, connection, sender, segment, side):
         return True
     if apart_us and is_of_second_point(table, connection, sender, peer, segment, side, apart_us):
         return True
+    if is_untimed(connection) and comes_too_soon(table, connection, sender, peer, segment, side):
+        return True
     return seqspace.seq_lt(segment.seq, sender.snd_nxt) and is_repacked(table, connection, sender, peer, segment, side)
 
 
-def limit_us(connection: Any, sender: Any, segment: Any) -> int:
+def is_opening(table: Any, connection: Any, sender: Any, segment: Any) -> bool:
+    """Whether it is the last SYN or SYN-ACK, however much was sent since: clocks may differ by more than the RTT."""
+    if not sender.traits & TRAIT_ISS or segment.seq != sender.iss:
+        return False
+    if segment.tsval != sender.syn_tsval or segment.ip_id != sender.syn_ip_id or segment.mss != sender.mss:
+        return False
+    age_ns = segment.ts_ns - opened_ns(table, connection, segment)
+    return -CLOCKS_DIFFER_NS < age_ns < CLOCKS_DIFFER_NS
+
+
+def opened_ns(table: Any, connection: Any, segment: Any) -> int:
+    """When the last SYN was seen, or the last SYN-ACK, where `segment` is one."""
+    if segment.flags & ACK:
+        return connection.last_synack_ns
+    return rtt.syn_time(table, connection, connection.syn_count - 1)
+
+
+def limit_us(connection: Any, sender: Any, peer: Any, segment: Any) -> int:
     """How old an equal packet may be."""
     if segment.ip_id and sender.traits & TRAIT_IP_ID_VARIES:
         return COPY_WITH_IP_ID_US
@@ -83,6 +110,8 @@ def limit_us(connection: Any, sender: Any, segment: Any) -> int:
             return TWIN_OF_SYN_US
         total = rtt.total_ns(connection)
         return min(total // 1000, TWIN_OF_SYN_US) if total else TWIN_OF_DATA_US
+    if segment.payload_len == 0 and peer.traits & TRAIT_SEEN and is_untimed(connection):
+        return UNTIMED_US
     return COPY_OF_SYN_US if segment.flags & SYN else COPY_US
 
 
@@ -115,17 +144,23 @@ def is_twin(table: Any, connection: Any, sender: Any, segment: Any, side: int) -
     """Whether it has the TTL that copies of this sender have, and says nothing new."""
     return (
         segment.ttl != sender.ttl
+        and not (segment.payload_len and resending.has_paused(sender, segment, TWIN_OF_DATA_US))
         and (not segment.flags & ACK or (sender.traits & TRAIT_ACKS and seqspace.seq_le(segment.ack, sender.last_ack)))
         and holds(table, connection, sender, segment, side)
     )
 
 
 def note_distance(table: Any, connection: Any, sender: Any, segment: Any, side: int, print_of: int) -> None:
-    """Keep how late the copy of a SYN or SYN-ACK comes, if that is the way between two capture points."""
-    if not segment.flags & SYN:
+    """Keep how late the copy of a SYN or SYN-ACK comes, if that is the way between two capture points.
+
+    Where the capture has none of these, that of the second copy: one alone, a switch may have made.
+    """
+    if not segment.flags & SYN and (sender.duplicates != 2 or not is_untimed(connection)):
         return
     now = (segment.ts_ns // 1000) & MASK32
     apart_us = COPY_OF_SYN_US
+    if segment.flags & SYN:
+        apart_us = (segment.ts_ns - opened_ns(table, connection, segment)) // 1000
     for at in range(4):
         if sender.recent[at] == print_of:
             apart_us = min(apart_us, seqspace.seq_diff(now, sender.recent_us[at]))
@@ -156,11 +191,43 @@ def is_of_second_point(
         return False
     if resending.is_quiet(sender, segment, apart_us + (max(apart_us, FAR_US) >> 2)):
         return False
-    if is_of_distant_repair(table, connection, segment, side, apart_us):
+    if order.is_acked(peer, end_of(segment)) or is_of_distant_repair(table, connection, segment, side, apart_us):
         return True
     if segment.seq != peer.last_ack:
         return not resending.was_skipped(table, connection, segment, side, end_of(segment))
     return not resending.was_asked_for(table, connection, peer, segment, side)
+
+
+def is_untimed(connection: Any) -> bool:
+    """Whether the capture began later than the connection, so that no handshake shows the RTT, or a second point."""
+    return connection.facts & FACT_MIDSTREAM != 0 and rtt.total_ns(connection) == 0
+
+
+def comes_too_soon(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
+    """Whether no stack sends bytes again so soon after its newest ones, whatever the RTT is, unless it is asked to.
+
+    A loss probe may come sooner, and repeats the last segment of several that are not acknowledged (RFC 8985 section
+    7.2).  What the receiver asks for, the capture shows only if it has both directions.
+    """
+    if segment.payload_len == 0 and not segment.flags & FIN:
+        return False
+    if not holds(table, connection, sender, segment, side) or is_newer(sender, segment):
+        return False
+    if resending.is_quiet(sender, segment, UNTIMED_US):
+        return False
+    if resending.was_asked_for(table, connection, peer, segment, side):
+        return False
+    if segment.seq == (sender.iss + 1) & MASK32 or is_all_copied(sender, peer):
+        return True
+    if not peer.traits & TRAIT_SEEN:
+        return sender.duplicates != 0 and sender.frames <= EARLY
+    return segment.seq == peer.last_ack or end_of(segment) != sender.snd_nxt
+
+
+def is_all_copied(sender: Any, peer: Any) -> bool:
+    """Whether so many segments were copies that all are."""
+    copied: bool = (sender.duplicates + peer.duplicates) * COPIED >= sender.frames + peer.frames
+    return copied
 
 
 def is_of_distant_repair(table: Any, connection: Any, segment: Any, side: int, apart_us: int) -> bool:
@@ -226,10 +293,12 @@ def is_another_answer(connection: Any, sender: Any, peer: Any, segment: Any, at_
     """Whether an equal segment answers another segment of the peer; the first was sent at `at_us`."""
     if segment.ip_id or segment.ttl == sender.twin_ttl:
         return False
-    if (sender.duplicates + peer.duplicates) * COPIED >= sender.frames + peer.frames:
+    if is_all_copied(sender, peer):
         return False
-    if segment.payload_len or segment.flags & (SYN | FIN) or not peer.traits & TRAIT_SEEN:
+    if segment.payload_len or segment.flags & (SYN | FIN):
         return False
+    if not peer.traits & TRAIT_SEEN:  # nor what they answer; but other segments of the sender were captured once
+        return sender.traits & TRAIT_ISS != 0 or sender.frames - sender.duplicates > COPIED
     if segment.flags & RST:
         return seqspace.seq_ge(endpoint.newest_us(peer), at_us) or connection.rst_count < unanswered(
             connection, sender, peer

@@ -18,7 +18,9 @@ COPY_US = 2_000
 # With another TTL: sooner than a first timeout, or than a RTO of Linux where the RTT is not known.
 TWIN_OF_SYN_US = 900_000
 TWIN_OF_DATA_US = 200_000
+UNTIMED_US = 25_000  # no timer of a stack is shorter but that of a loss probe: 30 ms in FreeBSD, 200 ms in Linux
 FAR_US = 500  # what doubles packets within a host or a switch is no further away
+CLOCKS_DIFFER_NS = 100_000_000  # of two capture points, no more than that
 COPIED = 8  # one of so many segments was a copy, at least, where all are copied
 
 IP_ID_NEAR = 4096

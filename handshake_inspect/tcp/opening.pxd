@@ -10,11 +10,11 @@ from handshake_inspect.tcp.facts cimport (
 )
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.limits cimport CLOCKS_DIFFER_NS
 from handshake_inspect.tcp.transitions cimport FIN_WAIT_1, SENT_SYN, SYN_ACK_WAS_LOST, TIME_WAIT
 from handshake_inspect.wire.const cimport ACK, FIN, MASK32, MASK64, SYN
 
 cdef int64_t TIME_WAIT_NS
-cdef int64_t CLOCKS_DIFFER_NS
 cdef int64_t REFUSED_AGAIN_NS
 
 cdef void first_syn(

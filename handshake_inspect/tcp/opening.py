@@ -33,12 +33,12 @@ from handshake_inspect.tcp.facts import (
     TRAIT_ISS,
     TRAIT_SEEN,
 )
+from handshake_inspect.tcp.limits import CLOCKS_DIFFER_NS
 from handshake_inspect.tcp.transitions import FIN_WAIT_1, SENT_SYN, SYN_ACK_WAS_LOST, TIME_WAIT
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK32, MASK64, SYN
 
 TIME_WAIT_NS = 60_000_000_000  # of Linux: who keeps it longer answers
-CLOCKS_DIFFER_NS = 100_000_000  # of two capture points, no more than that
 REFUSED_AGAIN_NS = 1_500_000_000  # Windows sends a refused SYN again after 500 ms
 
 

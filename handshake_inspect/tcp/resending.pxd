@@ -41,6 +41,8 @@ cdef bint is_timer_over(
 ) noexcept nogil
 @cython.locals(now=uint32_t, back=uint32_t, at=uint32_t)
 cdef bint is_quiet(rows.Endpoint *sender, segment.Segment *segment, int64_t least_us) noexcept nogil
+@cython.locals(now=uint32_t, back=uint32_t, at=uint32_t)
+cdef bint has_paused(rows.Endpoint *sender, segment.Segment *segment, int64_t least_us) noexcept nogil
 @cython.locals(since_ns=int64_t)
 cdef bint is_part_of_repair(
     rows.Order *order, segment.Segment *segment, int side, uint32_t end

@@ -115,6 +115,17 @@ def is_quiet(sender: Any, segment: Any, least_us: int) -> bool:
     return True
 
 
+def has_paused(sender: Any, segment: Any, least_us: int) -> bool:
+    """Whether the sender's newest bytes left so long ago, or all of its last four segments did."""
+    now = (segment.ts_ns // 1000) & MASK32
+    at = 0
+    for back in range(1, 5):
+        at = (sender.recent_at - back) & 3
+        if sender.recent[at] & 1:
+            break
+    return seqspace.seq_diff(now, sender.recent_us[at]) >= least_us
+
+
 def is_part_of_repair(order: Any, segment: Any, side: int, end: int) -> bool:
     """Whether the bytes were sent again just before: a copy of that, in pieces or joined."""
     since_ns = segment.ts_ns - order.again_ns[side]

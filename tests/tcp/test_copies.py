@@ -176,6 +176,107 @@ def test_a_capture_that_begins_later_learns_it_as_well():
     assert [said[way]["bytes"] for way in ("client_to_server", "server_to_client")] == [2500, 2500]
 
 
+def midstream(at, marks, make):
+    """What `make` lets two hosts say whose handshake the capture lacks."""
+    wire = Wire(at=at, delay=10 * MS, **marks).handshake().exchange()
+    wire.taken = []
+    make(wire)
+    return wire.close()
+
+
+def talk(wire):
+    for _ in range(5):
+        wire.exchange(500)
+
+
+def bulk(wire):
+    for _ in range(6):
+        for _ in range(10):
+            wire.server.data(1000, stay=True)
+            wire.now += 100_000
+        wire.wait(wire.delay)
+        wire.client.ack()
+
+
+def talk_with_losses(wire):
+    """A timer repairs one segment that is lost ahead of both points, and one that is lost behind both."""
+    talk(wire)
+    for where in ("before", "after"):
+        seq = wire.client.snd_nxt
+        wire.client.data(700, lost=where)
+        wire.wait(200 * MS)
+        wire.client.data(700, seq=seq)
+        wire.server.ack()
+
+
+@pytest.mark.parametrize("marks", [V6 | {"timestamps": False}, V6, BARE, {"timestamps": False}, {}], ids=str)
+@pytest.mark.parametrize(("make", "again"), [(talk, 0), (bulk, 0), (talk_with_losses, 1)])
+@pytest.mark.parametrize("hops", [0, 2])
+@pytest.mark.parametrize("skew", [0, 6 * MS, -6 * MS])
+def test_a_capture_that_begins_later_at_two_points(skew, hops, make, again, marks):
+    """Nothing shows the RTT, or how far apart they are, but that no stack sends anything again so soon."""
+    said = at_both_ends(lambda at: midstream(at, marks, make), client_hops=hops, server_hops=hops, skew=skew)
+    once = midstream("client", marks, make).connection()
+    assert said["client_to_server"]["retransmissions"] == again
+    assert said["server_to_client"]["retransmissions"] == 0
+    for way in ("client_to_server", "server_to_client"):
+        assert said[way]["bytes"] == once[way]["bytes"]
+
+
+def test_a_loss_probe_in_a_capture_that_begins_later_is_no_copy():
+    """Twice the RTT after the last of several segments, it repeats that one (RFC 8985)."""
+
+    def make(wire):
+        talk(wire)
+        for number in range(3):
+            wire.client.data(700, lost="after" if number == 2 else None, stay=True)
+            wire.now += 10_000
+        wire.wait(4 * MS)
+        wire.client.data(700, seq=wire.client.snd_nxt - 700, stay=True)
+        wire.wait(wire.delay)
+        wire.server.ack()
+
+    sent = midstream("client", BARE, make).connection()["client_to_server"]
+    assert (sent["retransmissions"], sent["duplicates"]) == (1, 0)
+
+
+@pytest.mark.parametrize("marks", [V6 | {"timestamps": False}, V6, BARE, {"timestamps": False}, {}], ids=str)
+@pytest.mark.parametrize("lost", [(), (5,), (5, 7)])
+@pytest.mark.parametrize("skew", [6 * MS, -6 * MS])
+@pytest.mark.parametrize("hops", [0, 1])
+def test_clocks_that_differ_by_more_than_the_round_trip(hops, skew, lost, marks):
+    """The second point has the SYN after the first one's data and acknowledgments."""
+
+    def make(at):
+        return Stream(delay=MS, at=at, count=30, gap=20_000, lost=lost, **marks).wire
+
+    said = at_both_ends(make, client_hops=hops, server_hops=hops, skew=skew)
+    once = make("client").connection()
+    assert (said["handshake"]["syn_count"], said["handshake"]["synack_count"]) == (1, 1)
+    assert said["client_to_server"]["retransmissions"] == len(lost)
+    assert said["client_to_server"]["bytes"] == once["client_to_server"]["bytes"]
+    assert said["server_to_client"]["duplicates"] == once["server_to_client"]["frames"]
+
+
+@pytest.mark.parametrize("marks", [V6 | {"timestamps": False}, V6, BARE, {}], ids=str)
+@pytest.mark.parametrize("skew", [0, -30 * MS])
+def test_what_only_the_first_point_has_after_a_pause_was_sent_again(skew, marks):
+    """Lost behind both points, again between them: with a clock that is behind, the second point's copy comes first."""
+
+    def make(at):
+        wire = Wire(at=at, **marks).handshake().exchange()
+        seq = wire.client.snd_nxt
+        wire.client.data(700, lost="after")
+        wire.wait(300 * MS)
+        wire.client.data(700, seq=seq, lost="after" if at == "client" else "before")
+        wire.wait(600 * MS)
+        wire.client.data(700, seq=seq)
+        wire.server.ack()
+        return wire
+
+    assert at_both_ends(make, skew=skew)["client_to_server"]["retransmissions"] == 2
+
+
 def test_a_retransmission_at_two_points():
     """It was lost between them: once at the first point, then at both."""
 
@@ -340,6 +441,15 @@ def test_a_rst_for_a_segment_that_came_after_the_first():
     wire.now += 1000
     wire.server.send("R", seq=5101, options=b"", ident=0, stay=True)
     assert wire.connection()["server_to_client"]["duplicates"] == 0
+
+
+@pytest.mark.parametrize("apart", [5_000, 200_000])
+def test_a_rst_for_each_segment_where_only_the_server_is_captured(apart):
+    """Its SYN-ACK and data were captured once, so its equal RSTs are no copies: they answer what is not captured."""
+    report = killed_server(5, apart=apart).report(only="server")
+    (connection,) = report["connections"]
+    assert (connection["server_to_client"]["frames"], connection["server_to_client"]["duplicates"]) == (7, 0)
+    assert {finding["metrics"]["kind"] for finding in report["findings"]} == {"one-sided"}
 
 
 def test_where_all_is_copied_so_is_a_rst():
