@@ -10,8 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from edge_kernel import MASK, OURS, Play
-from lab.packet import parse
+from edge_kernel import MASK, OURS, Play, Taken
+from lab.packet import FIN, Segment, parse
 
 from handshake_inspect.capture.frames import NEED_MORE
 from handshake_inspect.capture.trace import open_trace
@@ -23,6 +23,9 @@ from handshake_inspect.verdicts.limits import Limits
 
 # States behind a handshake; with Fast Open a server may send its FIN before.
 SYNCHRONIZED = {"ESTABLISHED", "FIN_WAIT_2", "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT"}
+
+# What the state was before the application closed: its FIN waits behind data that may not be sent yet.
+BEFORE_THE_FIN = {"FIN_WAIT_1": "ESTABLISHED", "CLOSING": "CLOSE_WAIT", "LAST_ACK": "CLOSE_WAIT"}
 
 FIELDS = (
     "client.ip", "state.client", "state.server", "outcome", "client_to_server.retransmissions",
@@ -60,19 +63,21 @@ def rows_of(source: object, pump: Pump, play: Play) -> list[Row]:
 
 def compare(play: Play) -> Iterator[tuple[int, str]]:
     """Where hsi and the kernel disagree: (frame, how)."""
-    synchronized = False
+    synchronized = closed = False
     for number, (taken, rows) in enumerate(zip(play.taken, rows_after_each(play), strict=True), 1):
+        closed = closed or (taken.by_kernel and has_fin(play, taken))
         if play.blind.stateless and synchronized and taken.state == "CLOSED":
             return
         synchronized = synchronized or taken.state in SYNCHRONIZED
         if taken.state is None or (play.blind.silent and not taken.by_kernel):
             continue
+        now = taken.state if closed else BEFORE_THE_FIN.get(taken.state, taken.state)
         live = [row.state for row in rows if row.state != "CLOSED"]
         if play.blind.stateless and taken.state == "CLOSED":
             live = [state for state in live if state != "SYN_RECEIVED"]
-        excused = ((live or ["CLOSED"])[-1], taken.state) in play.blind.excused
-        if live != ([] if taken.state == "CLOSED" else [taken.state]) and not excused:
-            yield number, f"state {'+'.join(row.state for row in rows) or 'none'} is {taken.state}"
+        excused = ((live or ["CLOSED"])[-1], now) in play.blind.excused
+        if live != ([] if now == "CLOSED" else [now]) and not excused:
+            yield number, f"state {'+'.join(row.state for row in rows) or 'none'} is {now}"
         outcome = rows[0].outcome if rows else None
         lied = outcome == "established" and not synchronized and taken.state != "FIN_WAIT_1"
         if (
@@ -88,13 +93,22 @@ def compare(play: Play) -> Iterator[tuple[int, str]]:
             yield number, f"retransmissions {reported} are {taken.retransmissions}"
 
 
+def has_fin(play: Play, taken: Taken) -> bool:
+    segment = parsed(play, taken)
+    return segment is not None and segment.flags & FIN != 0
+
+
+def parsed(play: Play, taken: Taken) -> Segment | None:
+    return parse(b"\0" * 12 + (b"\x86\xdd" if play.version == 6 else b"\x08\x00") + taken.packet)
+
+
 def shown(play: Play, until: int) -> Iterator[str]:
     """Each frame so far, with numbers from the ISNs on, and both states after it."""
     for number, (taken, rows) in enumerate(zip(play.taken, rows_after_each(play), strict=True), 1):
         if number > until:
             return
         reported = "+".join(f"{row.state} {row.outcome}" for row in rows)
-        segment = parse(b"\0" * 12 + (b"\x86\xdd" if play.version == 6 else b"\x08\x00") + taken.packet)
+        segment = parsed(play, taken)
         after = f"{taken.state}   hsi: {reported}"
         if segment is None:
             yield f"  {number:3} path   ICMP {taken.packet[20 if play.version == 4 else 40 :][:2].hex()}   {after}"

@@ -1,7 +1,7 @@
 """State, event and edge of the window: one stray segment into each state of a real kernel, and what hsi makes of it.
 
-    sudo python tests/lab/edges.py [--every N] [--only TEXT] [--pairs | --walks N [--settings]] [--timers] [--jobs N]
-        [--show]
+    sudo python tests/lab/edges.py [--every N] [--only TEXT] [--pairs | --walks N [--first SEED] [--settings]]
+        [--timers] [--jobs N] [--show] [--save DIR]
 
 For each scenario a connection is brought into a state, one segment is sent whose numbers lie on an edge, or an ICMP
 error, then the connection is led to its end as if nothing had been.  After each frame hsi's state of the kernel's end,
@@ -104,7 +104,9 @@ def play_apart(options: argparse.Namespace, job: int) -> int:
 def chosen(options: argparse.Namespace) -> Iterator[Scenario | Walk]:
     """What the options ask for."""
     if options.walks:
-        source: Iterator[Scenario | Walk] = walks(options.walks, settings=options.settings, timers=options.timers)
+        source: Iterator[Scenario | Walk] = walks(
+            options.first, options.walks, settings=options.settings, timers=options.timers
+        )
     else:
         source = pairs() if options.pairs else scenarios()
     for at, scenario in enumerate(source):
@@ -119,6 +121,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help="play those whose name has this in it")
     parser.add_argument("--pairs", action="store_true", help="two stray segments each, instead of one")
     parser.add_argument("--walks", type=int, default=0, help="so many random exchanges instead")
+    parser.add_argument("--first", type=int, default=0, help="with --walks: begin with this one, to play others")
     parser.add_argument("--settings", action="store_true", help="with --walks: kernels that are set up unlike others")
     parser.add_argument("--timers", action="store_true", help="let time pass, so that the kernel's timers run out")
     parser.add_argument("--jobs", type=int, default=1, help="so many kernels at a time")
