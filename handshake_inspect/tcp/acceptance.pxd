@@ -9,7 +9,7 @@ from handshake_inspect.tcp.facts cimport (
     FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK, FACT_TFO, OUTSIDE, TRAIT_ACKS, TRAIT_FIN, TRAIT_ISS,
     VOID,
 )
-from handshake_inspect.tcp.limits cimport PAWS_WINDOW
+from handshake_inspect.tcp.limits cimport MAX_SHIFT, PAWS_WINDOW
 from handshake_inspect.tcp.transitions cimport SYN_RECEIVED
 from handshake_inspect.wire.const cimport ACK, FIN, MASK32, OPT_CUT, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
 
@@ -18,12 +18,18 @@ from handshake_inspect.wire.const cimport ACK, FIN, MASK32, OPT_CUT, OPT_TIMESTA
 cdef int worth(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment, int side
 ) noexcept nogil
+@cython.locals(facts=uint64_t)
+cdef bint is_request(rows.Connection *connection, rows.Endpoint *target, int side) noexcept nogil
 cdef uint32_t end_of(segment.Segment *segment) noexcept nogil
 @cython.locals(end=uint32_t)
 cdef bint is_left(rows.Endpoint *target, segment.Segment *segment, bint request) noexcept nogil
 @cython.locals(edge=uint32_t)
 cdef bint is_right(
-    rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment, bint request
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment, bint request
+) noexcept nogil
+@cython.locals(window=uint32_t, one_sided=uint32_t)
+cdef uint32_t widest(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *target
 ) noexcept nogil
 cdef bint is_scale_known(rows.Endpoint *sender, rows.Endpoint *target) noexcept nogil
 cdef bint is_offer_whole(unsigned int options) noexcept nogil
@@ -48,4 +54,6 @@ cdef bint is_from_the_past(
     rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment
 ) noexcept nogil
 cdef void doubt_fin(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
+@cython.locals(end=uint32_t)
+cdef bint is_fin_overwritten(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 cdef bint is_doubt_over(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil

@@ -39,7 +39,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_ISS,
     VOID,
 )
-from handshake_inspect.tcp.limits import PAWS_WINDOW
+from handshake_inspect.tcp.limits import MAX_SHIFT, PAWS_WINDOW
 from handshake_inspect.tcp.transitions import SYN_RECEIVED
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK32, OPT_CUT, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
@@ -58,10 +58,18 @@ def worth(connection: Any, sender: Any, target: Any, segment: Any, side: int) ->
         return VOID
     if is_from_the_past(sender, target, segment):
         return VOID
-    request = target.state == SYN_RECEIVED and not facts & FACT_SIMULTANEOUS
-    if is_right(sender, target, segment, request):
+    request = is_request(connection, target, side)
+    if is_right(connection, sender, target, segment, request):
         return BEYOND
     return OUTSIDE if is_left(target, segment, request) else ACCEPTED
+
+
+def is_request(connection: Any, target: Any, side: int) -> bool:
+    """Whether the target is a listener's request: with Fast Open until the ACK, even if it has closed its half."""
+    facts = connection.facts
+    if facts & FACT_SIMULTANEOUS:
+        return False
+    return target.state == SYN_RECEIVED or (facts & (FACT_TFO | FACT_ACKED) == FACT_TFO and side == connection.client)
 
 
 def end_of(segment: Any) -> int:
@@ -84,7 +92,7 @@ def is_left(target: Any, segment: Any, request: bool) -> bool:
     return seqspace.seq_lt(end, target.last_ack)
 
 
-def is_right(sender: Any, target: Any, segment: Any, request: bool) -> bool:
+def is_right(connection: Any, sender: Any, target: Any, segment: Any, request: bool) -> bool:
     """Whether it begins beyond the window; only where its scale is known.
 
     Just beyond, its acknowledgment counts for a socket (see `is_at_edge`).
@@ -93,10 +101,22 @@ def is_right(sender: Any, target: Any, segment: Any, request: bool) -> bool:
         return False
     if seqspace.seq_le(segment.seq, sender.snd_nxt):
         return False
-    edge = (target.last_ack + target.window) & MASK32
+    edge = (target.last_ack + widest(connection, sender, target)) & MASK32
     if segment.seq == edge:
         return request and end_of(segment) != edge
     return seqspace.seq_gt(segment.seq, edge)
+
+
+def widest(connection: Any, sender: Any, target: Any) -> int:
+    """The window of the target, in bytes; the widest that it can mean.
+
+    Where both opened, and only one offered to scale windows, Linux scales its own all the same, but for its SYN-ACK's.
+    """
+    window: int = target.window
+    one_sided = (sender.options ^ target.options) & target.options & OPT_WINDOW_SCALE
+    if one_sided and connection.facts & FACT_SIMULTANEOUS and target.state != SYN_RECEIVED:
+        window <<= min(target.window_scale, MAX_SHIFT)
+    return window
 
 
 def is_scale_known(sender: Any, target: Any) -> bool:
@@ -179,7 +199,7 @@ def is_ack_unseen(target: Any, segment: Any) -> bool:
 
 
 def is_from_the_past(sender: Any, target: Any, segment: Any) -> bool:
-    """Whether something new comes with an older timestamp than what came before.
+    """Whether something new comes with an older timestamp than what came before, or anything from before the SYN.
 
     What is not new may have been overtaken; then those before it did not set the clock (RFC 7323 section 4.3).
     """
@@ -191,6 +211,7 @@ def is_from_the_past(sender: Any, target: Any, segment: Any) -> bool:
             seqspace.seq_gt(end_of(segment), sender.snd_nxt)
             or not sender.traits & TRAIT_ACKS
             or seqspace.seq_gt(segment.ack, sender.last_ack)
+            or seqspace.seq_lt((segment.tsval + PAWS_WINDOW) & MASK32, sender.syn_tsval)
         )
     )
 
@@ -200,6 +221,12 @@ def doubt_fin(sender: Any, segment: Any) -> None:
     if not sender.traits & TRAIT_FIN:
         sender.checks |= CHECK_FIN_DOUBTED
         sender.fin_seq = end_of(segment)
+
+
+def is_fin_overwritten(sender: Any, segment: Any) -> bool:
+    """Whether the byte of a doubted FIN is payload of a later segment, or one before that payload."""
+    end = (segment.seq + segment.payload_len) & MASK32
+    return segment.payload_len != 0 and seqspace.seq_ge(end, sender.fin_seq)
 
 
 def is_doubt_over(sender: Any, segment: Any) -> bool:

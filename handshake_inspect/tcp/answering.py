@@ -61,6 +61,8 @@ def on_syn_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
     if facts & FACT_SIMULTANEOUS and segment.seq == sender.iss and answers(connection, peer, segment.ack):
         simultaneous.on_syn_ack(connection, sender, peer, segment, side)
         return OURS
+    if facts & FACT_SIMULTANEOUS:
+        return stray_syn_ack(connection, sender, segment)
     if sender.traits & TRAIT_ISS and facts & FACT_SYNACK and side != connection.client:
         return later_syn_ack(table, connection, sender, peer, segment)
     if not peer.traits & TRAIT_ISS or not answers(connection, peer, segment.ack):

@@ -25,6 +25,7 @@ from handshake_inspect.tcp.facts import (
     ACCEPTED,
     BEYOND,
     CHECK_DROPPED,
+    CHECK_FIN_DOUBTED,
     CHECK_FIN_UNSEEN,
     EMBRYO_PROVISIONAL,
     FACT_ACKED,
@@ -112,11 +113,14 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
         connection.client = side if sender_is_client(segment) else side ^ 1
     if closing.is_unsent(sender, peer, segment):
         closing.forget_unsent(connection, sender, peer, segment, side)
+        order.drop(table, connection, peer, segment, side ^ 1)
     worth = acceptance.worth(connection, sender, peer, segment, side)
     if worth == VOID:
         note_dropped(connection, sender, segment)
         return False
     endpoint.begin(sender, segment)
+    if sender.checks & CHECK_FIN_DOUBTED and acceptance.is_fin_overwritten(sender, segment):
+        sender.checks &= ~CHECK_FIN_DOUBTED & 0xFFFF
     if connection.facts & (FACT_RST | FACT_RST_IGNORED):
         resets.after_rst(connection, sender, peer, segment, side)
     elif sender.state_before_rst:
@@ -125,8 +129,11 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
     if worth == ACCEPTED and closing.is_fin_refuted(sender, peer, segment):
         closing.refute_fin(connection, sender, peer, side)
     known = sender.checks & CHECK_FIN_UNSEEN and closing.is_fin_at_last(connection, sender, peer, segment, side)
-    has_fin = segment.flags & FIN and not dead and not known
-    if has_fin and not acceptance.is_fin_possible(connection, sender, peer, segment):
+    has_fin = segment.flags & FIN and not known
+    if has_fin and dead:
+        acceptance.doubt_fin(sender, segment)
+        has_fin = 0
+    elif has_fin and not acceptance.is_fin_possible(connection, sender, peer, segment):
         has_fin = 0
     elif has_fin and acceptance.is_fin_doubtful(connection, sender, peer, segment, worth):
         acceptance.doubt_fin(sender, segment)

@@ -25,6 +25,7 @@ cdef void on_ack(
 cdef bint is_fin_unseen(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
 ) noexcept nogil
+cdef bint contradicts_fin(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 cdef bint is_byte_unseen(rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
 cdef void believe_fin(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side

@@ -85,6 +85,7 @@ def is_fin_unseen(connection: Any, sender: Any, peer: Any, segment: Any) -> bool
         and sender.traits & TRAIT_ACKS != 0
         and not peer.traits & TRAIT_HOLE
         and not goes_beyond_fin(sender, segment)
+        and not contradicts_fin(sender, segment)
         and (segment.ack == (peer.snd_nxt + 1) & MASK32 or is_byte_unseen(peer, segment))
     )
 
@@ -93,6 +94,13 @@ def goes_beyond_fin(sender: Any, segment: Any) -> bool:
     """Whether it begins with more than its sender's FIN left to send."""
     beyond = sender.traits & TRAIT_FIN != 0 and seqspace.seq_ge(segment.seq, sender.fin_seq)
     return beyond and (segment.payload_len != 0 or segment.flags & FIN != 0)
+
+
+def contradicts_fin(sender: Any, segment: Any) -> bool:
+    """Whether it has a FIN with another number than its sender's: of what no end of a connection sends."""
+    if not segment.flags & FIN or not sender.traits & TRAIT_FIN:
+        return False
+    return (segment.seq + segment.payload_len + 1) & MASK32 != sender.fin_seq
 
 
 def is_byte_unseen(peer: Any, segment: Any) -> bool:
@@ -149,6 +157,9 @@ def take_back(connection: Any, sender: Any, peer: Any, side: int) -> None:
     connection.facts &= ~FACT_LAST_ACK_SEEN & MASK64
     endpoint.apply(sender, NO_FIN)
     endpoint.apply(peer, FIN_WAS_LOST)
+    if peer.traits & TRAIT_FIN_ACKED and not has_acked(sender, peer.fin_seq):
+        peer.traits &= ~TRAIT_FIN_ACKED & 0xFF  # only that FIN would have done so
+        endpoint.apply(peer, ACK_OF_FIN_WAS_LOST)
     if peer.traits & TRAIT_FIN:
         connection.fin_side = side ^ 1
     else:

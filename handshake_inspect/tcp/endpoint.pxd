@@ -41,6 +41,7 @@ cdef void extend(rows.Endpoint *sender, uint32_t seq, uint32_t end) noexcept nog
 @cython.locals(end=uint32_t)
 cdef void lengthen(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 cdef void miss(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
+cdef void lose(rows.Endpoint *sender, uint32_t first) noexcept nogil
 cdef bint is_in_hole(rows.Endpoint *sender, uint32_t seq) noexcept nogil
 @cython.locals(at=uint32_t)
 cdef uint32_t newest_us(rows.Endpoint *end) noexcept nogil

@@ -259,6 +259,14 @@ def miss(sender: Any, segment: Any) -> None:
         sender.traits |= TRAIT_HOLE
 
 
+def lose(sender: Any, first: int) -> None:
+    """All that was sent from that byte on is missing again."""
+    sender.contiguous = first
+    sender.hole_start = sender.snd_nxt
+    sender.hole_end = sender.snd_nxt
+    sender.traits |= TRAIT_HOLE
+
+
 def is_in_hole(sender: Any, seq: int) -> bool:
     """Whether a byte is in the first hole."""
     return (

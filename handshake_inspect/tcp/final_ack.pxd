@@ -55,8 +55,9 @@ cdef bint server_ack(
     rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment
 ) noexcept nogil
 cdef bint is_unproved(rows.Connection *connection, rows.Endpoint *server, segment.Segment *segment) noexcept nogil
+@cython.locals(opened_with=uint32_t, answered_with=uint32_t)
 cdef void withdraw(rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server) noexcept nogil
-cdef void forget_sent(rows.Endpoint *end) noexcept nogil
+cdef void forget_sent(rows.Endpoint *end, uint32_t opened_with) noexcept nogil
 cdef bint acknowledges_syn(rows.Endpoint *end, segment.Segment *segment) noexcept nogil
 @cython.locals(beyond=uint32_t)
 cdef bint acknowledges_unseen(rows.Endpoint *client, segment.Segment *segment) noexcept nogil

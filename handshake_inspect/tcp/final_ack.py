@@ -242,8 +242,12 @@ def withdraw(connection: Any, client: Any, server: Any) -> None:
     connection.facts &= ~(FACT_ACKED | FACT_CLIENT_PROVED | FACT_DATA_ACK | FACT_LATER_ACK | FACT_CLIENT_DATA) & MASK64
     connection.facts |= FACT_CHALLENGE_ACK
     connection.fin_frame = 0
-    forget_sent(client)
-    forget_sent(server)
+    opened_with = connection.syn_payload if connection.facts & FACT_TFO else 0
+    forget_sent(client, opened_with)
+    answered_with = 0
+    if opened_with and server.hole_start != server.hole_end:
+        answered_with = (server.hole_start - server.iss - 1) & MASK32
+    forget_sent(server, answered_with)
     client.traits &= ~TRAIT_ACKS & 0xFF
     connection.ackdat_method = METHOD_NONE
     endpoint.apply(server, NO_FIN)
@@ -253,11 +257,11 @@ def withdraw(connection: Any, client: Any, server: Any) -> None:
     endpoint.apply(client, FIN_WAS_LOST)
 
 
-def forget_sent(end: Any) -> None:
-    """Of an end nothing counts but its SYN."""
+def forget_sent(end: Any, opened_with: int) -> None:
+    """Of an end nothing counts but its SYN, and so many bytes that were accepted with it."""
     end.traits &= ~(TRAIT_FIN | TRAIT_FIN_ACKED | TRAIT_HOLE) & 0xFF
     end.checks &= ~(CHECK_FIN_UNSEEN | CHECK_FIN_DOUBTED) & 0xFFFF
-    end.snd_nxt = (end.iss + 1) & MASK32
+    end.snd_nxt = (end.iss + 1 + opened_with) & MASK32
     end.contiguous = end.snd_nxt
     end.hole_end = end.hole_start
 

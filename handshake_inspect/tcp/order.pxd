@@ -90,6 +90,10 @@ cdef bint is_acked(rows.Endpoint *peer, uint32_t seq) noexcept nogil
 cdef void miss(
     Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
 ) noexcept nogil
+@cython.locals(order="rows.Order *", at=int)
+cdef void drop(
+    Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side
+) noexcept nogil
 @cython.locals(end=uint32_t)
 cdef void lengthen(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,

@@ -336,6 +336,20 @@ def miss(table: Any, connection: Any, sender: Any, segment: Any, side: int) -> N
         open_gap(table, connection, sender, segment, side, known, sender.snd_nxt, GAP_PASSED)
 
 
+def drop(table: Any, connection: Any, sender: Any, segment: Any, side: int) -> None:
+    """The receiver dropped what `sender`, of that side, sent beyond the acknowledgment of a segment: a gap again."""
+    if sender.traits & TRAIT_HOLE or not sender.traits & TRAIT_SEEN or seqspace.seq_le(sender.snd_nxt, segment.ack):
+        return
+    endpoint.lose(sender, segment.ack)
+    if not table.new_order(connection):
+        return
+    open_gap(table, connection, sender, segment, side, segment.ack, sender.snd_nxt, GAP_PASSED)
+    order = table.order_of(connection)
+    at = gap_of(order, side, segment.ack)
+    order.tsval[at] = sender.tsval
+    order.ip_id[at] = sender.ip_id
+
+
 def lengthen(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
     """Payload in later IP fragments."""
     endpoint.lengthen(sender, segment)

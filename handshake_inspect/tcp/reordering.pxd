@@ -32,7 +32,7 @@ cdef bint is_the_one_acknowledged(
     rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client, segment.Segment *segment, int side
 ) noexcept nogil
 cdef bint is_opening(rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment) noexcept nogil
-@cython.locals(answered=bint)
+@cython.locals(reset=bint, answered=bint)
 cdef bint is_of_nothing(rows.Connection *connection, rows.Endpoint *peer, int side) noexcept nogil
 cdef bint is_answered_first(rows.Endpoint *client, segment.Segment *segment) noexcept nogil
 cdef bint is_refused(

@@ -112,13 +112,17 @@ def is_opening(sender: Any, peer: Any, segment: Any) -> bool:
 
 
 def is_of_nothing(connection: Any, peer: Any, side: int) -> bool:
-    """Whether what `side` sent was of no connection: without ACK, or answered with nothing but RSTs as nobody answers.
+    """Whether what `side` sent was of no connection: without ACK, behind a RST, or answered with nothing but RSTs.
 
+    Those have no ACK, as those of who has no connection.
     A SYN that follows opens then, however near its number is.
     """
     if not connection.first_flags & ACK:
         return True
-    answered = connection.facts & FACT_RST != 0 and connection.rst_side != side and not connection.rst_flags & ACK
+    reset = connection.facts & FACT_RST != 0
+    if reset and connection.rst_frame == connection.first_frame & MASK32:
+        return True
+    answered = reset and connection.rst_side != side and not connection.rst_flags & ACK
     return answered and peer.frames <= connection.rst_count
 
 

@@ -9,7 +9,7 @@ from handshake_inspect.tcp.facts cimport (
     FACT_BARE_RST_AFTER_ACK, FACT_CHALLENGE_ACK, FACT_CLIENT_DATA, FACT_LAST_ACK_SEEN, FACT_MIDSTREAM,
     FACT_REBUFFED, FACT_REFUSED, FACT_RST, FACT_RST_DOUBTED, FACT_RST_IGNORED, FACT_SERVER_DATA,
     FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK, FACT_SYNACK_AFTER_ACK, FACT_SYNACK_AFTER_RST,
-    FACT_UNSEEN_DATA, TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE, TRAIT_ISS, TRAIT_SEEN,
+    FACT_TFO, FACT_UNSEEN_DATA, TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE, TRAIT_ISS, TRAIT_SEEN,
 )
 from handshake_inspect.tcp.transitions cimport (
     CLOSED, CLOSE_WAIT, GOT_RST, GOT_SYN_ACK, LAST_ACK, SENT_RST, SENT_SYN_ACK, SYN_ACK_WAS_LOST, SYN_RECEIVED,
@@ -51,10 +51,14 @@ cdef void doubt(rows.Connection *connection, segment.Segment *segment) noexcept 
 cdef void end(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept nogil
+@cython.locals(again=bint)
+cdef bint is_challenged(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
+) noexcept nogil
 cdef bint is_late(rows.Connection *connection, rows.Endpoint *peer, segment.Segment *segment, int side) noexcept nogil
 cdef bint is_numbered(rows.Connection *connection, rows.Endpoint *end) noexcept nogil
 cdef void wait_on(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side) noexcept nogil
-@cython.locals(late=bint, news=bint, challenge=bint)
+@cython.locals(late=bint, news=bint)
 cdef void after_rst(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept nogil

@@ -27,6 +27,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK,
     FACT_SYNACK_AFTER_RST,
+    FACT_TFO,
     FACT_UNSEEN_DATA,
     TRAIT_ACKS,
     TRAIT_FIN,
@@ -129,7 +130,9 @@ def is_answer_to_dropped(target: Any, segment: Any) -> bool:
 
 def is_denial(connection: Any, server: Any, client: Any, segment: Any) -> bool:
     """Whether the server answers so what seemed to be the final ACK of a handshake with bytes missing before."""
-    proved = FACT_ACKED | FACT_SERVER_PROVED | FACT_SERVER_DATA
+    proved = FACT_ACKED | FACT_SERVER_PROVED
+    if not connection.facts & FACT_TFO or server.hole_start == server.hole_end:
+        proved |= FACT_SERVER_DATA  # with Fast Open it answers before the ACK, too, but not in a gap
     return (
         connection.facts & (proved | FACT_SYNACK | FACT_RST) == FACT_ACKED | FACT_SYNACK
         and not segment.flags & ACK
@@ -184,7 +187,7 @@ def is_challenge_at_last(connection: Any, client: Any, server: Any, segment: Any
         and not connection.facts & (FACT_SYNACK | FACT_ACKED)
         and not segment.flags & ACK
         and segment.seq == server.last_ack
-        and (server.frames == 1 or not connection.facts & FACT_SERVER_DATA)
+        and (server.frames == 1 or connection.facts & (FACT_SERVER_DATA | FACT_REBUFFED) != FACT_SERVER_DATA)
         and client.bytes == connection.syn_payload
     )
 
@@ -285,14 +288,18 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
         return  # overtaken by one that acknowledges more: sent long before
     late = is_late(connection, peer, segment, side)
     news = seqspace.seq_gt(segment.ack, peer.before_rst_nxt)
-    challenge = (
-        segment.flags & (ACK | FIN) == ACK
-        and segment.payload_len == 0
-        and (segment.ack == peer.before_rst_nxt or (peer.traits & TRAIT_HOLE and segment.ack == peer.contiguous))
-        and seqspace.seq_gt(connection.rst_seq, segment.ack)
-    )
-    if late or challenge or (news and is_numbered(connection, peer)):
+    if late or is_challenged(connection, sender, peer, segment) or (news and is_numbered(connection, peer)):
         revive(connection, sender, peer, side)
+
+
+def is_challenged(connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
+    """Whether a bare ACK only repeats what came before the missing bytes, or before nothing, that the RST is beyond."""
+    if segment.flags & (ACK | FIN) != ACK or segment.payload_len or seqspace.seq_le(connection.rst_seq, segment.ack):
+        return False
+    if segment.ack == peer.before_rst_nxt or (peer.traits & TRAIT_HOLE and segment.ack == peer.contiguous):
+        return True
+    again = sender.traits & TRAIT_ACKS != 0 and segment.ack == sender.last_ack
+    return again and seqspace.seq_gt(connection.rst_seq, peer.before_rst_nxt)
 
 
 def is_late(connection: Any, peer: Any, segment: Any, side: int) -> bool:

@@ -194,8 +194,9 @@ def test_what_begins_at_the_edge_brings_an_acknowledgment_alone(
 def test_the_window_wraps():
     target = end(BOTH, last_ack=MASK32 - 15, window=32)
     sender = end(facts.TRAIT_ISS, snd_nxt=0)
-    assert acceptance.is_right(sender, target, segment(17), False)
-    assert not acceptance.is_right(sender, target, segment(16), False)
+    connection = row(Connection, facts=OPENED)
+    assert acceptance.is_right(connection, sender, target, segment(17), False)
+    assert not acceptance.is_right(connection, sender, target, segment(16), False)
     assert acceptance.end_of(segment(MASK32, 4)) == 3
     assert acceptance.end_of(segment(MASK32, 4, flags=FIN)) == 4
 

@@ -436,3 +436,208 @@ def test_data_behind_missing_bytes_acknowledges_the_syn_of_a_simultaneous_open()
     wire.server.data(10, seq=wire.server.snd_nxt + 5000, ack=wire.client.isn + 1)
     wire.client.ack(ack=wire.server.isn + 1)
     assert states(wire.connection())[0] == "ESTABLISHED"
+
+
+@pytest.mark.parametrize("beyond", [1, 11])
+def test_the_fin_behind_a_rst_that_was_ignored_is_taken_once_it_is_acknowledged(beyond):
+    """RFC 9293 section 3.10.7.4: beside RCV.NXT a RST ends nothing, and its sender closes as if it had not been."""
+    wire = Wire(timestamps=False).handshake().exchange()
+    wire.client.rst(seq=wire.client.snd_nxt + beyond)
+    wire.client.fin()
+    wire.server.ack()
+    assert states(wire.connection()) == ("FIN_WAIT_2", "CLOSE_WAIT")
+    wire.server.fin()
+    wire.client.ack()
+    assert states(wire.connection()) == ("TIME_WAIT", "CLOSED")
+
+
+def test_a_fin_behind_a_rst_that_nothing_answers_opens_nothing_again():
+    wire = Wire(timestamps=False).handshake().exchange()
+    wire.client.rst()
+    wire.client.fin()
+    assert states(wire.connection()) == ("CLOSED", "CLOSED")
+
+
+def test_a_repeated_ack_challenges_a_rst_beyond_all_that_was_sent():
+    """Data that were sent before, and are not acknowledged yet, change nothing."""
+    wire = Wire(timestamps=False).handshake().exchange()
+    number = wire.client.snd_nxt
+    wire.client.data(10)
+    wire.client.rst(seq=number + 500)
+    wire.server.ack(ack=number)
+    assert states(wire.connection())[1] == "ESTABLISHED"
+
+
+def test_a_repeated_ack_may_have_crossed_a_rst_behind_the_data():
+    wire = Wire(timestamps=False).handshake().exchange()
+    number = wire.client.snd_nxt
+    wire.client.data(10)
+    wire.client.rst_ack()
+    wire.server.ack(ack=number)
+    assert states(wire.connection())[1] == "CLOSED"
+
+
+def denied_data(flags):
+    """The server drops data that acknowledge what it never sent, and says so."""
+    wire = Wire(timestamps=False).handshake().exchange()
+    number = wire.client.snd_nxt
+    wire.client.send(flags, 10, ack=wire.server.snd_nxt + 2)
+    wire.server.ack(ack=number)
+    return wire, number
+
+
+@pytest.mark.parametrize("flags", ["PA", "FPA"])
+def test_a_rst_beyond_data_that_was_denied_is_challenged(flags):
+    wire, number = denied_data(flags)
+    wire.client.rst(seq=number + 10)
+    wire.server.ack(ack=number)
+    assert states(wire.connection())[1] == "ESTABLISHED"
+
+
+@pytest.mark.parametrize("flags", ["PA", "FPA"])
+def test_a_fin_instead_of_data_that_was_denied(flags):
+    wire, number = denied_data(flags)
+    wire.wait(SECOND)
+    wire.client.fin(seq=number)
+    wire.server.ack(ack=number + 1)
+    assert states(wire.connection()) == ("FIN_WAIT_2", "CLOSE_WAIT")
+
+
+def test_data_fill_the_hole_of_those_that_were_denied():
+    wire, number = denied_data("PA")
+    wire.wait(SECOND)
+    wire.client.send("PA", 10, seq=number)
+    wire.client.rst()
+    assert states(wire.connection())[1] == "CLOSED"
+
+
+def test_a_fin_that_was_only_believed_acknowledged_no_other_one():
+    """It was denied, and with it the acknowledgment: a FIN with another number is the sender's after all."""
+    wire = Wire(timestamps=False).handshake().exchange()
+    number, theirs = wire.client.snd_nxt, wire.server.snd_nxt
+    wire.client.send("FPA", 10, seq=number + 10)
+    wire.server.ack(ack=number)
+    wire.client.send("PA", 10, seq=number, ack=theirs + 1)
+    wire.server.ack(seq=theirs, ack=number)
+    wire.wait(SECOND)
+    wire.client.send("PA", 5, seq=number, ack=theirs)
+    wire.server.ack(ack=number + 5)
+    wire.client.fin(seq=number + 5, ack=theirs)
+    wire.server.ack(ack=number + 6)
+    assert states(wire.connection()) == ("FIN_WAIT_2", "CLOSE_WAIT")
+
+
+def test_a_fin_with_another_number_does_not_show_that_the_peer_sent_one():
+    wire = full()
+    number, theirs = wire.client.snd_nxt, wire.server.snd_nxt
+    wire.client.fin()
+    wire.client.fin(seq=number - 1, ack=theirs + 1)
+    assert states(wire.connection())[1] == "CLOSE_WAIT"
+
+
+def test_a_clock_from_before_the_syn_is_no_overtaken_one():
+    """PAWS (RFC 7323 section 5.3) drops it, also where it would fill a hole."""
+    wire = Wire().handshake().exchange()
+    number = wire.client.snd_nxt
+    wire.client.data(10, seq=number + 10)
+    wire.client.fin(seq=number, options=frames.timestamps(1000, 0))
+    wire.server.ack(ack=number)
+    assert states(wire.connection())[1] == "ESTABLISHED"
+
+
+def fast_open_request(answer=0):
+    """The server has taken the data of a SYN, and waits for the ACK."""
+    wire = Wire(timestamps=False)
+    wire.client.syn(size=7)
+    wire.server.syn_ack()
+    if answer:
+        wire.server.data(answer)
+    return wire
+
+
+@pytest.mark.parametrize("answer", [0, 10])
+def test_a_denied_ack_leaves_what_fast_open_sent_before(answer):
+    wire = fast_open_request(answer)
+    number = wire.server.snd_nxt
+    wire.client.ack(ack=number + 1)
+    wire.server.rst(seq=number + 1)
+    assert states(wire.connection())[1] == "SYN_RECEIVED"
+    wire.client.ack(ack=number)
+    wire.server.fin()
+    connection = wire.connection()
+    assert (connection["outcome"], states(connection)) == ("established", ("CLOSE_WAIT", "FIN_WAIT_1"))
+
+
+def test_what_begins_just_beyond_the_window_acknowledges_no_fin_of_a_fast_open_request():
+    """It is a request until the ACK, also once the application has closed its half."""
+    wire = fast_open_request()
+    wire.server.window = 500
+    wire.server.fin()
+    wire.client.send("PA", 10, seq=wire.client.snd_nxt + (500 << 7))
+    assert states(wire.connection())[1] == "FIN_WAIT_1"
+
+
+def test_who_refused_stray_segments_in_syn_sent_does_it_again():
+    """What the server says is of another connection, though it seems to acknowledge what the capture lacks."""
+    wire = Wire(timestamps=False)
+    wire.client.syn()
+    wire.server.data(10, seq=5000, ack=900)
+    wire.client.rst(seq=900)
+    wire.server.data(10, seq=5000, ack=11_000)
+    wire.client.rst(seq=11_000)
+    connection = wire.connection()
+    assert (connection["outcome"], connection["state"]["client"]) == ("pending", "SYN_SENT")
+
+
+def test_a_syn_behind_a_rst_and_a_stray_ack_opens():
+    """Neither was of a connection, however near their numbers are."""
+    wire = Wire(timestamps=False)
+    wire.client.rst_ack(seq=1010, ack=1)
+    wire.client.ack(seq=1000, ack=1)
+    wire.server.rst(seq=1)
+    wire.client.syn()
+    wire.server.syn_ack()
+    assert [states(each) for each in wire.connections()][-1] == ("ESTABLISHED", "SYN_RECEIVED")
+
+
+def scales_alone():
+    """Both open, and only the server offers to scale windows."""
+    wire = Wire(timestamps=False)
+    wire.client.syn(stay=True, options=frames.mss(1460))
+    wire.server.syn(stay=True)
+    wire.wait(SECOND // 10)
+    wire.client.syn_ack(stay=True, options=frames.mss(1460))
+    wire.server.syn_ack(stay=True)
+    wire.wait(SECOND // 10)
+    wire.server.window = 502
+    return wire
+
+
+@pytest.mark.parametrize(("beyond", "state"), [(5_000, "FIN_WAIT_2"), (502 << 7, "FIN_WAIT_2"), (70_000, "FIN_WAIT_1")])
+def test_who_opens_too_may_scale_its_window_alone(beyond, state):
+    """Linux does so: what the window would mean without is no edge."""
+    wire = scales_alone()
+    wire.server.fin()
+    wire.client.data(10, seq=wire.client.snd_nxt + beyond)
+    assert states(wire.connection())[1] == state
+
+
+def test_a_syn_ack_with_another_number_renews_no_isn_of_a_simultaneous_open():
+    """Whose acknowledgments are as old as before."""
+    wire = scales_alone()
+    wire.server.send("SA", seq=wire.server.isn + 10)
+    number = wire.server.isn + 1
+    wire.client.fin(ack=number)
+    wire.server.fin(seq=number, ack=wire.client.isn - 100_000)
+    assert states(wire.connection())[0] == "FIN_WAIT_1"
+
+
+def test_data_where_a_fin_was_that_nobody_took():
+    """Their acknowledgment is none of the FIN."""
+    wire = Wire(timestamps=False).handshake().exchange()
+    number, theirs = wire.client.snd_nxt, wire.server.snd_nxt
+    wire.client.send("FPA", 9, ack=theirs + 10_000)
+    wire.wait(SECOND)
+    wire.client.data(10, seq=number, ack=theirs)
+    wire.server.ack(ack=number + 10)
+    assert states(wire.connection())[1] == "ESTABLISHED"
