@@ -222,9 +222,15 @@ class Talk:
             )
         return [(START + round(at * MS), frame) for at, frame in sorted(made, key=lambda each: each[0])]
 
-    def capture(self):
-        """A file of them."""
-        return pcap(self.frames(), nano=True)
+    def capture(self, snap=None):
+        """A file of them, with a snap length perhaps."""
+        if snap is None:
+            return pcap(self.frames(), nano=True)
+        body = b"".join(
+            struct.pack("<IIII", ns // 10**9, ns % 10**9, min(len(frame), snap), len(frame)) + frame[:snap]
+            for ns, frame in self.frames()
+        )
+        return pcap([], nano=True, snap_len=snap) + body
 
 
 class Read:

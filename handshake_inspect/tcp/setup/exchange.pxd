@@ -49,6 +49,10 @@ cdef bint is_plain_request(
     sr.Exchange *exchange, void *owners, rows.Connection *connection, rows.Endpoint *sender, seg.Segment *segment
 ) noexcept nogil
 @cython.locals(data="const unsigned char *", at=Py_ssize_t, count=Py_ssize_t)
+cdef bint is_plain_response(
+    sr.Exchange *exchange, void *owners, rows.Connection *connection, seg.Segment *segment
+) noexcept nogil
+@cython.locals(data="const unsigned char *", at=Py_ssize_t, count=Py_ssize_t)
 cdef bint is_to_be_read(void *owners, seg.Segment *segment) noexcept nogil
 cdef bint in_midstream(
     void *owners, rows.Connection *connection, unsigned int side, seg.Segment *segment

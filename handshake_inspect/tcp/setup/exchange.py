@@ -193,13 +193,23 @@ def is_plain(exchange: Any, owners: Any, connection: Any, sender: Any, peer: Any
     if segment.payload_len == 0:
         return True
     if asked and sender.traits & TRAIT_ISS and segment.seq == (sender.iss + 1) & MASK32:
-        exchange.response_ns = segment.ts_ns
-        exchange.response_frame = frame_since(connection, segment)
-        if text.looks_like_alert(payload.memory(owners, segment), payload.start(segment), payload.captured(segment)):
-            exchange.setup |= EXCHANGE_ALERTED
-        connection.quick |= READ_OVER
-        return True
+        return is_plain_response(exchange, owners, connection, segment)
     return False
+
+
+def is_plain_response(exchange: Any, owners: Any, connection: Any, segment: Any) -> bool:
+    """Whether bytes of the server are a response to a plain request, as `is_plain`: no ServerHello."""
+    data = payload.memory(owners, segment)
+    at = payload.start(segment)
+    count = payload.captured(segment)
+    if text.looks_like_server_hello(data, at, count):
+        return False
+    exchange.response_ns = segment.ts_ns
+    exchange.response_frame = frame_since(connection, segment)
+    if text.looks_like_alert(data, at, count):
+        exchange.setup |= EXCHANGE_ALERTED
+    connection.quick |= READ_OVER
+    return True
 
 
 def is_plain_request(exchange: Any, owners: Any, connection: Any, sender: Any, segment: Any) -> bool:
@@ -269,11 +279,14 @@ def continue_plain(focus: Any, reading: Any, client: int, options_len: int) -> N
     """The client's first segment was a plain request."""
     exchange = focus.exchange
     end = focus.sender if focus.is_client else focus.peer
-    first = reading.base[client]
+    first = (end.iss + 1) & MASK32  # where its request began, its SYN in the capture or not
     behind = end.contiguous
+    if end.hole_start != end.hole_end and end.hole_end == behind:
+        behind = end.hole_start  # what is behind that was acknowledged, and is not in the capture
     if focus.is_client and not end.traits & TRAIT_HOLE and seqspace.seq_gt(focus.seq, first):
         behind = focus.seq
     reading.request_at = first
+    reading.base[client] = first
     reading.next[client] = behind
     reading.beyond[client] = behind
     reading.segments[client] = 1

@@ -161,7 +161,7 @@ def take_server_hello(focus: Any, data: Any) -> None:
     """What the server chose."""
     setup = focus.setup
     row = focus.hello
-    if row.flags & IS_RETRY and setup.flags & SETUP_HELLO_RETRY:
+    if row.flags & IS_RETRY and setup.retry_frame:
         setup.flags |= SETUP_MALFORMED  # a second one is an error (RFC 8446 section 4.1.4)
         focus.reading.state[focus.side] = READ_STUCK
         return

@@ -11,6 +11,7 @@ from handshake_inspect.tcp.setup.facts cimport (
 )
 from handshake_inspect.wire.const cimport MASK32
 
+cdef unsigned int LONGEST_FINISHED
 cdef unsigned int NO_LENGTH
 cdef unsigned int HEAD
 cdef unsigned int ALERT
@@ -18,6 +19,7 @@ cdef unsigned int APPLICATION_DATA
 cdef unsigned int CHANGE_CIPHER_SPEC
 cdef unsigned int CLIENT_HELLO
 cdef unsigned int HANDSHAKE
+cdef unsigned int LONGEST_RECORD
 cdef uint32_t RECORD_HEADER
 cdef unsigned int SERVER_HELLO
 cdef unsigned int TLS12
@@ -25,8 +27,12 @@ cdef unsigned int TLS13
 
 @cython.locals(side="unsigned int", kind="unsigned int")
 cdef void on_head(Focus focus) noexcept nogil
-@cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", kind="unsigned int")
+@cython.locals(
+    reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", kind="unsigned int", rest=uint32_t
+)
 cdef void on_cut_header(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *")
+cdef bint is_finished_of_13(Focus focus, uint32_t rest) noexcept nogil
 @cython.locals(reading="sr.Reading *", role="unsigned int")
 cdef void on_end(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", message="unsigned int")
@@ -37,8 +43,13 @@ cdef bint may_be_early(Focus focus) noexcept nogil
 cdef void answer(Focus focus, unsigned int kind) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")
 cdef void on_client_hello(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", side="unsigned int", unseen=bint)
+cdef bint is_asked_again(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *")
 cdef bint infer_version(Focus focus, unsigned int kind, unsigned int message) noexcept nogil
+@cython.locals(reading="sr.Reading *", side="unsigned int", header=bint)
+cdef bint may_be_hello(Focus focus) noexcept nogil
+cdef void veil(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", head="unsigned int", length=uint32_t, cut=bint)
 cdef bint is_alone(Focus focus) noexcept nogil
 cdef void retry_after_all(Focus focus) noexcept nogil

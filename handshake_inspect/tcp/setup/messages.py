@@ -26,6 +26,7 @@ from handshake_inspect.tls.numbers import (
     CHANGE_CIPHER_SPEC,
     CLIENT_HELLO,
     HANDSHAKE,
+    LONGEST_RECORD,
     RECORD_HEADER,
     SERVER_HELLO,
     TLS12,
@@ -34,6 +35,7 @@ from handshake_inspect.tls.numbers import (
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import MASK32
 
+LONGEST_FINISHED = 96  # a Finished of TLS 1.2 in a record of its own, unless it is padded at random
 NO_LENGTH = 0xFFFF  # longer than any record, so that it is taken for none of a known length
 
 
@@ -53,24 +55,35 @@ def on_head(focus: Any) -> None:
 
 
 def on_cut_header(focus: Any) -> None:
-    """The snap length left the type of a record, and not its length: of the client it may show that TLS is 1.3.
+    """The snap length left the type of a record at most, not its length: of the client it may show that TLS is 1.3.
 
-    Behind ChangeCipherSpec, a handshake record may be a Finished of TLS 1.2, or a ClientHello that 1.3 asked for: that
-    shows when the client goes on by itself, or the server with a ServerHello.
+    The record is taken to end with its segment.  Behind ChangeCipherSpec, a handshake record may be a Finished of TLS
+    1.2, or a ClientHello that 1.3 asked for: that shows when the client goes on by itself, or the server with a
+    ServerHello.
     """
     reading = focus.reading
     setup = focus.setup
     side = focus.side
-    kind = reading.head[side * HEAD]
     if not focus.is_client or not setup.flags & SETUP_TLS:
         return
+    rest = (focus.end - reading.header[side] - RECORD_HEADER) & MASK32
+    kind = reading.head[side * HEAD] if reading.headed[side] else 0
+    if is_finished_of_13(focus, rest):
+        kind = APPLICATION_DATA
     if kind == APPLICATION_DATA:
-        reading.length[side] = NO_LENGTH
+        reading.length[side] = rest if rest <= LONGEST_RECORD else NO_LENGTH
         on_client(focus, kind)
     elif kind == HANDSHAKE and reading.changed[side] and setup.flags & SETUP_SERVER_HELLO and setup.version == 0:
-        reading.veiled = 1
-        tls12.finish_client(focus)
-        setup.flags |= SETUP_DOUBTED
+        veil(focus)
+
+
+def is_finished_of_13(focus: Any, rest: int) -> bool:
+    """Whether only a Finished of TLS 1.3 is as long as what was cut off behind the client's ChangeCipherSpec."""
+    reading = focus.reading
+    setup = focus.setup
+    if reading.headed[focus.side] or not reading.changed[focus.side] or not setup.flags & SETUP_SERVER_HELLO:
+        return False
+    return setup.version == 0 and tls13.is_finished(focus, rest)
 
 
 def on_end(focus: Any) -> None:
@@ -146,13 +159,22 @@ def on_client_hello(focus: Any) -> None:
         setup.hello_ns = reading.seen_ns[side]
         setup.hello_frame = reading.frame[side]
         setup.client_hello_bytes = RECORD_HEADER + reading.length[side]
-    elif setup.flags & SETUP_HELLO_RETRY and setup.hello_2_frame == 0:
+    elif setup.hello_2_frame == 0 and is_asked_again(focus):
+        setup.flags |= SETUP_HELLO_RETRY
         setup.hello_2_ns = reading.seen_ns[side]
         setup.hello_2_frame = reading.frame[side]
     else:
         return
     reading.hello_end = (reading.header[side] + RECORD_HEADER + reading.length[side]) & MASK32
     hellos.read_message(focus)
+
+
+def is_asked_again(focus: Any) -> bool:
+    """Whether a HelloRetryRequest came before: captured, or acknowledged as what the capture lacks."""
+    reading = focus.reading
+    side = focus.side
+    unseen: bool = seqspace.seq_gt(reading.ack[side], reading.next[side ^ 1])
+    return focus.setup.flags & SETUP_HELLO_RETRY != 0 or unseen
 
 
 def infer_version(focus: Any, kind: int, message: int) -> bool:
@@ -168,6 +190,9 @@ def infer_version(focus: Any, kind: int, message: int) -> bool:
     elif kind == HANDSHAKE and message == CLIENT_HELLO and is_alone(focus):
         retry_after_all(focus)
         return False
+    elif kind == HANDSHAKE and may_be_hello(focus):
+        veil(focus)
+        return False
     elif kind == HANDSHAKE:
         setup.version = TLS12
         if reading.changed[focus.side]:
@@ -175,6 +200,21 @@ def infer_version(focus: Any, kind: int, message: int) -> bool:
     else:
         reading.changed[focus.side] = 1
     return setup.version != 0
+
+
+def may_be_hello(focus: Any) -> bool:
+    """Whether a record behind ChangeCipherSpec, of which only the header was captured, is too long for a Finished."""
+    reading = focus.reading
+    side = focus.side
+    header = reading.headed[side] <= RECORD_HEADER
+    return header and reading.changed[side] != 0 and reading.length[side] > LONGEST_FINISHED
+
+
+def veil(focus: Any) -> None:
+    """The record is a Finished of TLS 1.2, unless what follows shows that it is another ClientHello."""
+    focus.reading.veiled = 1
+    tls12.finish_client(focus)
+    focus.setup.flags |= SETUP_DOUBTED
 
 
 def is_alone(focus: Any) -> bool:
@@ -203,7 +243,7 @@ def be_retry(setup: Any) -> None:
 
 
 def unveil(focus: Any) -> None:
-    """The server sends a ServerHello: so behind the client's ChangeCipherSpec there was another ClientHello."""
+    """The server sends a ServerHello again: so there was another ClientHello, behind ChangeCipherSpec if it shows."""
     setup = focus.setup
     be_retry(setup)
     setup.hello_2_ns = setup.client_finished_ns
@@ -222,7 +262,7 @@ def on_server(focus: Any, kind: int) -> None:
     setup = focus.setup
     side = focus.side
     hello = kind == HANDSHAKE and reading.headed[side] > RECORD_HEADER and reading.head[side * HEAD + 5] == SERVER_HELLO
-    if hello and reading.veiled:
+    if hello and setup.flags & SETUP_SERVER_HELLO and setup.version == 0 and focus.turned:
         unveil(focus)
     if not setup.flags & SETUP_SERVER_HELLO:
         if kind != HANDSHAKE:
@@ -248,7 +288,7 @@ def on_alert_record(focus: Any) -> None:
     clear = reading.length[side] == 2 and reading.headed[side] == RECORD_HEADER + 2
     if focus.is_client and not focus.setup.flags & SETUP_TLS:
         text.revert(focus)
-    elif clear and reading.changed[side] == 0:
+    elif clear:
         alerts.note_alert(focus, reading.head[side * HEAD + 5], reading.head[side * HEAD + 6])
     elif reading.length[side] > 2:
         alerts.note_alert(focus, 0, 0)

@@ -34,7 +34,7 @@ cdef void note_server(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", headed="unsigned int")
 cdef void take_byte(Focus focus, uint32_t at, unsigned int value) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", least="unsigned int")
-cdef void take_cut_head(Focus focus) noexcept nogil
+cdef void take_cut_head(Focus focus, uint32_t at) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int")
 cdef void begin_record(Focus focus, uint32_t at) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int")

@@ -66,7 +66,7 @@ def walk(focus: Any, at: int) -> None:
             wanted = min(HEAD, RECORD_HEADER + reading.length[side])
         if reading.headed[side] < wanted:
             if place >= focus.captured:
-                take_cut_head(focus)
+                take_cut_head(focus, at)
                 continue
             take_byte(focus, at, focus.data[focus.at + place])
             at = (at + 1) & MASK32
@@ -136,12 +136,14 @@ def take_byte(focus: Any, at: int, value: int) -> None:
         messages.on_head(focus)
 
 
-def take_cut_head(focus: Any) -> None:
+def take_cut_head(focus: Any, at: int) -> None:
     """The snap length took the rest of a head: what there is of it does, if that says what the record is."""
     reading = focus.reading
     side = focus.side
     least = RECORD_HEADER if focus.setup.flags & SETUP_TLS else RECORD_HEADER + 1
     if reading.headed[side] < least:
+        if reading.headed[side] == 0:
+            begin_record(focus, at)
         miss(focus)
         return
     focus.setup.flags |= SETUP_CUT
@@ -213,7 +215,7 @@ def miss(focus: Any) -> None:
     """The snap length took the next header."""
     reading = focus.reading
     focus.setup.flags |= SETUP_CUT
-    if 0 < reading.headed[focus.side] < RECORD_HEADER:
+    if reading.headed[focus.side] < RECORD_HEADER:
         messages.on_cut_header(focus)
     reading.headed[focus.side] = 0
     reading.state[focus.side] = READ_LOST

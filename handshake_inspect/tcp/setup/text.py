@@ -199,7 +199,7 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
                 exchange.setup |= EXCHANGE_ALERTED
         if not reading.lasting:
             focus.conclude()
-    elif setup.greeting_frame == 0:
+    elif setup.greeting_frame == 0 and not unseen:  # else it answers what the capture lacks
         setup.flags |= SETUP_SPOKE_FIRST
         setup.greeting_ns = focus.ns
         setup.greeting_frame = focus.frame

@@ -122,8 +122,8 @@ def on_server_data(focus: Any) -> None:
         reading.answers = 1
         if not settings:
             focus.conclude()
-    elif setup.greeting_frame == 0 and not settings:
-        setup.flags |= SETUP_SPOKE_FIRST
+    elif setup.greeting_frame == 0 and not settings and not seqspace.seq_gt(reading.ack[side], reading.next[side ^ 1]):
+        setup.flags |= SETUP_SPOKE_FIRST  # and not in answer to what the capture lacks
         setup.greeting_ns = reading.open_ns[side]
         setup.greeting_frame = reading.frame[side]
 

@@ -163,7 +163,10 @@ def doubt(focus: Any) -> None:
 
 
 def be_early(focus: Any) -> None:
-    """What was taken for the client's Finished was early data, with which it went on after ServerHello."""
+    """What was taken for the client's Finished was early data, with which it went on after ServerHello.
+
+    So was the request that seemed to follow: the server's records that acknowledge it may answer it.
+    """
     reading = focus.reading
     setup = focus.setup
     setup.flags |= SETUP_EARLY_SENT
@@ -177,7 +180,6 @@ def be_early(focus: Any) -> None:
     reading.finished = FINISHED_NOT
     reading.records = 1
     reading.withheld = 0
-    forget_request(focus)
 
 
 def accept_early(focus: Any) -> None:

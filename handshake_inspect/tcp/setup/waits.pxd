@@ -25,7 +25,7 @@ cdef void on_acknowledgment(Focus focus, uint32_t number, bint bare) noexcept no
 cdef void on_end(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", took=int64_t)
 cdef void note_path(Focus focus, uint32_t number, unsigned int i) noexcept nogil
-@cython.locals(reading="sr.Reading *", side="unsigned int", mss=uint32_t, i="unsigned int")
+@cython.locals(reading="sr.Reading *", side="unsigned int", mss=uint32_t, i="unsigned int", unseen=bint)
 cdef void on_data(Focus focus, uint32_t payload_len, uint32_t options_len) noexcept nogil
 @cython.locals(mss=uint32_t)
 cdef uint32_t largest(Focus focus, uint32_t options_len) noexcept nogil

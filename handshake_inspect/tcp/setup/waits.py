@@ -72,7 +72,8 @@ def on_data(focus: Any, payload_len: int, options_len: int) -> None:
     reading = focus.reading
     side = focus.side
     if reading.spoke == side + 1:
-        if reading.news_ns and not reading.hold[side]:
+        unseen = seqspace.seq_gt(focus.acked, reading.beyond[side ^ 1])  # data that it may have waited for
+        if reading.news_ns and not reading.hold[side] and not unseen:
             judge_pause(focus)
     else:
         reading.burst[side] = 0

@@ -1,0 +1,161 @@
+"""Frames of a set-up that the capture lacks, while both ends had them: what acknowledges them shows that they were."""
+
+import pytest
+from support.tls import EARLY, RETRY_RANDOM, Read, Talk, client_hello, hello_13, record
+
+from handshake_inspect.tcp.setup.facts import EXTRA_NAGLE, UPGRADES
+
+FLIGHT = hello_13() + record(700) + record(53)
+RETRY = hello_13().replace(bytes(32), RETRY_RANDOM, 1)
+PADDING = bytes.fromhex("00150064") + bytes(100)  # an extension that makes a ClientHello as long as any is
+ETHERNET_IPV4_TCP = 54
+CHANGE = record(1, kind=20)
+FLIGHT_12 = hello_13().replace(bytes.fromhex("002b00020304"), bytes.fromhex("ff0100020000")) + record(700, kind=22)
+KEYS = record(70, kind=22) + CHANGE + record(40, kind=22)
+LINE = b"PROXY TCP4 192.0.2.1 198.51.100.2 40000 443\r\n"
+
+
+def retried():
+    talk = Talk([(0, client_hello()), (1, RETRY), (0, CHANGE + client_hello(extra=PADDING)), (1, FLIGHT)])
+    talk.say(0, CHANGE + record(53))
+    talk.say(0, record(80))
+    talk.say(1, record(5000))
+    return talk
+
+
+# A HelloRetryRequest
+
+
+def test_a_second_hello_shows_that_it_was_asked_for():
+    """RFC 8446 section 4.1.4; it acknowledges bytes of the server that the capture lacks."""
+    talk = retried()
+    asked = talk.sent.pop(1)
+    read = Read(talk.capture())
+    assert read.has("HELLO_RETRY", "HOLE")
+    assert (read.retry_frame, read.hello_2_frame) == (0, 5)
+    talk.sent.append((talk.sent[1][0] + 0.1, *asked[1:]))  # captured late, and not lost
+    read = Read(talk.capture())
+    assert read.has("HELLO_RETRY", "SERVER_HELLO", "CLIENT_FINISHED")
+    assert not read.has("MALFORMED")
+    assert (read.retry_frame, read.hello_2_frame) == (6, 5)
+
+
+def test_a_second_hello_for_which_nobody_can_have_asked_is_none():
+    talk = Talk([(0, client_hello())])
+    talk.say(0, client_hello())
+    talk.say(1, FLIGHT)
+    assert not Read(talk.capture()).has("HELLO_RETRY")
+
+
+@pytest.mark.parametrize("left", [6, 10, 11, 12, 13, 20])
+def test_a_second_server_hello_shows_that_the_first_was_none(left):
+    """Of each segment so many bytes are left: of the second hello nothing, its type, its header or more."""
+    read = Read(retried().capture(ETHERNET_IPV4_TCP + left))
+    assert read.has("CUT", "HELLO_RETRY", "SERVER_HELLO", "CLIENT_FINISHED")
+    assert not read.has("SERVER_CHANGED")
+    assert (read.version, read.retry_frame, read.server_hello_frame) == (0x0304, 5, 7)
+    assert read.hello_2_frame == (0 if left == 6 else 6)
+
+
+@pytest.mark.parametrize("finished", [53, 69])
+@pytest.mark.parametrize("left", [6, 7, 9, 10, 11, 12])
+def test_a_finished_that_was_cut_ends_with_its_segment(left, finished):
+    """Behind ChangeCipherSpec, as OpenSSL's clients send it: its header is cut, and the request is the next segment."""
+    talk = Talk([(0, client_hello()), (1, FLIGHT), (0, CHANGE + record(finished))])
+    talk.say(0, record(80))
+    talk.say(0, record(finished))  # which goes on with the request, and looks like a Finished
+    talk.say(1, record(5000))
+    read = Read(talk.capture(ETHERNET_IPV4_TCP + left))
+    assert read.has("CUT", "CLIENT_FINISHED")
+    assert not read.has("CERTIFICATE_SENT")
+    assert (read.version, read.client_finished_frame) == (0x0304, 6)
+    assert (read.exchange.request_frame, read.exchange.response_frame) == (7, 9)
+
+
+# Who spoke first
+
+
+def test_what_acknowledges_bytes_that_are_missing_is_no_greeting():
+    talk = Talk([(0, b"ping"), (1, b"pong"), (0, b"ping"), (1, b"pong")])
+    del talk.sent[0]
+    assert not Read(talk.capture()).has("SPOKE_FIRST")
+
+
+def test_data_of_tls_12_that_acknowledge_bytes_that_are_missing_are_no_greeting():
+    talk = Talk([(0, client_hello()), (1, FLIGHT_12), (0, KEYS), (1, CHANGE + record(40, kind=22))])
+    talk.say(0, record(80))
+    talk.say(1, record(500))
+    assert Read(talk.capture()).has("TLS", "SERVER_FINISHED")
+    del talk.sent[-2]
+    read = Read(talk.capture())
+    assert not read.has("SPOKE_FIRST")
+    assert (read.greeting_frame, read.exchange.request_frame, read.exchange.response_frame) == (0, 0, 0)
+
+
+def test_a_server_hello_is_no_answer_to_a_header_of_the_proxy_protocol():
+    talk = Talk([(0, LINE)])
+    talk.say(0, client_hello())
+    talk.say(1, FLIGHT)
+    del talk.sent[1]
+    read = Read(talk.capture())
+    assert (read.exchange.request_frame, read.exchange.response_frame) == (0, 0)
+
+
+# The SYN
+
+
+def test_a_hello_behind_text_is_found_without_a_syn():
+    """What comes behind the client's first bytes begins where they end, whether or not the SYN was captured."""
+    talk = Talk([(0, LINE)])
+    for side, data in ((0, client_hello()), (1, FLIGHT), (0, record(53)), (0, record(80)), (1, record(5000))):
+        talk.say(side, data)
+    del talk.opening[0]
+    read = Read(talk.capture())
+    assert (UPGRADES[read.upgrade], read.has("TLS", "CLIENT_FINISHED", "SERVER_FINISHED")) == ("other", True)
+    assert read.waits == []
+    assert not read.has("HOLE")
+
+
+# Waits
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_who_acknowledges_data_that_are_missing_may_have_waited_for_them(missing):
+    """No data of either side until a bare ACK: that is Nagle's algorithm, and no answer that the capture lacks is."""
+    talk = Talk()
+    talk.say(0, b"EHLO me\r\n")
+    acked = talk.free[1] + 40
+    talk.acknowledge(1, at=acked)
+    if missing:
+        talk.next[1] += 20
+    talk.say(0, b"QUIT\r\n", at=acked + talk.way)
+    assert [reason for reason, *_ in Read(talk.capture()).waits] == ([] if missing else [EXTRA_NAGLE])
+
+
+# Early data that goes on
+
+
+def test_what_answers_early_data_counts_before_its_end():
+    """Early data goes on after ServerHello, and looks like a Finished and a request until EndOfEarlyData."""
+    talk = Talk([(0, client_hello(extra=EARLY)), (1, FLIGHT)])
+    talk.say(0, record(300))
+    talk.say(0, record(310))
+    talk.say(1, record(400))
+    talk.say(0, record(21) + record(53))
+    talk.say(1, record(6000))
+    read = Read(talk.capture())
+    assert read.has("EARLY_ENDED", "EARLY_REQUEST", "CLIENT_FINISHED")
+    assert (read.exchange.request_frame, read.exchange.response_frame) == (6, 8)
+    assert list(read.candidate_length)[:2] == [400, 6000]
+    assert read.client_finished_frame == 9
+
+
+# Alerts
+
+
+def test_an_alert_of_two_bytes_is_in_the_clear_wherever_it_comes():
+    """Nothing that is encrypted is so short."""
+    talk = Talk([(0, client_hello()), (1, FLIGHT_12), (0, KEYS), (1, CHANGE + bytes.fromhex("15030300020214"))])
+    read = Read(talk.capture())
+    assert read.has("ALERT", "ALERT_SERVER")
+    assert (read.has("ALERT_ENCRYPTED"), read.alert_level, read.alert_code) == (False, 2, 20)
