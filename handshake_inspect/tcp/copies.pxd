@@ -6,7 +6,8 @@ from handshake_inspect.tcp cimport endpoint, order, resending, rows, rtt
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport (
-    FACT_ACKED, FACT_MIDSTREAM, TRAIT_ACKS, TRAIT_IP_ID_VARIES, TRAIT_ISS, TRAIT_SEEN, TRAIT_TSVAL_VARIES,
+    FACT_ACKED, FACT_MIDSTREAM, FACT_SYN, FACT_SYNACK, TRAIT_ACKS, TRAIT_IP_ID_VARIES, TRAIT_ISS, TRAIT_SEEN,
+    TRAIT_TSVAL_VARIES,
 )
 from handshake_inspect.tcp.limits cimport (
     CLOCKS_DIFFER_NS, COPIED, COPY_OF_SYN_US, COPY_US, COPY_WITH_IP_ID_US, COPY_WITH_TSVAL_US, EARLY, FAR_US,

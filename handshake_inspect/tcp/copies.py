@@ -29,6 +29,8 @@ from handshake_inspect.tcp import endpoint, order, resending, rtt
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_MIDSTREAM,
+    FACT_SYN,
+    FACT_SYNACK,
     TRAIT_ACKS,
     TRAIT_IP_ID_VARIES,
     TRAIT_ISS,
@@ -100,7 +102,11 @@ def opened_ns(table: Any, connection: Any, segment: Any) -> int:
 
 
 def limit_us(connection: Any, sender: Any, peer: Any, segment: Any) -> int:
-    """How old an equal packet may be."""
+    """How old an equal packet may be.
+
+    Of a connection that nothing is known of, the capture may have begun in the middle of equal answers: but not often
+    with the first of them.
+    """
     if segment.ip_id and sender.traits & TRAIT_IP_ID_VARIES:
         return COPY_WITH_IP_ID_US
     if segment.options & OPT_TIMESTAMPS and sender.traits & TRAIT_TSVAL_VARIES:
@@ -110,8 +116,8 @@ def limit_us(connection: Any, sender: Any, peer: Any, segment: Any) -> int:
             return TWIN_OF_SYN_US
         total = rtt.total_ns(connection)
         return min(total // 1000, TWIN_OF_SYN_US) if total else TWIN_OF_DATA_US
-    if segment.payload_len == 0 and peer.traits & TRAIT_SEEN and is_untimed(connection):
-        return UNTIMED_US
+    if segment.payload_len == 0 and is_untimed(connection):
+        return UNTIMED_US if peer.traits & TRAIT_SEEN or sender.frames - sender.duplicates == 2 else COPY_US
     return COPY_OF_SYN_US if segment.flags & SYN else COPY_US
 
 
@@ -199,8 +205,8 @@ def is_of_second_point(
 
 
 def is_untimed(connection: Any) -> bool:
-    """Whether the capture began later than the connection, so that no handshake shows the RTT, or a second point."""
-    return connection.facts & FACT_MIDSTREAM != 0 and rtt.total_ns(connection) == 0
+    """Whether no handshake shows the RTT, or how far a second point is: the capture began later, or there is none."""
+    return connection.facts & (FACT_SYN | FACT_SYNACK) == 0
 
 
 def comes_too_soon(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:

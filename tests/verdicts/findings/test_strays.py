@@ -173,6 +173,21 @@ def test_rsts_from_anywhere_are_a_flood(flags):
     assert quiet(said) == []
 
 
+@pytest.mark.parametrize("victim", [VICTIM, VICTIM6], ids=["IPv4", "IPv6"])
+@pytest.mark.parametrize(("points", "lag"), [(2, MS // 2), (2, 4 * MS), (2, 20 * MS), (3, MS // 2), (3, 4 * MS)])
+@pytest.mark.parametrize(
+    ("flags", "payload", "answer"), [(ACK, b"", True), (ACK, b"", False), (ACK | PSH, b"x" * 50, True), (RST, b"", 0)]
+)
+def test_a_flood_at_several_points_is_what_it_is_at_one(flags, payload, answer, points, lag, victim):
+    taken = [*strays(120, flags, answer=answer, victim=victim, payload=payload), *client(1, victim)]
+    said = report([(when + point * lag, frame) for point in range(points) for when, frame in taken])
+    one = only(said, "rst-flood" if flags & RST else "ack-flood")
+    once = only(report(taken), one["id"])
+    for key in ("segments", "sources", "answered", "with_payload", "peak_per_s"):
+        assert one["metrics"][key] == once["metrics"][key], key
+    assert [finding["metrics"]["kind"] for finding in found(said, "capture-quality")] == ["duplicated"]
+
+
 def requests_of(count):
     """One direction of healthy connections."""
     for number in range(count):
