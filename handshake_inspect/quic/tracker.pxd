@@ -80,13 +80,15 @@ cdef class QuicTracker:
     ) except -1 nogil
     @cython.locals(gap=int64_t)
     cdef void on_server_short(self, quic_rows.Quic *row, segment.Segment *segment, uint32_t frame) noexcept nogil
-    @cython.locals(pause=int64_t)
+    @cython.locals(pause=int64_t, reach=int64_t, enough=bint)
     cdef void look_for_stall(self, quic_rows.Quic *row, segment.Segment *segment, uint32_t frame) noexcept nogil
     @cython.locals(pause=int64_t, last="unsigned int")
     cdef void look_for_loss(
         self, quic_rows.Quic *row, segment.Segment *segment, uint32_t frame, int64_t before_ns, unsigned int who
     ) noexcept nogil
     cdef bint is_long(self, quic_rows.Quic *row, int64_t pause) noexcept nogil
+    @cython.locals(took=int64_t)
+    cdef int64_t round_trip(self, quic_rows.Quic *row) noexcept nogil
     cdef void add_stall(self, quic_rows.Quic *row, int64_t pause, uint32_t frame) noexcept nogil
     @cython.locals(reference=uint32_t, row="quic_rows.Quic *")
     cdef int on_error(self, segment.Segment *segment) except -1 nogil

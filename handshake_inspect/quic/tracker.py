@@ -324,7 +324,8 @@ class QuicTracker:
         if kinds & SHORT:
             self.on_server_short(row, segment, frame)
         row.server_ns = segment.ts_ns
-        row.paid_bytes = row.client_bytes
+        if row.reply_ns == 0 or segment.ts_ns - row.reply_ns >= self.round_trip(row) // 2:
+            row.paid_bytes = row.client_bytes
         return 0
 
     def on_server_short(self, row: Any, segment: Any, frame: int) -> None:
@@ -343,14 +344,17 @@ class QuicTracker:
     def look_for_stall(self, row: Any, segment: Any, frame: int) -> None:
         """A pause of the server's flight because it may send no more before the client's address is proved.
 
-        That is three times what the client sent (RFC 9000 section 8.1); a datagram of the client ends the pause.
+        That is three times what the client sent (RFC 9000 section 8.1); a datagram of the client ends the pause.  What
+        the client sent less than half a round trip before the server's last datagram had yet to reach the server.
         """
-        if row.answer_ns == 0 or row.flags & CLIENT_SHORT or row.client_ns <= row.server_ns or row.stalls >= STALLS:
+        if row.reply_ns == 0 or row.flags & CLIENT_SHORT or row.stalls >= STALLS:
             return
-        if row.handshake_ns and row.handshake_ns <= row.server_ns:
+        reach = row.server_ns - self.round_trip(row) // 2
+        if row.client_ns <= reach or (row.handshake_ns and row.handshake_ns <= reach):
             return
         pause = segment.ts_ns - row.server_ns
-        if self.is_long(row, pause) and row.server_bytes + LARGEST >= 3 * row.paid_bytes:
+        enough = self.is_long(row, pause) and 2 * pause >= row.reply_ns - row.answer_ns  # both parts of the round trip
+        if enough and row.server_bytes + LARGEST >= 3 * row.paid_bytes:
             self.add_stall(row, pause, frame)
 
     def look_for_loss(self, row: Any, segment: Any, frame: int, before_ns: int, who: int) -> None:
@@ -374,7 +378,12 @@ class QuicTracker:
 
     def is_long(self, row: Any, pause: int) -> bool:
         """Whether a pause, in nanoseconds, is half the round trip of the first answer or longer."""
-        return 2 * pause >= row.answer_ns - (row.third_ns or row.second_ns or row.first_ns)
+        return 2 * pause >= self.round_trip(row)
+
+    def round_trip(self, row: Any) -> int:
+        """How long the first answer took, in nanoseconds: at most twice the network's round trip."""
+        took: int = row.answer_ns - (row.third_ns or row.second_ns or row.first_ns)
+        return took
 
     def add_stall(self, row: Any, pause: int, frame: int) -> None:
         """Keep a pause, in nanoseconds, and the datagram that ended it; there is room."""

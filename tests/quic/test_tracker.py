@@ -126,11 +126,11 @@ def test_a_server_that_may_not_send_more_stalls():
     assert (row.stalls, row.stall_ns[0], row.stall_frame[0]) == (1, 40 * MS, 7)
 
 
-def stalled(*, sent=2100, pause=20 * MS, proved=False):
+def stalled(*, sent=2100, pause=20 * MS, proved=None):
     """A server 40 ms away that sent so much, and goes on after a pause that a datagram of the client ends."""
     flow = Flow().client(HELLO).wait(40 * MS).server(quic.initial(scid=quic.SERVER_CID, size=1000))
-    if proved:
-        flow.client(quic.handshake(60))
+    if proved is not None:
+        flow.client(quic.handshake(60)).wait(proved)
     flow.server(quic.handshake(sent - 1100), least=sent - 1000)
     again = quic.initial(dcid=quic.SERVER_CID, pn=1, size=1200)
     flow.wait(MS).client(again).wait(pause - MS).server(quic.handshake(900))
@@ -143,7 +143,31 @@ def test_a_pause_of_half_a_round_trip_is_a_stall_near_three_times_of_what_the_cl
     assert stalled() == [20]
     assert stalled(sent=2099) == []
     assert stalled(pause=19 * MS) == []
-    assert stalled(sent=2500, proved=True) == []  # a Handshake packet proves the client's address
+    assert stalled(sent=2500, proved=40 * MS) == []  # a Handshake packet proves the client's address
+    assert stalled(sent=2500, proved=5 * MS) == [20]  # once the server has it
+
+
+def test_what_the_server_does_not_have_yet_pays_for_nothing():
+    """Seen at the client: its answer to the first datagram, of 1200 bytes, crosses the second and the third."""
+    flow = Flow().client(HELLO).wait(40 * MS).server(quic.initial(scid=quic.SERVER_CID, size=1200))
+    flow.client(quic.initial(dcid=quic.SERVER_CID, pn=1, size=1200), quic.handshake(60)).wait(8 * MS)
+    flow.server(quic.handshake(1150)).server(quic.handshake(1150)).wait(32 * MS).server(quic.handshake(900))
+    row = only(flow)
+    assert [each / MS for each in row.stall_ns[: row.stalls]] == [32]
+
+
+def test_a_pause_beside_the_server_is_as_long_as_half_the_way_to_the_client():
+    """Its first answer comes at once there, and says nothing of the network."""
+    flow = Flow().client(HELLO).wait(2 * MS)
+    for _ in range(3):
+        flow.server(quic.handshake(1150, scid=quic.SERVER_CID), least=1200)
+    flow.frames[1] = (flow.now, flow.frames[1][1])
+    flow.server(quic.initial(scid=quic.SERVER_CID, size=100)).wait(40 * MS)
+    flow.client(quic.initial(dcid=quic.SERVER_CID, pn=1, size=1200))
+    flow.server(quic.handshake(1150)).wait(2 * MS)
+    flow.client(quic.initial(dcid=quic.SERVER_CID, pn=2, size=1200)).server(quic.handshake(1150))
+    row = only(flow)
+    assert [each / MS for each in row.stall_ns[: row.stalls]] == [40]
 
 
 @pytest.mark.parametrize(("size", "counts"), [(59, 0), (60, 1)])

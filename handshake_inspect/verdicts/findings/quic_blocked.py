@@ -3,7 +3,8 @@
 A pair of client and service counts if the client's Initials came to nothing (`LEAST_INITIALS` datagrams or more without
 an answer, or an ICMP error), none of its QUIC connections to that service was answered in the whole capture, and a TCP
 connection of the same client to the same address and port that began within 10 s was established: browsers and others
-try both, and fall back.
+try both, and fall back.  Where the capture ends too soon to call QUIC timed out, it counts if an Initial was sent again
+and `TRIPS` round trips of that TCP connection have passed since.
 
 The target is the service; a client that fares so with `SERVERS` services or more is the target itself: the firewall is
 on its side.  The delay is what the user pays: from the first Initial to the SYN of TCP, and to the first byte.
@@ -14,6 +15,7 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
+from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import quic_services
@@ -26,6 +28,7 @@ from handshake_inspect.wire.text import duration, plural
 
 LEAST_INITIALS = 2
 SERVERS = 3
+TRIPS = 2
 
 
 def detect(case: Case) -> list[Finding]:
@@ -69,13 +72,25 @@ def blocked(case: Case) -> Places:
     """QUIC connections that came to nothing while TCP worked."""
     quic = case.quic
     rows, outcome = quic.quics.rows, quic.judged.outcome
-    unanswered = (outcome == TIMED_OUT) & (rows["client_frames"] >= LEAST_INITIALS) | (outcome == REJECTED)
     raced = quic.raced_tcp
+    there = np.flatnonzero(raced >= 0)
     works = np.zeros(len(rows), dtype=bool)
-    there = raced >= 0
     works[there] = case.outcomes.outcome[raced[there]] == ESTABLISHED
+    late = np.zeros(len(rows), dtype=bool)
+    late[there] = is_late(case, there)
+    unanswered = ((outcome == TIMED_OUT) | late) & (rows["client_frames"] >= LEAST_INITIALS) | (outcome == REJECTED)
     answered = np.isin(quic.quics.pair, quic.quics.pair[quic.judged.answered])
     return np.flatnonzero(unanswered & works & ~answered)
+
+
+def is_late(case: Case, there: Places) -> Bools:
+    """Whether an Initial was sent again so long ago that TCP would have been answered meanwhile."""
+    quics, columns = case.quic.quics, case.attempts.connections
+    raced = case.quic.raced_tcp[there]
+    trip = columns["ack_ns"][raced] - columns["syn_ns"][raced]
+    again = quics.rows["again_ns"][there]
+    late: Bools = (again > 0) & (trip > 0) & (quics.last_ns - again >= TRIPS * trip)
+    return late
 
 
 def finding(case: Case, of_client: bool, places: Places) -> Finding:

@@ -71,6 +71,12 @@ class Judged:
         return self.quics.rows["last_ns"] <= self.quics.last_ns - self.quics.limits.unanswered_ns
 
     @cached_property
+    def unanswered(self) -> Bools:
+        """Nothing came since the first Initial, and an answer would have by now."""
+        waited: Bools = self.quics.rows["first_ns"] <= self.quics.last_ns - self.quics.limits.unanswered_ns
+        return waited & ~self.answered
+
+    @cached_property
     def no_version(self) -> Bools:
         """Clients that do not go on at once after a Version Negotiation: they speak none of the server's versions."""
         rows = self.quics.rows
@@ -89,7 +95,7 @@ class Judged:
             (finished, ESTABLISHED),
             (self.quics.has(ICMP_ERROR) & ~self.answered, REJECTED),
             (self.answered & gone, FAILED),
-            (~self.answered & self.silent, TIMED_OUT),
+            (self.unanswered, TIMED_OUT),
         ]
         return np.select([mask for mask, _ in rules], [code for _, code in rules], PENDING).astype(np.int8)
 

@@ -115,6 +115,16 @@ def test_nothing_is_blocked(made):
     assert made().found("quic-blocked") == []
 
 
+@pytest.mark.parametrize(("copies", "wait", "found"), [(2, 40 * MS, 1), (2, 39 * MS, 0), (1, 2 * SECOND, 0)])
+def test_a_capture_that_ends_soon_shows_what_is_blocked_by_an_initial_that_was_sent_again(copies, wait, found):
+    """Two round trips of the TCP connection, of 20 ms each, are long enough for an answer to come."""
+    made = Capture().unanswered(copies).tcp()
+    end = [(max(made.taken)[0] + wait, frames.udp(("203.0.113.7", 9), ("203.0.113.8", 9)))]
+    report = report_of(pcap(sorted(made.taken + end), nano=True))
+    assert report["quic_connections"][0]["outcome"] == "pending"
+    assert [each["id"] for each in report["findings"]].count("quic-blocked") == found
+
+
 def test_races_are_named_on_both_sides():
     report = Capture().answered().tcp().report()
     assert (report["quic_connections"][0]["raced_by"], report["connections"][0]["raced_by"]) == (0, 0)
