@@ -145,7 +145,7 @@ def note_later(connection: Any, client: Any, server: Any, segment: Any) -> bool:
     """
     accepted = connection.syn_payload if connection.facts & FACT_TFO else 0
     beyond = seqspace.seq_gt(segment.seq, (client.iss + 1 + accepted) & MASK32)
-    if not beyond and (not connection.facts & FACT_SYNACK or segment.ack == (server.iss + 1) & MASK32):
+    if not beyond and segment.ack == (server.iss + 1) & MASK32:
         return False
     connection.facts |= FACT_LATER_ACK
     return True

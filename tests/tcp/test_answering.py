@@ -67,6 +67,27 @@ def test_a_syn_ack_that_answers_another_syn_is_kept_as_trouble(ack, answers):
     assert (connection.trouble_frame, connection.synack_count) == ((0, 1) if answers else (2, 0))
 
 
+def test_a_copy_of_the_syn_ack_is_one_though_the_syn_was_stored_between_both():
+    """Linux numbers no SYN-ACK, and would send an equal one again only for another SYN."""
+    table = tracked(frames.syn_ack(ident=0), frames.syn(), frames.syn_ack(ident=0))
+    server = table.endpoint_rows[0]
+    assert (server.duplicates, server.retransmissions) == (1, 0)
+
+
+@pytest.mark.parametrize(("ident", "counted"), [(0, (1, 0)), (7, (0, 1))])
+def test_an_equal_syn_ack_behind_another_syn_answers_that(ident, counted):
+    """Within a tick of the server's clock; but with an IP ID, which each packet has for itself, it is a copy."""
+    answer = frames.syn_ack(ident=ident)
+    server = tracked(frames.syn(ident=1), answer, frames.syn(ident=2), answer).endpoint_rows[1]
+    assert (server.retransmissions, server.duplicates) == counted
+
+
+def test_of_data_behind_another_syn_a_copy_is_one():
+    data = frames.data(b"x" * 10, **SAID, ident=0)
+    client = tracked(frames.syn(ident=1), frames.syn_ack(), frames.syn(ident=2), data, data).endpoint_rows[0]
+    assert client.duplicates == 1
+
+
 def test_a_syn_ack_behind_a_refusal_opens_nothing():
     """The client has no attempt any more, unless it shows that it has."""
     table = tracked(frames.syn(), frames.rst(), frames.syn_ack())
@@ -122,6 +143,13 @@ def test_what_is_kept_of_another_isn():
     assert connection.facts & (FACT_ISN_CHANGED | FACT_ISN_TURNED) == FACT_ISN_CHANGED | FACT_ISN_TURNED
     assert (connection.alternate_iss, connection.trouble_frame, connection.last_synack_ns) == (77_000, 3, 2 * MS)
     assert (table.endpoint_rows[1].iss, connection.synack_count) == (SERVER_ISN, 1)
+
+
+def test_the_clock_of_another_host_is_not_the_servers():
+    answers = [
+        frames.syn_ack(seq=seq, options=frames.linux_syn_options(value)) for seq, value in [(5000, 7), (77, 900)]
+    ]
+    assert tracked(frames.syn(options=frames.linux_syn_options()), *answers).endpoint_rows[1].tsval == 7
 
 
 @pytest.mark.parametrize(

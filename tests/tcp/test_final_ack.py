@@ -9,6 +9,7 @@ from support.wire import MS, SECOND, Wire, states
 from handshake_inspect.tcp.facts import (
     CHECK_GOOD,
     FACT_ACKED,
+    FACT_BOTH_ACKED,
     FACT_CHALLENGE_ACK,
     FACT_DATA_ACK,
     FACT_LATER_ACK,
@@ -76,6 +77,30 @@ def test_of_two_isns_the_one_that_is_acknowledged_counts(taken):
     assert (server.iss, server.snd_nxt, server.contiguous) == (taken, taken + 1, taken + 1)
     assert connection.alternate_iss == other
     assert connection.facts & FACT_ACKED
+
+
+@pytest.mark.parametrize(("ack", "both"), [(0, False), (10, False), (899_995_000, True)])
+def test_who_acknowledges_the_other_isn_as_well(ack, both):
+    """A connection seen before and behind a rewriter; an acknowledgment of what the server sends next proves none."""
+    answers = [frames.syn_ack(ident=1), frames.syn_ack(seq=SERVER_ISN + 899_995_000, ident=2)]
+    spoken = [from_client(ident=3), from_server(10, ident=4), from_client(5, ack=ack, ident=5)]
+    assert bool(facts_of(frames.syn(), *answers, *spoken) & FACT_BOTH_ACKED) == both
+
+
+@pytest.mark.parametrize(
+    "spoken",
+    [
+        [*OPENING, from_client()],
+        [*OPENING, frames.syn(ident=9), from_client()],
+        [*OPENING, from_server(10)],
+        [OPENING[0], from_client()],
+    ],
+    ids=["a handshake", "the client asked again", "no final ACK, but data", "no SYN-ACK"],
+)
+def test_whom_the_handshake_leaves_synchronized(spoken):
+    """Who acknowledges the SYN-ACK has it, and who sends data behind it has its acknowledgment."""
+    table = tracked(*spoken)
+    assert [TcpState(table.endpoint_rows[at].state).name for at in (0, 1)] == ["ESTABLISHED", "ESTABLISHED"]
 
 
 def test_an_ack_alone_says_where_its_server_is():

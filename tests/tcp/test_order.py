@@ -22,6 +22,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_HOLE,
 )
 from handshake_inspect.tcp.tracker import Tracker
+from handshake_inspect.wire.const import MASK32
 
 MARKS = [{}, {"timestamps": False}, {"ident": False}, {"timestamps": False, "ident": False}]
 PLACES = ["client", "middle", "server"]
@@ -267,6 +268,14 @@ def test_which_bytes_are_missing(later, left):
     assert missing(*GAP, *later) == left
 
 
+@pytest.mark.parametrize(("start", "end"), [(100, 400), (100, 600), (399, 600)])
+def test_bytes_of_a_gap_that_come_with_later_ones_were_sent_again(start, end):
+    """A sender may join segments when it sends them again (RFC 9293 section 3.8.1)."""
+    table = tracked(*OPENING, *GAP, (SECOND, sent(start, end)))
+    assert table.endpoint_rows[0].retransmissions == 1
+    assert not table.connection_rows[0].facts & FACT_CLIENT_LATE
+
+
 def order_of(*built):
     table = tracked(*OPENING, *built)
     assert table.order_count == 1
@@ -335,6 +344,25 @@ def test_the_first_doubt_of_a_number_counts():
     assert (moved.doubt_ns[0], moved.doubt_ack[0]) == (9 * MS, FIRST + 200)
 
 
+@pytest.mark.parametrize("isn", [CLIENT_ISN, 0x7000_0000, 0xFFFF_FF9B])
+@pytest.mark.parametrize(
+    ("blocks", "highest"), [([], 100), ([(400, 500)], 500), ([(400, 500), (400, 450)], 500), ([(400, 450)] * 2, 450)]
+)
+def test_up_to_where_the_receiver_has_some(isn, blocks, highest):
+    """The highest SACK says it, or the acknowledgment itself, wherever the numbers are."""
+    first = isn + 1
+    numbered = [{"seq": first & MASK32}, {"seq": (first + 400) & MASK32}]
+    opening = [frames.syn(seq=isn), frames.syn_ack(ack=first), frames.ack(seq=first)]
+    said = [frames.data(b"x" * 100, **words) for words in numbered]
+    edges = [frames.nop(2) + frames.sack(*[tuple((first + at) & MASK32 for at in block)]) for block in blocks]
+    answers = [
+        acked(0, ack=(first + 100) & MASK32, ident=at + 1, options=each)
+        for at, each in enumerate([b"", *(edges or [b""])])
+    ]
+    order = tracked(*opening, *said, *answers).order_rows[0]
+    assert ((order.sacked[0] - first) & MASK32, order.doubt_ns[0]) == (highest, 6 * MS)
+
+
 @pytest.mark.parametrize(("window", "count"), [(64240, 2), (0, 0)])
 def test_keep_alives_are_no_window_probes(window, count):
     probe = frames.ack(CLIENT, SERVER, seq=FIRST + 99, ack=OTHER)
@@ -375,6 +403,7 @@ AGAIN, OVERTAKEN = (1, 0), (0, 1)
         (clocks(0xFFFF_FFF0, 2, 0xFFFF_FFFE), SECOND, OVERTAKEN),
         (clocks(10, 12, 12), MS, OVERTAKEN),
         (clocks(10, 12, 12), 2 * MS, AGAIN),
+        ([*clocks(10, 12), {}], SECOND, AGAIN),
         (numbers(10, 12, 11), SECOND, OVERTAKEN),
         (numbers(10, 12, 13), MS, AGAIN),
         (numbers(0xFFF0, 2, 0xFFFE), SECOND, OVERTAKEN),
