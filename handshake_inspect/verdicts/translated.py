@@ -5,19 +5,21 @@ NAT.  A translation leaves sequence numbers and timestamps alone: two rows with 
 both ISNs and the timestamp of the SYN agree, both ends sent as much, they began within `APART_NS`, and the translated
 SYN and its answer were captured between the other two: of frames with the same time, the one that stands first came
 first.  The answer is a SYN-ACK, or the RST that refuses the SYN, whose number stands for the other ISN.
+Where neither came, both had as many SYNs, of which the first and the last followed each other within `TOGETHER_NS`, and
+both ended alike.  A single SYN has too little in common with others, of which a flood or a scan has many.
 Of SYNs without timestamps the identification of IP must agree, which a translation leaves alone as well: there are
 hosts whose ISNs repeat, but not those of their packets.  Where there is none, as in IPv6, it must be one socket of the
-client, and a router between: SYN and SYN-ACK each have fewer hops left where they passed last.  The first is the
-connection; the others have no row of their own.  More than `MOST` with the same ISNs and the same mark are no
+client, and a router between: SYN and SYN-ACK, if any, each have fewer hops left where they passed last.  The first is
+the connection; the others have no row of their own.  More than `MOST` with the same ISNs and the same mark are no
 translations; a scanner gives all its SYNs one ISN, and a port that refuses them has none, but their marks differ.
 """
 
-from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import FACT_REFUSED, FACT_SYN, FACT_SYNACK
+from handshake_inspect.tcp.facts import FACT_ICMP, FACT_REFUSED, FACT_RST, FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import Rows, batches, marked, picked
@@ -27,7 +29,10 @@ from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.sets import frequent, host_key, is_member
 
 APART_NS = 1_000_000_000
+TOGETHER_NS = 2_000_000
+ANSWERED = FACT_SYNACK | FACT_REFUSED
 MOST = 4
+Moments: TypeAlias = tuple[NDArray[np.int64], NDArray[np.uint32]]  # times, and frames
 MIX = np.uint64(0x9E3779B97F4A7C15)  # odd, so that other marks give other numbers
 
 
@@ -50,7 +55,7 @@ def of_same_isns(trace: Attempts) -> tuple[ConnectionRows, NDArray[np.uint64]]:
 
     They are few, so that nothing else is put in order.
     """
-    rows = ConnectionRows(marked((trace.facts & FACT_SYN != 0) & (trace.facts & (FACT_SYNACK | FACT_REFUSED) != 0)))
+    rows = ConnectionRows(marked(trace.facts & FACT_SYN != 0))
     numbers = np.empty(len(rows), dtype=np.uint64)
     for some in batches(len(rows)):
         clients = trace.client_rows[rows[some]]
@@ -77,19 +82,33 @@ def have_same_addresses(ones: Rows, others: Rows) -> Bools:
 
 def lie_within(ones: Rows, others: Rows) -> Bools:
     """Whether the other SYN was captured after the one, and its answer before: to the server and back."""
-    within: Bools = others["syn_ns"] - ones["syn_ns"] <= APART_NS
-    steps = [asked(ones), asked(others), answered(others), answered(ones)]
-    for (at_ns, frame), (later_ns, later_frame) in pairwise(steps):
-        within &= (at_ns < later_ns) | ((at_ns == later_ns) & (frame < later_frame))
-    return within
+    within: Bools = (others["syn_ns"] - ones["syn_ns"] <= APART_NS) & is_before(asked(ones), asked(others))
+    nested = is_before(asked(others), answered(others)) & is_before(answered(others), answered(ones))
+    both_answered = ones["facts"] & others["facts"] & ANSWERED != 0
+    return within & np.where(both_answered, nested, go_together(ones, others))
 
 
-def asked(rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+def is_before(one: Moments, other: Moments) -> Bools:
+    """Whether one moment was before the other: of those with the same time, the frame says it."""
+    before: Bools = (one[0] < other[0]) | ((one[0] == other[0]) & (one[1] < other[1]))
+    return before
+
+
+def go_together(ones: Rows, others: Rows) -> Bools:
+    """Whether two attempts that no server answered were made and given up as one."""
+    together: Bools = (ones["facts"] ^ others["facts"]) & (ANSWERED | FACT_RST | FACT_ICMP) == 0
+    together &= ones["syn_count"] == others["syn_count"]
+    for moment in ("syn_ns", "last_ns"):
+        together &= np.abs(others[moment] - ones[moment]) <= TOGETHER_NS
+    return together
+
+
+def asked(rows: Rows) -> Moments:
     """When the SYN was captured, and its frame."""
     return rows["syn_ns"], rows["syn_frame"]
 
 
-def answered(rows: Rows) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:
+def answered(rows: Rows) -> Moments:
     """When the SYN-ACK was captured, or the RST where there is none, and its frame."""
     accepted = rows["facts"] & FACT_SYNACK != 0
     return (
@@ -112,14 +131,15 @@ def say_the_same(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) 
 
 
 def are_routed(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
-    """Whether one client asked, and its SYN has fewer hops left where it passed last, as has the SYN-ACK."""
+    """Whether one client asked, and its SYN has fewer hops left where it passed last, as has the SYN-ACK, if any."""
     hops = trace.endpoints["syn_ttl"]
     clients, same_clients = trace.client_rows[ones], trace.client_rows[others]
     accepted = trace.facts[ones] & trace.facts[others] & FACT_SYNACK != 0
     asked_before = hops[clients] > hops[same_clients]
     answered_before = hops[same_clients ^ 1] > hops[clients ^ 1]
     known = (hops[same_clients] != 0) & (hops[clients ^ 1] != 0)
-    routed: Bools = accepted & known & asked_before & answered_before
+    silent = (trace.facts[ones] | trace.facts[others]) & (ANSWERED | FACT_RST) == 0
+    routed: Bools = asked_before & (silent | (accepted & known & answered_before))
     return routed & (client_of(trace, ones) == client_of(trace, others))
 
 

@@ -168,6 +168,66 @@ def test_more_than_a_few_that_are_all_alike_are_no_translations():
     assert len(connections(*scan(marks=lambda _: {"stamp": 0, "ident": 9}))) == 16
 
 
+def silence(client, server, *, tries=(0, 1000, 3000), lag=0, isn=1000, stamp=7, ident=0, end=()):
+    """SYNs that nothing answers, at these milliseconds; `end`: what comes after the last of them."""
+    options = frames.linux_syn_options(stamp) if stamp else frames.mss(1460)
+    syns = [
+        (at * MS + lag, frames.syn(client, server, seq=isn, options=options, ident=ident and ident + number))
+        for number, at in enumerate(tries)
+    ]
+    return syns + [(syns[-1][0] + 500 * MS - 2 * lag, make(client, server, syns[0][1])) for make in end]
+
+
+def unreachable(client, server, syn):
+    return frames.icmp_error(syn[14:], code=13, reporter="192.0.2.254")
+
+
+def reset(client, server, syn):
+    return frames.rst(client, server, seq=1001, ack=None)
+
+
+LATER = [(9000 * MS, frames.udp(("203.0.113.7", 53), ("203.0.113.8", 53)))]
+
+
+@pytest.mark.parametrize(("end", "outcome"), [
+    ((), "timed-out"), ((unreachable,), "rejected"), ((reset,), "aborted"),
+])  # fmt: skip
+@pytest.mark.parametrize("marks", [{}, {"stamp": 0, "ident": 9}])
+@pytest.mark.parametrize("inner", [(CLIENT, POD), (NODE, SERVICE), (NODE, POD)])
+def test_what_nothing_answers_behind_the_translation_is_one_attempt(inner, marks, end, outcome):
+    """It is that of the address that was asked, and times out there."""
+    (found,) = connections(
+        silence(CLIENT, SERVICE, end=end, **marks), silence(*inner, lag=50_000, end=end, **marks), LATER
+    )
+    assert (found.outcome, found.handshake.syn_count, str(found.server)) == (outcome, 3, "10.96.0.10:80")
+    assert ends(found.translated_to) == tuple(f"{address}:{port}" for address, port in inner)
+
+
+@pytest.mark.parametrize(
+    ("hops", "client", "found"), [(63, CLIENT, 1), (64, CLIENT, 2), (65, CLIENT, 2), (63, NODE, 2)]
+)
+def test_unmarked_syns_that_nothing_answers_are_one_attempt_of_one_socket_behind_a_router(hops, client, found):
+    inner = [(at, with_hops(frame, hops)) for at, frame in silence(client, POD, lag=50_000, stamp=0)]
+    assert len(connections(silence(CLIENT, SERVICE, stamp=0), inner, LATER)) == found
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        silence(CLIENT, POD, lag=50_000, stamp=8),
+        silence(CLIENT, POD, lag=50_000, isn=1001),
+        silence(CLIENT, POD, lag=3 * MS),
+        silence(CLIENT, POD, lag=50_000, tries=(0, 1000)),
+        silence(CLIENT, POD, lag=50_000, tries=(0, 1000, 3200)),
+        silence(CLIENT, POD, lag=50_000, end=(unreachable,)),
+    ],
+    ids=["other timestamp", "other ISN", "later", "fewer", "another timer", "rejected"],
+)
+def test_what_is_another_attempt_that_nothing_answers(other):
+    wire = [(at + MS, frame) for at, frame in [*silence(CLIENT, SERVICE), *other, *LATER]]
+    assert len(connections(wire)) == 2
+
+
 @pytest.mark.parametrize(
     "other",
     [
