@@ -3,7 +3,7 @@
 import pytest
 from support.tls import EARLY, RETRY_RANDOM, Read, Talk, client_hello, hello_13, record
 
-from handshake_inspect.tcp.setup.facts import EXTRA_NAGLE, UPGRADES
+from handshake_inspect.tcp.setup.facts import EXCHANGE_UNREAD, EXTRA_NAGLE, UPGRADES
 
 FLIGHT = hello_13() + record(700) + record(53)
 RETRY = hello_13().replace(bytes(32), RETRY_RANDOM, 1)
@@ -55,6 +55,38 @@ def test_a_second_server_hello_shows_that_the_first_was_none(left):
     assert not read.has("SERVER_CHANGED")
     assert (read.version, read.retry_frame, read.server_hello_frame) == (0x0304, 5, 7)
     assert read.hello_2_frame == (0 if left == 6 else 6)
+
+
+def test_a_capture_that_begins_with_the_second_hello():
+    """The server's ChangeCipherSpec before its ServerHello follows a HelloRetryRequest (RFC 8446 appendix D.4)."""
+    talk = Talk([(0, client_hello()), (1, CHANGE + FLIGHT)], opened=False)
+    talk.say(0, record(53))
+    talk.say(0, record(80))
+    read = Read(talk.capture())
+    assert read.has("TLS", "HELLO_RETRY", "SERVER_HELLO", "CLIENT_FINISHED")
+    assert not read.has("NOT_TLS")
+    assert Read(Talk([(0, client_hello()), (1, CHANGE + FLIGHT)]).capture()).has("NOT_TLS")
+
+
+@pytest.mark.parametrize(
+    ("behind", "turned", "version"),
+    [
+        (record(40, kind=22), False, 0x0303),  # AES-GCM
+        (record(64, kind=22), False, 0x0303),  # AES-CBC
+        (record(53), False, 0x0304),
+        (record(53) + record(17), False, 0),  # a Finished of 1.3 and a request, or a longer Finished of 1.2
+        (record(40, kind=22), True, 0x0304),
+    ],
+)
+def test_what_is_cut_off_behind_change_cipher_spec_is_known_by_its_length(behind, turned, version):
+    """And by a client that goes on by itself."""
+    resumed = FLIGHT_12[: -len(record(700))] + CHANGE + record(40, kind=22)
+    talk = Talk([(0, client_hello()), (1, FLIGHT if version == 0x0304 else resumed), (0, CHANGE + behind)])
+    if turned:
+        talk.say(1, record(300))
+    talk.say(0, record(80))
+    talk.say(1, record(5000))
+    assert Read(talk.capture(ETHERNET_IPV4_TCP + 6)).version == version
 
 
 @pytest.mark.parametrize("finished", [53, 69])
@@ -159,3 +191,28 @@ def test_an_alert_of_two_bytes_is_in_the_clear_wherever_it_comes():
     read = Read(talk.capture())
     assert read.has("ALERT", "ALERT_SERVER")
     assert (read.has("ALERT_ENCRYPTED"), read.alert_level, read.alert_code) == (False, 2, 20)
+
+
+# The server's flight
+
+
+@pytest.mark.parametrize(("missing", "ends", "size"), [(None, True, 2908), (3, True, 0), (4, False, 0)])
+def test_a_flight_with_a_segment_missing_has_no_size_and_perhaps_no_end(missing, ends, size):
+    talk = Talk([(0, client_hello())])
+    talk.say(1, (hello_13() + record(2760) + record(53))[:2908].ljust(2908, b"\0"), size=970)
+    talk.say(0, record(53))
+    if missing is not None:
+        del talk.sent[missing - 1]
+    read = Read(talk.capture())
+    assert (bool(read.flight_ns), read.server_flight_bytes) == (ends, size)
+
+
+# No byte of the text
+
+
+@pytest.mark.parametrize("left", [0, 2, 5])
+def test_text_of_which_nothing_is_left_may_lead_to_tls(left):
+    """Nor is what may be a ClientHello of which its type is cut off: TLS or not, nobody knows."""
+    talk = Talk([(1, b"220 files\r\n"), (0, b"AUTH TLS\r\n"), (1, b"234 go\r\n"), (0, client_hello()), (1, FLIGHT)])
+    assert Read(talk.capture(ETHERNET_IPV4_TCP + left)).exchange.setup & EXCHANGE_UNREAD
+    assert not Read(talk.capture(ETHERNET_IPV4_TCP + 6)).exchange.setup & EXCHANGE_UNREAD

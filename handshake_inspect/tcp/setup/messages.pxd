@@ -11,6 +11,8 @@ from handshake_inspect.tcp.setup.facts cimport (
 )
 from handshake_inspect.wire.const cimport MASK32
 
+cdef unsigned int HIDDEN
+cdef unsigned int LEAST_TOGETHER
 cdef unsigned int LONGEST_FINISHED
 cdef unsigned int NO_LENGTH
 cdef unsigned int HEAD
@@ -28,18 +30,17 @@ cdef unsigned int TLS13
 @cython.locals(side="unsigned int", kind="unsigned int")
 cdef void on_head(Focus focus) noexcept nogil
 @cython.locals(
-    reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", kind="unsigned int", rest=uint32_t
+    reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", kind="unsigned int", rest=uint32_t, unknown=bint
 )
 cdef void on_cut_header(Focus focus) noexcept nogil
-@cython.locals(reading="sr.Reading *", setup="sr.Setup *")
-cdef bint is_finished_of_13(Focus focus, uint32_t rest) noexcept nogil
+cdef unsigned int kind_by_length(Focus focus, uint32_t rest) noexcept nogil
 @cython.locals(reading="sr.Reading *", role="unsigned int")
 cdef void on_end(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", message="unsigned int")
 cdef void on_client(Focus focus, unsigned int kind) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", offered=bint)
 cdef bint may_be_early(Focus focus) noexcept nogil
-@cython.locals(reading="sr.Reading *", setup="sr.Setup *")
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *", server="unsigned int")
 cdef void answer(Focus focus, unsigned int kind) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")
 cdef void on_client_hello(Focus focus) noexcept nogil

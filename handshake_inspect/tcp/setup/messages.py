@@ -35,6 +35,8 @@ from handshake_inspect.tls.numbers import (
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import MASK32
 
+HIDDEN = 2  # Reading.veiled: not even the type of the record behind ChangeCipherSpec is known, nor its length
+LEAST_TOGETHER = tls13.FINISHED_256 + RECORD_HEADER + tls13.OVERHEAD
 LONGEST_FINISHED = 96  # a Finished of TLS 1.2 in a record of its own, unless it is padded at random
 NO_LENGTH = 0xFFFF  # longer than any record, so that it is taken for none of a known length
 
@@ -68,22 +70,26 @@ def on_cut_header(focus: Any) -> None:
         return
     rest = (focus.end - reading.header[side] - RECORD_HEADER) & MASK32
     kind = reading.head[side * HEAD] if reading.headed[side] else 0
-    if is_finished_of_13(focus, rest):
-        kind = APPLICATION_DATA
+    unknown = reading.changed[side] != 0 and setup.flags & SETUP_SERVER_HELLO != 0 and setup.version == 0
+    if unknown and kind == 0:
+        kind = kind_by_length(focus, rest)
     if kind == APPLICATION_DATA:
         reading.length[side] = rest if rest <= LONGEST_RECORD else NO_LENGTH
         on_client(focus, kind)
-    elif kind == HANDSHAKE and reading.changed[side] and setup.flags & SETUP_SERVER_HELLO and setup.version == 0:
+    elif unknown and kind == HANDSHAKE:
         veil(focus)
+    elif unknown:
+        reading.veiled = HIDDEN
 
 
-def is_finished_of_13(focus: Any, rest: int) -> bool:
-    """Whether only a Finished of TLS 1.3 is as long as what was cut off behind the client's ChangeCipherSpec."""
-    reading = focus.reading
-    setup = focus.setup
-    if reading.headed[focus.side] or not reading.changed[focus.side] or not setup.flags & SETUP_SERVER_HELLO:
-        return False
-    return setup.version == 0 and tls13.is_finished(focus, rest)
+def kind_by_length(focus: Any, rest: int) -> int:
+    """The type of what follows the client's ChangeCipherSpec, all of it cut off: 0 for unknown.
+
+    Only a Finished of TLS 1.3 has its length, and one of TLS 1.2 is shorter than one of 1.3 and a request together.
+    """
+    if tls13.is_finished(focus, rest):
+        return APPLICATION_DATA
+    return HANDSHAKE if rest < LEAST_TOGETHER else 0
 
 
 def on_end(focus: Any) -> None:
@@ -146,6 +152,11 @@ def answer(focus: Any, kind: int) -> None:
     if reading.answered or (kind == CHANGE_CIPHER_SPEC and hellos.is_tls13(setup.version)):
         return
     reading.answered = 1
+    server = focus.side ^ 1
+    if seqspace.seq_gt(reading.ack[focus.side], reading.next[server]):
+        setup.server_flight_bytes = 0  # not all of it is in the capture, or so far
+    if seqspace.seq_gt(reading.ack[focus.side], reading.beyond[server]):
+        setup.flight_ns = 0
 
 
 def on_client_hello(focus: Any) -> None:
@@ -181,6 +192,8 @@ def infer_version(focus: Any, kind: int, message: int) -> bool:
     """The version, from the client's second flight, if the snap length cut ServerHello's extensions."""
     reading = focus.reading
     setup = focus.setup
+    if reading.veiled == HIDDEN:
+        return False
     if reading.veiled and kind == APPLICATION_DATA and not focus.turned:
         setup.version = TLS12
         setup.flags &= ~SETUP_DOUBTED
@@ -265,6 +278,8 @@ def on_server(focus: Any, kind: int) -> None:
     if hello and setup.flags & SETUP_SERVER_HELLO and setup.version == 0 and focus.turned:
         unveil(focus)
     if not setup.flags & SETUP_SERVER_HELLO:
+        if kind == CHANGE_CIPHER_SPEC:
+            setup.flags |= SETUP_HELLO_RETRY  # which came before the capture began: see `records.is_no_answer`
         if kind != HANDSHAKE:
             return
         if reading.gather[side]:

@@ -1,14 +1,15 @@
 cimport cython
 from libc.stdint cimport uint32_t
 
+from handshake_inspect.tcp.facts cimport FACT_SYN, FACT_SYNACK
 from handshake_inspect.tcp.setup cimport hellos, messages, text, tls12, tls13
 from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.tls cimport byte_store
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.setup.facts cimport (
-    READ_LOST, READ_RECORDS, READ_STUCK, READ_TEXT, ROLE_NONE, SETUP_CUT, SETUP_MALFORMED, SETUP_NOT_TLS,
-    SETUP_SERVER_TLS, SETUP_TLS,
+    EXCHANGE_UNREAD, READ_LOST, READ_RECORDS, READ_STUCK, READ_TEXT, ROLE_NONE, SETUP_CUT, SETUP_MALFORMED,
+    SETUP_NOT_TLS, SETUP_SERVER_TLS, SETUP_TLS,
 )
 from handshake_inspect.wire.const cimport MASK32
 

@@ -7,8 +7,10 @@ took a header, the next flight of that side is looked at: it begins with a recor
 
 from typing import Any
 
+from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
 from handshake_inspect.tcp.setup import hellos, messages, text, tls12, tls13
 from handshake_inspect.tcp.setup.facts import (
+    EXCHANGE_UNREAD,
     READ_LOST,
     READ_RECORDS,
     READ_STUCK,
@@ -102,8 +104,16 @@ def take_head(focus: Any, at: int, place: int) -> int:
 
 
 def is_no_answer(focus: Any, kind: int) -> bool:
-    """Whether the first byte with which a server answers a ClientHello is none of TLS."""
-    return not focus.is_client and not focus.setup.flags & SETUP_SERVER_TLS and kind not in (HANDSHAKE, ALERT)
+    """Whether the first byte with which a server answers a ClientHello is none of TLS.
+
+    Where the capture begins later, that may be the second ClientHello, and ChangeCipherSpec comes first (RFC 8446
+    appendix D.4).
+    """
+    if focus.is_client or focus.setup.flags & SETUP_SERVER_TLS:
+        return False
+    if kind == CHANGE_CIPHER_SPEC and not focus.connection.facts & (FACT_SYN | FACT_SYNACK):
+        return False
+    return kind not in (HANDSHAKE, ALERT)
 
 
 def note_server(focus: Any) -> None:
@@ -215,6 +225,8 @@ def miss(focus: Any) -> None:
     """The snap length took the next header."""
     reading = focus.reading
     focus.setup.flags |= SETUP_CUT
+    if not focus.setup.flags & SETUP_TLS:
+        focus.exchange.setup |= EXCHANGE_UNREAD
     if reading.headed[focus.side] < RECORD_HEADER:
         messages.on_cut_header(focus)
     reading.headed[focus.side] = 0

@@ -5,7 +5,7 @@ from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport big_endian, seqspace
 from handshake_inspect.tcp.setup.facts cimport (
-    EXCHANGE_ALERTED, MOST_BYTES, READ_RECORDS, READ_TEXT, SETUP_HOLE, SETUP_SPOKE_FIRST, UPGRADE_FTP,
+    EXCHANGE_ALERTED, EXCHANGE_UNREAD, MOST_BYTES, READ_RECORDS, READ_TEXT, SETUP_HOLE, SETUP_SPOKE_FIRST, UPGRADE_FTP,
     UPGRADE_HTTP_CONNECT, UPGRADE_IMAP, UPGRADE_LDAP, UPGRADE_MYSQL, UPGRADE_NONE, UPGRADE_OTHER, UPGRADE_POP3,
     UPGRADE_POSTGRESQL, UPGRADE_RDP, UPGRADE_SMTP, UPGRADE_SOCKS, UPGRADE_XMPP,
 )

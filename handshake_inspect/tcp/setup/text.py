@@ -8,6 +8,7 @@ from typing import Any
 
 from handshake_inspect.tcp.setup.facts import (
     EXCHANGE_ALERTED,
+    EXCHANGE_UNREAD,
     MOST_BYTES,
     READ_RECORDS,
     READ_TEXT,
@@ -164,6 +165,8 @@ def note_client(focus: Any, data: Any, at: int, count: int) -> None:
             reading.lasting = 1
     elif reading.kind == UPGRADE_SMTP and count >= 4 and big_endian.be32(data, at) == AUTH:
         reading.kind = UPGRADE_FTP
+    if count == 0:
+        focus.exchange.setup |= EXCHANGE_UNREAD
     request(focus, reading.next[focus.side])
 
 
