@@ -35,22 +35,20 @@ def nearest_rank(ordered: NDArray[Any], percent: Percent) -> int:
 
 
 def ranked(values: NDArray[Any], percents: Sequence[Percent]) -> list[int]:
-    """Some percentiles, ascending, of values in any order, of which there is at least one.
-
-    A few selections take a tenth of the time of a sort.
-    """
-    found, left, below = [], values, 0
-    for percent in percents:
-        at = place(len(values), percent) - below
-        left = np.partition(left, at)[at:]
-        below += at
-        found.append(int(left[0]))
+    """Some percentiles of values in any order, of which there is at least one."""
+    found: list[int] = in_places(values, [place(len(values), percent) for percent in percents]).tolist()
     return found
 
 
 def selected(values: NDArray[Any], percent: Percent) -> int | None:
     """A percentile of values in any order; None of nothing."""
-    if not len(values):
-        return None
-    at = place(len(values), percent)
-    return int(np.partition(values, at)[at])
+    return ranked(values, (percent,))[0] if len(values) else None
+
+
+def in_places(values: NDArray[Any], at: Sequence[int]) -> NDArray[Any]:
+    """The values that would stand in these places, from 0, if all were in order.
+
+    NumPy selects several at once, in a fifth of the time of a sort; and two in a quarter of the time of one.
+    """
+    found: NDArray[Any] = np.partition(values, [at[0], *at])[list(at)]
+    return found

@@ -10,7 +10,7 @@ from handshake_inspect.verdicts.attempts import Attempted, Attempts, Who
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind
 from handshake_inspect.verdicts.numbering import AttemptRows
-from handshake_inspect.verdicts.percentiles import nearest_rank, selected
+from handshake_inspect.verdicts.percentiles import ranked, selected
 from handshake_inspect.wire.address import address_text
 from handshake_inspect.wire.text import endpoint_text
 
@@ -110,8 +110,8 @@ def median(values: NDArray[np.int64]) -> int | None:
 
 def quantiles(values: NDArray[Any], name: str) -> dict[str, int]:
     """p50, p90 and max (nearest rank) of some durations, as metrics in nanoseconds."""
-    ordered = np.sort(values)
-    return {f"{name}_{word}_ns": nearest_rank(ordered, percent) for word, percent in _QUANTILES.items()}
+    found = ranked(values, tuple(_QUANTILES.values()))
+    return {f"{name}_{word}_ns": value for word, value in zip(_QUANTILES, found, strict=True)}
 
 
 def write(host: Host, port: int | None = None) -> str:

@@ -166,7 +166,7 @@ def middles(values: Times, groups: grouping.Groups[ConnectionRows]) -> Times:
     if len(groups) > FEW:
         return grouping.in_order(groups.number, values)[groups.starts + middle]
     parts = zip(groups.starts.tolist(), groups.ends.tolist(), middle.tolist(), strict=True)
-    return np.array([np.partition(values[start:end], at)[at] for start, end, at in parts])
+    return np.array([percentiles.in_places(values[start:end], [at])[0] for start, end, at in parts])
 
 
 def not_merely_far(trace: Attempts, values: Times, good: Bools, out: ConnectionRows) -> Bools:
