@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from handshake_inspect.decode cimport segment as seg
-from handshake_inspect.tcp cimport incarnations, answering, rows, rtt
+from handshake_inspect.tcp cimport incarnations, answering, copies, rows, rtt
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport (
@@ -56,9 +56,9 @@ cdef bint learn_answer(
 ) noexcept nogil
 @cython.locals(row="rows.Renumbering *")
 cdef void refute(Table table, rows.Connection *connection, int side) noexcept nogil
-@cython.locals(at_once=bint)
+@cython.locals(age_ns=int64_t, apart_us=int64_t, in_time=bint)
 cdef int what_two_hosts_lack(
-    rows.Connection *connection, rows.Endpoint *server, seg.Segment *segment
+    Table table, rows.Connection *connection, rows.Endpoint *server, seg.Segment *segment
 ) noexcept nogil
 @cython.locals(embryo="rows.Embryo *", row="rows.Renumbering *")
 cdef bint learn_waiting(

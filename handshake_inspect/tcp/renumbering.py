@@ -13,7 +13,7 @@ make sense.
 
 from typing import Any
 
-from handshake_inspect.tcp import answering, incarnations, rows, rtt
+from handshake_inspect.tcp import answering, copies, incarnations, rows, rtt
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_RENUMBERED,
@@ -191,7 +191,7 @@ def learn_answer(table: Any, connection: Any, server: Any, client: Any, segment:
             return False
     else:
         # Two hosts that own one address look the same, but for the SYN: that was captured twice.
-        if not client.duplicates or server.duplicates or sign < what_two_hosts_lack(connection, server, segment):
+        if not client.duplicates or server.duplicates or sign < what_two_hosts_lack(table, connection, server, segment):
             return False
         point = 1
     if not begin(table, connection):
@@ -213,10 +213,15 @@ def refute(table: Any, connection: Any, side: int) -> None:
         row.offset[2 * side + 1] = 0
 
 
-def what_two_hosts_lack(connection: Any, server: Any, segment: Any) -> int:
-    """The least that has to speak for one SYN-ACK at two points, where the client's numbers do not."""
-    at_once = -UNMARKED_NS <= segment.ts_ns - connection.last_synack_ns <= UNMARKED_NS
-    return NOTHING if at_once and segment.window == server.syn_window else LIKELY
+def what_two_hosts_lack(table: Any, connection: Any, server: Any, segment: Any) -> int:
+    """The least that has to speak for one SYN-ACK at two points, where the client's numbers do not.
+
+    Nothing, if it comes at once, or as late as the SYN came to the other point.
+    """
+    age_ns = segment.ts_ns - connection.last_synack_ns
+    apart_us = copies.distance_us(table, connection, connection.client)
+    in_time = -UNMARKED_NS <= age_ns <= UNMARKED_NS or (apart_us > 0 and copies.is_as_late(age_ns // 1000, apart_us))
+    return NOTHING if in_time and segment.window == server.syn_window else LIKELY
 
 
 def learn_waiting(table: Any, connection: Any, peer: Any, segment: Any) -> bool:
