@@ -3,7 +3,10 @@
 A connect is delayed when the segment that was answered left later than its first copy: by the time between the first
 SYN and the one that the SYN-ACK answers, plus the time between the first SYN-ACK and the one that the final ACK
 answers.  Less than `LEAST_DELAY_NS` is no timeout of any stack (RFC 6298 section 2.4: at least one second; some go
-below).  A path slower than the timeout makes needless copies, which cost nothing: they are counted apart.
+below).  A path slower than the timeout makes needless copies, which cost nothing: they are counted apart.  Where no
+timestamp says which of two SYNs was answered, it was the first if nothing was sent again and the server's first
+acknowledgment of payload takes `DELAYED_ACK_NS` longer than the answer to the second SYN would have taken: no ACK may
+wait that long (RFC 9293 section 3.8.6.3).
 
 Whose loss it was, the timestamp echoes say (RFC 7323 section 4.3: the echo is of the first copy that arrived):
 
@@ -43,6 +46,7 @@ from handshake_inspect.wire.const import OPT_TIMESTAMPS
 from handshake_inspect.wire.text import duration, plural, share
 
 LEAST_DELAY_NS = 150_000_000
+DELAYED_ACK_NS = 500_000_000
 MANY = 3
 SHARE = 0.01
 
@@ -133,11 +137,22 @@ def rebuffed(trace: Attempts, rows: ConnectionRows) -> Bools:
 def delays(trace: Attempts, rows: ConnectionRows) -> Times:
     """How much later than its first copy the answered SYN left, and the answered SYN-ACK."""
     c = trace.connections
-    forth = c["synack_ns"][rows] - c["syn_ns"][rows] - c["synack_min_ns"][rows]
+    fastest = np.where(is_far(trace, rows), c["synack_max_ns"][rows], c["synack_min_ns"][rows])
+    forth = c["synack_ns"][rows] - c["syn_ns"][rows] - fastest
     back = c["ack_ns"][rows] - c["synack_ns"][rows] - c["ackdat_min_ns"][rows]
     lost = np.where(is_timed(c["synack_method"][rows]), np.maximum(forth, 0), 0)
     lost += np.where(is_timed(c["ackdat_method"][rows]), np.maximum(back, 0), 0)
     return lost
+
+
+def is_far(trace: Attempts, rows: ConnectionRows) -> Bools:
+    """Whether the server is too far away to have answered the second of two SYNs."""
+    if trace.exchanges is None:
+        return np.zeros(len(rows), dtype=bool)
+    c = trace.connections
+    far: Bools = trace.exchanges["path"][rows] > c["synack_min_ns"][rows] + DELAYED_ACK_NS
+    far &= trace.endpoints["retransmissions"][trace.client_rows[rows]] == 1  # the SYN
+    return far & (c["synack_method"][rows] == METHOD_AMBIGUOUS) & (c["syn_count"][rows] == 2)
 
 
 def is_timed(methods: NDArray[np.uint8]) -> Bools:
@@ -213,7 +228,7 @@ def service_finding(case: Case, attempts: ConnectionRows, delay: Times, fits: ba
 def answered_first(trace: Attempts, rows: ConnectionRows) -> Bools:
     """Whether the first SYN, or SYN-ACK, was the one that was answered although it was repeated: the path is slow."""
     c = trace.connections
-    first: Bools = np.zeros(len(rows), dtype=bool)
+    first = is_far(trace, rows)
     for asked, answered, leg in (("syn", "synack", "synack"), ("synack", "ack", "ackdat")):
         echoed = np.flatnonzero(c[f"{leg}_method"][rows] == METHOD_TSECR)
         some = rows[echoed]

@@ -93,6 +93,36 @@ def test_a_path_slower_than_the_timer_lost_nothing():
     assert found(report, "syn-retransmission") == []
 
 
+@pytest.mark.parametrize(
+    ("took", "lost_request", "paid"),
+    [
+        (1500 * MS, False, False),
+        (1001 * MS, False, False),
+        (1000 * MS, False, True),  # an answer to the second SYN after 500 ms, and an ACK that waits for as long
+        (540 * MS, False, True),
+        (1500 * MS, True, True),  # sent again, so that it says nothing of the path
+    ],
+)
+def test_payload_that_is_acknowledged_too_late_for_the_second_syn(took, lost_request, paid):
+    """SYNs a second apart and an answer half a second after the second; no timestamps."""
+    wire = Wire(delay=250 * MS, timestamps=False)
+    wire.client.syn(stay=True)
+    wire.wait(SECOND)
+    wire.client.syn(seq=1000)
+    wire.server.syn_ack()
+    wire.client.ack(stay=True)
+    asked = wire.now
+    wire.client.data(100, stay=True)
+    if lost_request:
+        wire.wait(SECOND)
+        wire.client.data(100, seq=1001, stay=True)
+    wire.wait(asked + took - wire.delay - wire.now)
+    wire.server.ack(ack=1101)
+    report = wire.report()
+    assert report["connections"][0]["rtt"]["synack"]["method"] == "ambiguous"
+    assert bool(found(report, "syn-retransmission")) == paid
+
+
 def slow_acks(sent, *, rtt, stamps, lost_ack=False, first_arrives=True):
     """What the server captures of SYN-ACKs sent at these seconds: every one that arrives draws an ACK, an RTT later."""
 
