@@ -101,7 +101,7 @@ def _extras(some: AttemptColumns, found: Found) -> list[list[ExtraRoundTrip]]:
     made: list[list[ExtraRoundTrip]] = [[] for _ in range(len(seen))]
     again = found.spans.moment("client_hello_2")
     cost = again[1] - seen.time("hello")
-    for at in np.flatnonzero(again[0]).tolist():
+    for at in np.flatnonzero(again[0] & seen.there("hello")).tolist():
         made[at].append(ExtraRoundTrip("hello-retry", int(cost[at]), int(again[2][at])))
     if len(extras.at):
         columns = (extras.at.tolist(), extras["reason"].tolist(), extras["cost_ns"].tolist(), extras.frame.tolist())

@@ -1,7 +1,21 @@
 """Frames of a set-up that the capture lacks, while both ends had them: what acknowledges them shows that they were."""
 
 import pytest
-from support.tls import EARLY, RETRY_RANDOM, Read, Talk, client_hello, hello_13, record
+from support.tls import (
+    EARLY,
+    RETRY_RANDOM,
+    TLS12,
+    TLS13,
+    Read,
+    Talk,
+    client,
+    client_hello,
+    handshake,
+    hello_13,
+    record,
+    server,
+)
+from support.wire import report_of
 
 from handshake_inspect.tcp.setup.facts import EXCHANGE_UNREAD, EXTRA_NAGLE, UPGRADES
 
@@ -104,6 +118,49 @@ def test_a_finished_that_was_cut_ends_with_its_segment(left, finished):
     assert (read.exchange.request_frame, read.exchange.response_frame) == (7, 9)
 
 
+# The ClientHello
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+@pytest.mark.parametrize("alpn", [(), ("h2",)])
+def test_a_client_hello_that_is_missing_takes_along_what_only_it_shows(version, alpn):
+    said = handshake(client(version, alpn=alpn), server(version, alpn=alpn))
+    whole, talk = Talk(said), Talk(said)
+    del talk.sent[0]
+    (with_it,), (without,) = (report_of(each.capture())["connections"] for each in (whole, talk))
+    spans, less = with_it["setup"]["spans"], without["setup"]["spans"]
+    same = ("tcp", "before_request", "response", "first_byte")
+    assert [less[name]["value_ns"] for name in same] == [spans[name]["value_ns"] for name in same]
+    assert [less[name]["reason"] for name in ("before_tls", "tls")] == ["unknown", "unknown"]
+    assert (without["setup"]["round_trips"], without["setup"]["server"]["hello"]) == (None, None)
+    assert without["setup"]["milestones"]["client_hello"] is None
+    told = ("outcome", "version", "kind", "cipher", "group", "server_flight_bytes")
+    assert [without["tls"][name] for name in told] == [with_it["tls"][name] for name in told]
+    assert (without["tls"]["server_name"], without["tls"]["client_hello_bytes"]) == (None, None)
+    assert without["setup"]["speaks_first"] == "client"
+
+
+def test_a_capture_that_begins_with_the_server_hello():
+    talk = Talk([(1, FLIGHT), (0, record(53)), (0, record(80)), (1, record(5000))], opened=False)
+    read = Read(talk.capture())
+    assert read.has("TLS", "SERVER_HELLO", "CLIENT_FINISHED")
+    assert (read.hello_frame, read.exchange.request_frame, read.exchange.response_frame) == (0, 3, 4)
+
+
+def test_a_hello_of_which_the_first_segment_is_missing():
+    """The second one waits for it in a buffer, until the server's answer shows that nothing will come."""
+    talk = Talk()
+    talk.say(0, client_hello(extra=PADDING), size=60)
+    for side, data in ((1, FLIGHT), (0, record(53)), (0, record(80)), (1, record(5000))):
+        talk.say(side, data)
+    del talk.sent[0]
+    read = Read(talk.capture())
+    assert read.has("TLS", "SERVER_HELLO", "CLIENT_FINISHED")
+    assert not read.has("HOLE")
+    assert read.setups.free_buffer
+    assert read.ms("request") < read.ms("response")
+
+
 # Who spoke first
 
 
@@ -131,6 +188,7 @@ def test_a_server_hello_is_no_answer_to_a_header_of_the_proxy_protocol():
     del talk.sent[1]
     read = Read(talk.capture())
     assert (read.exchange.request_frame, read.exchange.response_frame) == (0, 0)
+    assert (UPGRADES[read.upgrade], read.has("TLS", "SERVER_HELLO"), read.hello_frame) == ("other", True, 0)
 
 
 # The SYN

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 from support.captures import pcap
-from support.tls import Read, Talk, client, client_hello, handshake, hello_13, record, server
+from support.tls import RETRY_RANDOM, Read, Talk, client, client_hello, handshake, hello_13, record, server
 
 from handshake_inspect.tcp.setup.facts import EXCHANGE_ALERTED, EXTRA_LOSS, UPGRADES
 
@@ -192,9 +192,9 @@ def test_a_prologue_whose_client_hello_is_missing_is_no_exchange(said, kind):
     talk = Talk(PROLOGUES[kind] + said)
     talk.sent = [each for each in talk.sent if not each[4].startswith(b"\x16\x03\x01")]
     read = Read(talk.capture())
-    assert (read.exchange.request_frame, read.exchange.response_frame) == (0, 0)
-    assert read.over
-    assert read.setup is None or (read.has("HOLE"), read.upgrade, read.has("TLS")) == (True, 0, False)
+    assert read.has("TLS", "UNREAD", "SERVER_HELLO", "CLIENT_FINISHED", "SERVER_FINISHED")
+    assert (UPGRADES[read.upgrade], read.hello_frame, read.has("HOLE")) == (kind, 0, False)
+    assert read.ms("client_finished") < read.ms("request") < read.ms("response")
 
 
 def test_what_looks_like_a_server_hello_is_text_where_no_byte_is_missing():
@@ -263,10 +263,12 @@ def test_a_hello_that_does_not_acknowledge_the_text_before_it(said):
 
 
 def test_a_hello_behind_a_missing_one_has_no_prologue():
-    talk = Talk([(0, client_hello()), (1, hello_13()), (0, client_hello()), (1, hello_13() + record(1000))])
+    retry = hello_13().replace(bytes(32), RETRY_RANDOM, 1)
+    talk = Talk([(0, client_hello()), (1, retry), (0, client_hello()), (1, hello_13() + record(1000))])
     del talk.sent[0]
     read = Read(talk.capture())
-    assert (read.setup, read.exchange.request_frame, read.exchange.response_frame) == (None, 0, 0)
+    assert (read.upgrade, read.exchange.request_frame, read.exchange.response_frame) == (0, 0, 0)
+    assert (read.hello_frame, read.retry_frame, read.hello_2_frame, read.server_hello_frame) == (0, 4, 5, 6)
 
 
 def test_text_that_begins_as_a_hello_does_is_none():

@@ -54,6 +54,7 @@ cdef bint is_plain_response(
 ) noexcept nogil
 @cython.locals(data="const unsigned char *", at=Py_ssize_t, count=Py_ssize_t)
 cdef bint is_to_be_read(void *owners, seg.Segment *segment) noexcept nogil
+@cython.locals(data="const unsigned char *", at=Py_ssize_t, count=Py_ssize_t, hello=bint)
 cdef bint in_midstream(
     void *owners, rows.Connection *connection, unsigned int side, seg.Segment *segment
 ) noexcept nogil

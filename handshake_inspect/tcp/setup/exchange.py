@@ -240,15 +240,19 @@ def is_to_be_read(owners: Any, segment: Any) -> bool:
 
 
 def in_midstream(owners: Any, connection: Any, side: int, segment: Any) -> bool:
-    """Whether payload is plain in midstream, where only a ClientHello shows that nothing came before."""
+    """As `is_plain`, where the capture lacks the beginning: a hello says that nothing came before, or a hello alone."""
     if segment.payload_len == 0:
         return True
-    if side == connection.client and text.looks_like_hello(
-        payload.memory(owners, segment), payload.start(segment), payload.captured(segment)
-    ):
-        return False
-    connection.quick |= READ_OVER
-    return True
+    data = payload.memory(owners, segment)
+    at = payload.start(segment)
+    count = payload.captured(segment)
+    if side == connection.client:
+        hello = text.looks_like_hello(data, at, count)
+    else:
+        hello = text.looks_like_server_hello(data, at, count)
+    if not hello:
+        connection.quick |= READ_OVER
+    return not hello
 
 
 def begin(focus: Any, i: int, segment: Any) -> None:

@@ -177,8 +177,10 @@ def take_server_hello(focus: Any, data: Any) -> None:
         setup.flags |= SETUP_PSK
     if row.alpn_length:
         setup.alpn = focus.setups.names.intern(data, row.alpn_at, row.alpn_length)
-    if not is_tls13(row.version) and not is_h2(data, row.alpn_at, row.alpn_length):
-        setup.flags &= ~SETUP_OFFERS_H2  # the server chose otherwise, in the clear
+    if not is_tls13(row.version):  # what the server chose is in the clear
+        setup.flags &= ~SETUP_OFFERS_H2
+        if is_h2(data, row.alpn_at, row.alpn_length):
+            setup.flags |= SETUP_OFFERS_H2
     note_server_hello(focus)
     if not is_tls13(row.version) and row.version > TLS12:
         focus.reading.state[focus.side] = READ_STUCK  # a draft, or nothing known

@@ -57,6 +57,7 @@ cdef void retry_after_all(Focus focus) noexcept nogil
 cdef void be_retry(sr.Setup *setup) noexcept nogil
 @cython.locals(setup="sr.Setup *")
 cdef void unveil(Focus focus) noexcept nogil
+cdef void be_second_hello(sr.Setup *setup) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", hello=bint)
 cdef void on_server(Focus focus, unsigned int kind) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", clear=bint)

@@ -269,6 +269,16 @@ def unveil(focus: Any) -> None:
     focus.reading.changed[focus.side ^ 1] = 0
 
 
+def be_second_hello(setup: Any) -> None:
+    """HelloRetryRequest came before the capture began (see `records.is_no_answer`), for this very hello."""
+    setup.flags |= SETUP_HELLO_RETRY
+    setup.hello_2_ns = setup.hello_ns
+    setup.hello_2_frame = setup.hello_frame
+    setup.hello_ns = 0
+    setup.hello_frame = 0
+    setup.client_hello_bytes = 0
+
+
 def on_server(focus: Any, kind: int) -> None:
     """A record of the server that is no alert."""
     reading = focus.reading
@@ -278,8 +288,8 @@ def on_server(focus: Any, kind: int) -> None:
     if hello and setup.flags & SETUP_SERVER_HELLO and setup.version == 0 and focus.turned:
         unveil(focus)
     if not setup.flags & SETUP_SERVER_HELLO:
-        if kind == CHANGE_CIPHER_SPEC:
-            setup.flags |= SETUP_HELLO_RETRY  # which came before the capture began: see `records.is_no_answer`
+        if kind == CHANGE_CIPHER_SPEC and not setup.flags & SETUP_HELLO_RETRY:
+            be_second_hello(setup)
         if kind != HANDSHAKE:
             return
         if reading.gather[side]:

@@ -1,13 +1,14 @@
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
+from handshake_inspect.tcp.facts cimport FACT_SYN, FACT_SYNACK
 from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport big_endian, seqspace
 from handshake_inspect.tcp.setup.facts cimport (
-    EXCHANGE_ALERTED, EXCHANGE_UNREAD, MOST_BYTES, READ_RECORDS, READ_TEXT, SETUP_HOLE, SETUP_SPOKE_FIRST, UPGRADE_FTP,
-    UPGRADE_HTTP_CONNECT, UPGRADE_IMAP, UPGRADE_LDAP, UPGRADE_MYSQL, UPGRADE_NONE, UPGRADE_OTHER, UPGRADE_POP3,
-    UPGRADE_POSTGRESQL, UPGRADE_RDP, UPGRADE_SMTP, UPGRADE_SOCKS, UPGRADE_XMPP,
+    EXCHANGE_ALERTED, EXCHANGE_UNREAD, MOST_BYTES, READ_RECORDS, READ_TEXT, SETUP_HOLE, SETUP_SPOKE_FIRST, SETUP_TLS,
+    SETUP_UNREAD, UPGRADE_FTP, UPGRADE_HTTP_CONNECT, UPGRADE_IMAP, UPGRADE_LDAP, UPGRADE_MYSQL, UPGRADE_NONE,
+    UPGRADE_OTHER, UPGRADE_POP3, UPGRADE_POSTGRESQL, UPGRADE_RDP, UPGRADE_SMTP, UPGRADE_SOCKS, UPGRADE_XMPP,
 )
 from handshake_inspect.wire.const cimport MASK32
 
@@ -61,6 +62,8 @@ cdef uint32_t hello_behind_proxy(const unsigned char *data, Py_ssize_t at, Py_ss
 cdef uint32_t proxy_header(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 @cython.locals(reading="sr.Reading *", side=int, peer="unsigned int", unseen=uint32_t)
 cdef void begin_records(Focus focus) noexcept nogil
+@cython.locals(side="unsigned int")
+cdef void expect_records(sr.Reading *reading) noexcept nogil
 @cython.locals(reading="sr.Reading *")
 cdef void revert(Focus focus) noexcept nogil
 @cython.locals(setup="sr.Setup *", exchange="sr.Exchange *", reading="sr.Reading *")
@@ -69,6 +72,7 @@ cdef void upgrade(Focus focus) noexcept nogil
 cdef void note_client(Focus focus, const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 cdef void request(Focus focus, uint32_t at) noexcept nogil
 cdef bint looks_like_server_hello(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+@cython.locals(reading="sr.Reading *", client="unsigned int")
 cdef void lose_hello(Focus focus) noexcept nogil
 @cython.locals(setup="sr.Setup *", exchange="sr.Exchange *", reading="sr.Reading *", unseen=bint)
 cdef void note_server(Focus focus, const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil

@@ -6,6 +6,7 @@ client begins as one of those does, is looked at beyond its first response.
 
 from typing import Any
 
+from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
 from handshake_inspect.tcp.setup.facts import (
     EXCHANGE_ALERTED,
     EXCHANGE_UNREAD,
@@ -14,6 +15,8 @@ from handshake_inspect.tcp.setup.facts import (
     READ_TEXT,
     SETUP_HOLE,
     SETUP_SPOKE_FIRST,
+    SETUP_TLS,
+    SETUP_UNREAD,
     UPGRADE_FTP,
     UPGRADE_HTTP_CONNECT,
     UPGRADE_IMAP,
@@ -123,6 +126,11 @@ def begin_records(focus: Any) -> None:
     unseen = (focus.acked - reading.next[peer]) & MASK32
     if unseen < MOST_BYTES:
         reading.next[peer] = focus.acked  # text that the client had and the capture lacks
+    expect_records(reading)
+
+
+def expect_records(reading: Any) -> None:
+    """Both sides send records from here on."""
     for side in range(2):
         reading.state[side] = READ_RECORDS
         reading.headed[side] = 0
@@ -184,7 +192,8 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
     setup = focus.setup
     exchange = focus.exchange
     unseen = seqspace.seq_gt(focus.acked, reading.next[focus.side ^ 1])
-    if unseen and looks_like_server_hello(data, at, count):
+    begun = unseen or not focus.connection.facts & (FACT_SYN | FACT_SYNACK)
+    if begun and looks_like_server_hello(data, at, count):
         lose_hello(focus)
         return
     if (focus.turned or setup.turns == 0) and setup.turns < MOST_TURNS:
@@ -219,10 +228,18 @@ def looks_like_server_hello(data: Any, at: int, count: int) -> bool:
 
 def lose_hello(focus: Any) -> None:
     """TLS began, and the capture lacks its ClientHello: what was said before was its prologue, and no exchange."""
+    reading = focus.reading
+    client = focus.side ^ 1
     upgrade(focus)
-    focus.setup.upgrade = UPGRADE_NONE
-    focus.setup.flags |= SETUP_HOLE
-    focus.finish()
+    focus.setup.flags |= SETUP_TLS | SETUP_UNREAD
+    if reading.hold[client]:
+        focus.setups.give_back(reading.hold[client])  # a part of it
+        reading.hold[client] = 0
+        focus.setup.flags &= ~SETUP_HOLE
+    reading.next[client] = focus.acked
+    reading.beyond[client] = seqspace.seq_max(reading.beyond[client], focus.acked)
+    reading.hello_end = focus.acked
+    expect_records(reading)
 
 
 def kind_of_client(data: Any, at: int, count: int) -> int:

@@ -46,7 +46,7 @@ def handshakes_of(spans: Spans, outcomes: NDArray[np.uint8]) -> list[NDArray[Any
     tls = np.flatnonzero(seen.tls)
     if not len(tls):
         return [np.zeros(0, dtype=np.int64) for _ in fields(Handshakes)]
-    again = seen.there("hello_2")
+    again = seen.there("hello_2") & seen.there("hello")
     columns = [
         np.asarray(seen.rows), seen["flags"], seen["version"], outcomes, seen["hello"], seen["alert_code"],
         seen["upgrade"] > 0, spans.server_hello.value, spans.client_finished.value, spans.before_tls.length.value,

@@ -53,5 +53,5 @@ def reuse(spans: Spans) -> Times:
     Early data that was accepted did not wait for the end of TLS.
     """
     seen = spans.seen
-    ready = choose(seen.early, exact(seen.time("hello"), seen.tls), spans.may_ask)
+    ready = choose(seen.early, exact(seen.time("hello"), seen.there("hello")), spans.may_ask)
     return ready.where(seen.opened).since(seen.of("syn_ns")).value

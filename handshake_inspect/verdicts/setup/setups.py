@@ -285,7 +285,7 @@ def values_of(setup: Setup) -> Values:
     lows, highs = ({name: getattr(each, side) for name, each in lengths.items()} for side in ("low", "high"))
     every = np.arange(len(seen))
     extras = {name: setup.waits.count(kind) for name, kind in _KINDS.items()}
-    extras["hello-retry"] = seen.there("hello_2").astype(np.uint16)
+    extras["hello-retry"] = (seen.there("hello_2") & seen.there("hello")).astype(np.uint16)
     plain = (np.asarray(seen.rows), seen.tls, seen["version"].astype(np.uint16), setup.outcomes)
     flags = tls.kinds(seen) == 1, seen.early
     columns: list[Any] = [*plain, *flags, spans, every, lows, highs, setup.saveable, extras]

@@ -144,28 +144,36 @@ class Spans:
     def before_tls(self) -> Span:
         """The client's own time until its ClientHello, and a plain prologue."""
         seen = self.seen
-        length = exact(seen.time("hello"), seen.tls).less(self._connected)
+        length = exact(seen.time("hello"), seen.there("hello")).less(self._connected)
+        why = np.where(seen.there("hello"), NO_OPENING, UNREAD)
         return self._span(
-            seen.tls, self._from_start(seen.of("ack_ns")), length, seen["turns"], NO_OPENING,
+            seen.tls, self._from_start(seen.of("ack_ns")), length, seen["turns"], why,
             self.extras.any(EXTRA_LOSS, SPAN_BEFORE_TLS),
         )  # fmt: skip
+
+    @cached_property
+    def _tls_end(self) -> Interval:
+        """When the client could send its request, as a moment at the capture."""
+        seen = self.seen
+        ended, when, by_server = self.handshake_end
+        at = exact(when, ended)
+        at = choose(by_server, at.plus(seen.to_client), at)
+        asked, request = self.request
+        # A request that was seen sooner shows that the client had what it waited for, or that its Finished was lost.
+        most = np.where(asked & ~seen.early, np.maximum(request, seen.time("hello")), np.iinfo(np.int64).max)
+        return at.at_most(most)
 
     @cached_property
     def tls(self) -> Span:
         """The ClientHello until the client may send its request."""
         seen = self.seen
-        ended, when, by_server = self.handshake_end
-        hello = seen.time("hello")
-        length = exact(when - hello, ended)
-        answered = length.plus(seen.to_client)
-        asked, request = self.request
-        # A request that was seen sooner shows that the client had what it waited for, or that its Finished was lost.
-        most = np.where(asked & ~seen.early, np.maximum(request - hello, 0), np.iinfo(np.int64).max)
-        length = choose(by_server, answered, length).at_most(most)
-        rules = [((ended & by_server) | seen.unseen, ONE_SIDED), (seen.unread, UNREAD)]
+        ended, _, by_server = self.handshake_end
+        hello, said = seen.time("hello"), seen.there("hello")
+        length = self._tls_end.where(said).since(hello)
+        rules = [(~said, UNREAD), ((ended & by_server) | seen.unseen, ONE_SIDED), (seen.unread, UNREAD)]
         why = first_match(rules, NOT_FINISHED, len(seen))
         return self._span(
-            seen.tls, self._from_start(hello), length, self.tls_round_trips, why,
+            seen.tls, np.where(said, self._from_start(hello), -1), length, self.tls_round_trips, why,
             self.extras.any(EXTRA_LOSS, SPAN_TLS), cut=seen.flag(SETUP_CUT),
         )  # fmt: skip
 
@@ -175,13 +183,13 @@ class Spans:
         seen = self.seen
         retried = seen.there("retry").astype(np.int64)
         trips = np.where(seen.is_13, np.where(seen.early, 0, 1), np.where(seen.short, 1, 2)) + retried
-        return np.where((seen.is_13 | seen.is_12) & self.handshake_end[0], trips, -1)
+        told = (seen.is_13 | seen.is_12) & seen.there("hello")
+        return np.where(told & self.handshake_end[0], trips, -1)
 
     @cached_property
     def may_ask(self) -> Interval:
         """When the client may send its request, from the start of the set-up; or from nowhere, without an opening."""
-        end = self.tls.length.plus(exact(self.seen.time("hello"), self.seen.tls))
-        return choose(self.seen.tls, end, self._connected)
+        return choose(self.seen.tls, self._tls_end, self._connected)
 
     @cached_property
     def before_request(self) -> Span:
@@ -192,7 +200,7 @@ class Spans:
         first = np.where(self.may_ask.value >= 0, self.may_ask.value, self.may_ask.high)
         start = np.where(self.may_ask.known, self._from_start(first), -1)
         greeted = seen.flag(SETUP_SPOKE_FIRST) & ~seen.tls
-        why = np.where(seen.tls & ~self.tls.length.known, UNREAD, NO_OPENING)
+        why = np.where(seen.tls & ~self._tls_end.known, UNREAD, NO_OPENING)
         lost = self.extras.any(EXTRA_LOSS, SPAN_BEFORE_REQUEST)
         return self._span(
             asked, start, length, greeted.astype(np.int64), why, lost, cut=seen.tls & seen.flag(SETUP_CUT)
