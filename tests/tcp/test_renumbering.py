@@ -5,6 +5,7 @@ import struct
 
 import pytest
 from support import captures, frames
+from support.tracked import tracked
 from support.wire import MS, SECOND, Wire, report_of, states
 
 US = 1000
@@ -200,6 +201,19 @@ def test_segments_lost_and_sent_again(rewriter):
 
 
 @pytest.mark.parametrize("rewriter", REWRITERS)
+@pytest.mark.parametrize("sacks", [True, False])
+def test_sack_is_read_in_the_numbers_of_the_first_point(sacks, rewriter):
+    """Whether the firewall rewrites it or leaves it alone."""
+    wire = Wire().handshake()
+    seq = wire.client.snd_nxt
+    wire.client.data(1000, lost="after")
+    wire.client.data(1000)
+    wire.server.ack(ack=seq, options=frames.nop(2) + frames.sack((seq + 1000, seq + 2000)))
+    table = tracked(*both(wire, sacks=sacks, **REWRITERS[rewriter]))
+    assert table.order_rows[0].sacked[0] == seq + 2000
+
+
+@pytest.mark.parametrize("rewriter", REWRITERS)
 @pytest.mark.parametrize("marks", MARKS)
 def test_a_window_of_segments_between_both_points(rewriter, marks):
     """Twelve are seen at one point before the first of them at the other."""
@@ -298,16 +312,19 @@ def test_keep_alives_and_the_windows_probes(rewriter):
 
 @pytest.mark.parametrize("rewriter", REWRITERS)
 @pytest.mark.parametrize("pause", [0, 10 * SECOND, 90 * SECOND], ids=str)
-@pytest.mark.parametrize("how", ["fin", "rst", "refused"])
+@pytest.mark.parametrize("how", ["fin", "fin of the server", "rst", "refused"])
 def test_the_port_is_used_again(how, pause, rewriter):
-    """Two connections, each of them captured twice, and the firewall chooses other numbers for each."""
+    """Two connections, each of them captured twice, and the firewall chooses other numbers for each.
+
+    Where the server closed first, its TIME-WAIT may still drop the SYN (RFC 9293 section 3.6.1).
+    """
     wire = Wire()
     if how == "refused":
         wire.client.syn()
         wire.server.refuse()
     else:
         wire.handshake().exchange()
-        wire.close() if how == "fin" else wire.client.rst()
+        wire.client.rst() if how == "rst" else wire.close("client" if how == "fin" else "server")
     first = both(wire, **REWRITERS[rewriter])
     wire.wait(pause)
     wire.client.isn, wire.server.isn = 3_000_000_000, 2_000_000_000

@@ -55,6 +55,14 @@ def test_in_syn_sent_only_a_rst_that_acknowledges_the_syn_counts(words):
     assert wire.connection()["outcome"] == "established"
 
 
+def test_a_rst_without_ack_acknowledges_nothing():
+    """Its acknowledgment field, which is 0, is just beyond this SYN (RFC 9293 section 3.1)."""
+    wire = Wire(client_isn=0xFFFF_FF00)
+    wire.client.syn()
+    wire.server.rst(seq=77)
+    assert (wire.outcomes(), states(wire.connection())[0]) == ([("pending", None)], "SYN_SENT")
+
+
 def test_a_stray_ack_long_after_a_refusal_opens_nothing():
     wire = Wire()
     wire.client.syn()
