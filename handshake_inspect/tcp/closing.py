@@ -128,7 +128,6 @@ def is_fin_skipped(connection: Any, sender: Any, segment: Any) -> bool:
     """Whether a bare ACK comes one byte behind all that its sender is known to have sent."""
     return (
         not sender.traits & (TRAIT_FIN | TRAIT_HOLE)
-        and sender.traits & TRAIT_SEEN != 0
         and connection.facts & (FACT_ACKED | FACT_MIDSTREAM) != 0
         and segment.payload_len == 0
         and segment.flags & (FIN | ACK) == ACK

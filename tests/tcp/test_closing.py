@@ -544,6 +544,7 @@ UNSEEN = {
     "two bytes behind": ([c(1, ACK, 2, 0)], 0, False),
     "payload one byte behind": ([c(1, ACK, 1, 0, 5)], 0, False),
     "behind missing bytes": ([s(1, ACK, 10, 0, 5), c(2, FIN, 0, 16)], 1, False),
+    "its sender goes on behind missing bytes": ([c(1, ACK, 10, 0, 5), c(2, ACK, 16, 0)], 0, False),
 }
 
 
@@ -552,6 +553,31 @@ def test_what_shows_a_fin_that_is_not_captured(said, side, shows):
     end = kept(*said)[1 + side]
     assert bool(end.checks & CHECK_FIN_UNSEEN) == shows
     assert bool(end.traits & TRAIT_FIN) == shows
+
+
+def test_a_byte_before_the_first_segment_of_an_end_is_no_fin():
+    """The capture lacks its SYN-ACK, and may lack any other."""
+    server = tracked(frames.syn(), OPENING[2], s(1, ACK, 1, 0)).endpoint_rows[1]
+    assert not server.traits & TRAIT_FIN
+
+
+@pytest.mark.parametrize(
+    ("said", "number"),
+    [([c(1, FIN), c(2, ACK, 2, 0)], 1), ([c(1, FIN, 1)], 2), ([c(1, FIN), c(2, FIN, 1, 0, ident=3)], 1)],
+    ids=["an ACK behind it", "a byte before it", "another behind it"],
+)
+def test_a_fin_has_one_number(said, number):
+    client = kept(*said)[1]
+    assert (client.fin_seq, client.checks & CHECK_FIN_UNSEEN) == (CLIENT_ISN + 1 + number, 0)
+
+
+@pytest.mark.parametrize("flags", [ACK, FIN])
+@pytest.mark.parametrize("size", [0, 1, 100])
+def test_what_comes_behind_a_fin_is_never_taken(size, flags):
+    """RFC 9293 section 3.10.7.4: its receiver ignores the text."""
+    _, client, _ = kept(c(1, FIN), s(2, ACK, 0, 1), c(3, flags, 1, size=size, ident=3))
+    assert (client.snd_nxt, client.contiguous, client.fin_seq) == (CLIENT_ISN + 2,) * 3
+    assert TcpState(client.state).name == "FIN_WAIT_2"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from support.detected import SECOND, START, Wire, merged
 from support.frames import CLIENT, CLIENT_ISN, SERVER, SERVER_ISN
 from support.tracked import ends_of
 
-from handshake_inspect.tcp.facts import TRAIT_HOLE, TRAIT_IP_ID_VARIES, TRAIT_TSVAL_VARIES
+from handshake_inspect.tcp.facts import TRAIT_FIN, TRAIT_HOLE, TRAIT_IP_ID_VARIES, TRAIT_TSVAL_VARIES
 from handshake_inspect.tcp.transitions import TcpState
 
 
@@ -32,6 +32,29 @@ def test_a_rst_that_answers_a_syn_shows_nothing_of_its_sender():
         frames.syn(), frames.segment(SERVER, CLIENT, frames.RST | frames.ACK, seq=0, ack=CLIENT_ISN + 1)
     )
     assert server.snd_nxt == 0
+
+
+def test_nor_does_it_where_its_sender_has_acknowledged_numbers():
+    _, server = ends_of(frames.ack(), frames.rst(seq=0))
+    assert (server.snd_nxt, server.contiguous) == (SERVER_ISN + 1, SERVER_ISN + 1)
+
+
+@pytest.mark.parametrize("later", [-100, 0, 100, 5000])
+def test_only_the_first_segment_says_where_an_end_begins(later):
+    said = {"src": CLIENT, "dst": SERVER, "flags": frames.ACK, "ack": 77, "payload": b"x" * 100}
+    client, _ = ends_of(frames.segment(**said, seq=5000, ttl=64), frames.segment(**said, seq=5000 + later, ttl=40))
+    assert (client.iss, client.ttl, client.snd_nxt) == (4999, 64, max(5100, 5100 + later))
+
+
+@pytest.mark.parametrize("flags", [frames.ACK, frames.ACK | frames.FIN])
+@pytest.mark.parametrize("ack", [300, 1 << 30])
+@pytest.mark.parametrize("count", [1, 2])
+def test_what_a_server_sent_before_its_syn_ack_was_of_an_older_connection(count, ack, flags):
+    """It challenged the SYN, or went on with what it had, bytes missing and all (RFC 9293 section 3.5.1)."""
+    old = [frames.segment(SERVER, CLIENT, flags, seq=at, ack=ack, payload=b"x" * 10) for at in (70_000, 70_500)]
+    _, server = ends_of(frames.syn(), *old[:count], frames.syn_ack())
+    assert server.traits & (TRAIT_FIN | TRAIT_HOLE) == 0
+    assert (server.snd_nxt, server.last_ack, server.hole_start) == (SERVER_ISN + 1, CLIENT_ISN + 1, server.hole_end)
 
 
 def damaged(frame):

@@ -337,6 +337,23 @@ def test_what_says_that_bytes_are_missing(answer, doubts):
     assert (order.doubt_ns[0], order.doubt_ack[0]) == ((6 * MS, FIRST + 100) if doubts else (0, 0))
 
 
+@pytest.mark.parametrize(
+    ("mark", "doubts"),
+    [
+        ({"options": frames.timestamps(19, 1)}, False),
+        ({"options": frames.timestamps(20, 1)}, True),
+        ({"options": frames.timestamps(21, 1)}, True),
+        ({"ident": 19}, False),
+        ({"ident": 21}, True),
+    ],
+    ids=["an older clock", "the same", "a later one", "an earlier number", "a later number"],
+)
+def test_an_acknowledgment_that_was_overtaken_repeats_nothing(mark, doubts):
+    marks = [{"ident": at} if "ident" in mark else {"options": frames.timestamps(at, 1), "ident": 0} for at in (18, 20)]
+    order = order_of(*GAP, acked(50, **marks[0]), acked(100, **marks[1]), acked(100, **{"ident": 0} | mark))
+    assert bool(order.doubt_ns[0]) == doubts
+
+
 def test_the_first_doubt_of_a_number_counts():
     order = order_of(*GAP, acked(100, ident=1), acked(100, ident=2), acked(100, ident=3))
     assert order.doubt_ns[0] == 6 * MS
