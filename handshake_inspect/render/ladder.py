@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from handshake_inspect.render import Options
-from handshake_inspect.render.layout import INDENT, LABEL, LOOKS, Style, heading, labelled, paragraph
+from handshake_inspect.render.layout import INDENT, LABEL, LOOKS, Style, labelled, paragraph
 from handshake_inspect.render.rungs import Rungs
 from handshake_inspect.render.waterfall import waterfall
 from handshake_inspect.render.words import direction_words, ending_words
@@ -57,7 +57,7 @@ def page(story: Story, options: Options, style: Style) -> Iterator[str]:
 
 def _head(story: Story, width: int, style: Style) -> Iterator[str]:
     c = story.connection
-    yield style.paint(f"CONNECTION {c.id}", "bold") + f"  {outcome_words(c, style)}"
+    yield from titled(f"CONNECTION {c.id}", c, width, style)
     room = width - len(INDENT) - LABEL
     names = [
         "standard input" if source == "-" else style.elide(printable(source), room) for source in story.capture.sources
@@ -99,16 +99,20 @@ def named(server: Server) -> str:
     return f"{server} ({name})" if name else str(server)
 
 
-def outcome_words(c: Connection | QuicConnection, style: Style) -> str:
-    """The outcome in its colour, with the cause, and whether later frames might change it."""
+def titled(title: str, c: Connection | QuicConnection, width: int, style: Style) -> Iterator[str]:
+    """A title with the outcome in its colour and the cause, and whether later frames might change that."""
     words = c.outcome if c.cause is None else f"{c.outcome}, {c.cause}"
-    doubt = "" if c.decided else " (undecided: the capture ends too soon)"
-    return style.paint(words, LOOKS.get(c.outcome, "dim")) + doubt
+    doubt = "" if c.decided else "undecided: the capture ends too soon"
+    beside = f" ({doubt})" if doubt and len(f"{title}  {words} ({doubt})") <= width else ""
+    yield style.paint(title, "bold") + "  " + style.paint(words, LOOKS.get(c.outcome, "dim")) + beside
+    if doubt and not beside:
+        yield from paragraph(doubt, width, INDENT)
 
 
 def verdict(c: Connection | QuicConnection, width: int, style: Style) -> Iterator[str]:
     """What became of it, and why."""
-    yield from heading("VERDICT", outcome_words(c, style), style)
+    yield ""
+    yield from titled("VERDICT", c, width, style)
     yield from paragraph(style.clean(c.why), width, INDENT)
 
 

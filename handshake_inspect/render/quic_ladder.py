@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from handshake_inspect.render.ladder import named, notes, outcome_words, verdict
+from handshake_inspect.render.ladder import named, notes, titled, verdict
 from handshake_inspect.render.layout import Style, labelled
 from handshake_inspect.render.rungs import ROOMY, Note, Signs, arrow, icmp_arrow, note_lines, said
 from handshake_inspect.render.waterfall import waterfall
@@ -35,7 +35,7 @@ def page(story: QuicStory, width: int, style: Style) -> Iterator[str]:
 
 def _head(story: QuicStory, width: int, style: Style) -> Iterator[str]:
     c = story.connection
-    yield style.paint(f"QUIC CONNECTION q{c.id}", "bold") + f"  {outcome_words(c, style)}"
+    yield from titled(f"QUIC CONNECTION q{c.id}", c, width, style)
     yield from labelled("file", few_sources(story.capture), width, style)
     yield from labelled("client", str(c.client), width, style)
     yield from labelled("server", named(c.server), width, style)
