@@ -145,7 +145,7 @@ def _outcomes(report: Report, width: int, style: Style) -> Iterator[str]:
 def _rtt(report: Report, width: int, style: Style) -> Iterator[str]:
     rtt = report.summary.rtt
     if not rtt.total.count and not rtt.synack.count and not rtt.ackdat.count:
-        yield from heading("HANDSHAKE RTT", "not measurable: no complete handshake in the capture", style)
+        yield from heading("HANDSHAKE RTT", "not measurable: no complete handshake", style)
         return
     yield from heading("HANDSHAKE RTT", "round trips as seen from the capture point", style)
     legs = [rtt.synack, rtt.ackdat, rtt.total]
