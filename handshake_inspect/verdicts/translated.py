@@ -2,9 +2,10 @@
 
 On `-i any` of a node that is the SYN to a service's address and to the pod's, or to an address and to the one behind
 NAT.  A translation leaves sequence numbers and timestamps alone: two rows with other addresses are one connection when
-both ISNs and the timestamp of the SYN agree, both ends sent as much, they began within `APART_NS`, and the translated
-SYN and its answer were captured between the other two: of frames with the same time, the one that stands first came
-first.  The answer is a SYN-ACK, or the RST that refuses the SYN, whose number stands for the other ISN.
+both ISNs and the timestamp of the SYN agree, both ends sent as much (or less passed on, of a handshake whose segments
+all did within `TOGETHER_NS`), they began within `APART_NS`, and the translated SYN and its answer were captured between
+the other two: of frames with the same time, the one that stands first came first.  The answer is a SYN-ACK, or the RST
+that refuses the SYN, whose number stands for the other ISN.
 Where neither came, both had as many SYNs, of which the first and the last followed each other within `TOGETHER_NS`, and
 both ended alike.  A single SYN has too little in common with others, of which a flood or a scan has many.
 Of SYNs without timestamps the identification of IP must agree, which a translation leaves alone as well: there are
@@ -19,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import FACT_ICMP, FACT_REFUSED, FACT_RST, FACT_SYN, FACT_SYNACK
+from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_REFUSED, FACT_RST, FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import Rows, batches, marked, picked
@@ -125,9 +126,27 @@ def say_the_same(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) 
         (stamps != 0)
         | ((idents == ends["syn_ip_id"][same_clients]) & ((idents != 0) | are_routed(trace, ones, others)))
     )
-    for far in (0, 1):
-        same &= ends["snd_nxt"][clients ^ far] == ends["snd_nxt"][same_clients ^ far]
-    return same
+    sent, passed_on = ends["snd_nxt"][clients], ends["snd_nxt"][same_clients]
+    came, returned = ends["snd_nxt"][same_clients ^ 1], ends["snd_nxt"][clients ^ 1]
+    lost = is_beyond(sent, passed_on) & is_beyond(came, returned) & are_in_step(trace, ones, others)
+    return same & (((sent == passed_on) & (came == returned)) | lost)
+
+
+def is_beyond(sent: NDArray[np.uint32], passed_on: NDArray[np.uint32]) -> Bools:
+    """Whether no more was passed on than was sent."""
+    beyond: Bools = sent - passed_on < np.uint32(1 << 31)
+    return beyond
+
+
+def are_in_step(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
+    """Whether the whole handshake was passed on at once, so that what later was not must have been lost there."""
+    facts = trace.facts[ones] & trace.facts[others]
+    in_step: Bools = facts & (FACT_SYNACK | FACT_ACKED) == FACT_SYNACK | FACT_ACKED
+    both = trace.connections.copies(ones), trace.connections.copies(others)
+    for moment in ("syn_ns", "synack_ns", "ack_ns"):
+        one, other = (each[moment] for each in both)
+        in_step &= np.abs(other - one) <= TOGETHER_NS
+    return in_step
 
 
 def are_routed(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:

@@ -28,6 +28,20 @@ def exchange(client, server, *, began=0, inside=0, isns=(1000, 5000), stamp=7, a
     return [(began + at * MS + (-inside if at == 2 else inside), frame) for at, frame in wire]
 
 
+@pytest.mark.parametrize(("outer", "inner", "found"), [
+    (4, 3, 1),  # the request was not passed on, or the capture ended just before
+    (3, 4, 2),  # nothing that was passed on can have come from nowhere
+])  # fmt: skip
+def test_what_was_not_passed_on_is_no_other_connection(outer, inner, found):
+    made = connections(exchange(CLIENT, SERVICE)[:outer], exchange(CLIENT, POD, inside=10_000)[:inner])
+    assert len(made) == found
+
+
+def test_less_passed_on_and_out_of_step_is_another_connection():
+    syn, answer, (at, ack), _ = exchange(CLIENT, POD, inside=10_000)
+    assert len(connections(exchange(CLIENT, SERVICE), [syn, answer, (at + 3 * MS, ack)])) == 2
+
+
 def refusal(client, server, *, began=0, inside=0, isn=1000, stamp=7, ident=0):
     """A SYN and the RST that answers it, as `exchange`."""
     options = frames.linux_syn_options(stamp) if stamp else frames.mss(1460)
