@@ -28,12 +28,14 @@ from handshake_inspect.report.model import (
 from handshake_inspect.report.process import processes
 from handshake_inspect.report.server_names import all_names, names_of
 from handshake_inspect.tcp.facts import (
+    FACT_ACK_REJECTED,
     FACT_ACKED,
     FACT_BAD_SYNACK,
     FACT_CHALLENGE_ACK,
     FACT_SIMULTANEOUS,
     FACT_SYN,
     FACT_SYNACK,
+    FACT_SYNACK_REJECTED,
     TRAIT_ISS,
     TRAIT_SEEN,
 )
@@ -42,6 +44,7 @@ from handshake_inspect.verdicts.answered import OFFERS, AnsweredCopies
 from handshake_inspect.verdicts.arrays import Array
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.outcome import icmp_cause
 from handshake_inspect.verdicts.repeats import last_syn_ns
 from handshake_inspect.verdicts.words import CAUSES, ESTABLISHED
 from handshake_inspect.wire.address import address_text
@@ -139,6 +142,7 @@ class Batch(Parts):
                 "server": self._server(i),
                 "reject_ns": self.listed("rtt.reject_ns")[i],
                 "reporter": self._reporter(i),
+                "icmp": self._error(i),
                 "syn_span_ns": int(self._last_syns[i]) - syn_ns,
                 "waited_ns": last_ns - syn_ns,
                 "age_ns": self.listed("age_ns")[i],
@@ -165,6 +169,12 @@ class Batch(Parts):
             return None
         retries = self.trace.retries[int(self.c["retries"][i]) - 1]
         return address_text(int(retries["reporter_hi"]), int(retries["reporter_lo"]))
+
+    def _error(self, i: int) -> str | None:
+        """What the ICMP error says that quotes the SYN-ACK or its ACK."""
+        if not int(self.c["facts"][i]) & (FACT_ACK_REJECTED | FACT_SYNACK_REJECTED):
+            return None
+        return CAUSES[icmp_cause(self.trace.connections[self.rows[i]])]
 
     def evidence(self) -> list[list[int]]:
         """The frames that prove each outcome: mostly the three of a handshake, in order."""

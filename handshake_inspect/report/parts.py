@@ -35,7 +35,7 @@ EVIDENCE = {
     "rejected": ("syn", "icmp"),
     "timed-out": ("syn",),
     "pending": ("syn",),
-    "half-open": ("syn", "synack", "ack", "trouble", "rst"),
+    "half-open": ("syn", "synack", "ack", "icmp", "trouble", "rst"),
     "aborted": ("syn", "synack", "rst"),
     "unsolicited": ("synack", "rst"),
     "midstream": (),

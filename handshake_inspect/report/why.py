@@ -146,6 +146,12 @@ def _pending(row: dict[str, Any]) -> str:
     return f"{syns} without an answer yet, but the capture ends {duration(row['waited_ns'])} after the first."
 
 
+# Of ICMP errors that quote a SYN-ACK, or the ACK of one.
+_NOT_DELIVERED = {
+    "no-final-ack": "{synacks}, and {reporter} answered with ICMP {icmp}: the SYN-ACK does not reach the client.",
+    "final-ack-lost": "{reporter} answered the final ACK with ICMP {icmp}: it does not reach the server ({synacks} in"
+    " {age}).",
+}
 _NOT_THE_QUEUE = {
     "address-conflict": "Two hosts answer as the server: the final ACK did not reach the right one.",
     "final-ack-lost": "The final ACK was sent but got lost: the server repeats its SYN-ACK ({synacks} in {age}).",
@@ -161,6 +167,10 @@ def _half_open(row: dict[str, Any]) -> str:
         return "The server answered the SYN with a SYN-ACK, and then reset the attempt before any final ACK."
     if row["cause"] == "reset-by-server":
         return "The server answered the final ACK with a RST: its accept queue was full and it is configured to reset."
+    if row["icmp"] and row["cause"] in _NOT_DELIVERED:
+        return _NOT_DELIVERED[row["cause"]].format(
+            synacks=synacks, age=age, icmp=row["icmp"], reporter=row["reporter"] or "a router"
+        )
     if row["cause"] in _NOT_THE_QUEUE:
         return _NOT_THE_QUEUE[row["cause"]].format(synacks=synacks, age=age)
     if row["cause"] == "accept-queue-overflow" and row["synack_count"] <= 1:

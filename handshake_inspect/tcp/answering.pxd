@@ -35,6 +35,7 @@ cdef void first_syn_ack(
     Table table, rows.Connection *connection, rows.Endpoint *server, rows.Endpoint *client,
     segment.Segment *segment
 ) noexcept nogil
+@cython.locals(was_reset=bint)
 cdef int unasked_syn_ack(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
 ) noexcept nogil

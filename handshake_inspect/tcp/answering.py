@@ -75,12 +75,15 @@ def on_syn_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
 def answers_unseen_syn(connection: Any, server: Any, client: Any, segment: Any, side: int) -> bool:
     """Whether a SYN-ACK begins another incarnation: of a capture that lacks what clients send, SYNs and all.
 
-    It has another ISN and acknowledges another one than the SYN-ACK before, which was for another SYN.
+    It has another ISN and acknowledges another one than the SYN-ACK before, which was for another SYN, and comes later
+    than a copy of the same SYN could, or behind a FIN or RST of the server.
     """
     if side == connection.client or client.traits & TRAIT_SEEN:
         return False
     if not server.traits & TRAIT_ISS or segment.seq == server.iss or segment.ack == (client.iss + 1) & MASK32:
         return False
+    if server.traits & TRAIT_FIN or connection.facts & FACT_RST:
+        return True
     return segment.ts_ns - connection.last_synack_ns >= UNSEEN_SYN_NS
 
 
@@ -123,7 +126,10 @@ def unasked_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side:
     """A SYN-ACK whose SYN the capture does not hold, or not yet."""
     if connection.facts & FACT_MIDSTREAM:
         return OURS
-    if connection.facts & FACT_RST and connection.rst_side == side:
+    was_reset = connection.facts & FACT_RST != 0 and connection.rst_side != side
+    if was_reset:
+        connection.facts |= FACT_RST_LOST
+    else:
         connection.facts &= ~FACT_RST & MASK64  # who asks for an ACK has reset something else
     connection.facts |= FACT_SYNACK | FACT_SYNACK_FIRST
     connection.client = side ^ 1
@@ -134,8 +140,9 @@ def unasked_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side:
     endpoint.open_at(sender, segment)
     endpoint.apply(sender, SENT_SYN_ACK)
     peer.iss = (segment.ack - 1) & MASK32
-    endpoint.apply(peer, SENT_SYN)
-    endpoint.apply(peer, GOT_SYN_ACK)
+    if not was_reset:
+        endpoint.apply(peer, SENT_SYN)
+        endpoint.apply(peer, GOT_SYN_ACK)
     return OURS
 
 

@@ -39,6 +39,8 @@ cdef extern from *:
     const uint64_t FACT_BOTH_ACKED "0x4000000000ull"
     const uint64_t FACT_SYNACK_AFTER_RST "0x8000000000ull"
     const uint64_t FACT_RST_LOST "0x10000000000ull"
+    const uint64_t FACT_ACK_REJECTED "0x20000000000ull"
+    const uint64_t FACT_SYNACK_REJECTED "0x40000000000ull"
     const int64_t RST_OVERTAKEN_NS "10000000ll"
     const int64_t UNSEEN_SYN_NS "500000000ll"
     const uint64_t FACT_UNANSWERED "0x10000000000000ull"

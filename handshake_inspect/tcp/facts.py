@@ -41,6 +41,8 @@ FACT_ISN_TURNED = 1 << 37  # the last SYN-ACK bore `alternate_iss`
 FACT_BOTH_ACKED = 1 << 38  # the client acknowledged both ISNs: one connection, seen before and behind a rewriter
 FACT_SYNACK_AFTER_RST = 1 << 39  # the server's SYN-ACK came again after a RST of its own had answered the ACK
 FACT_RST_LOST = 1 << 40  # the server's SYN-ACK came again though the client had reset the attempt
+FACT_ACK_REJECTED = 1 << 41  # an ICMP error quoted the final ACK before the server proved to have any
+FACT_SYNACK_REJECTED = 1 << 42  # an ICMP error quoted the SYN-ACK before the client acknowledged it
 
 # Facts of connections of which nothing but the first data, or the first bare ACK, of an end is news.
 UNUSUAL = (1 << 64) - 1 ^ (

@@ -6,6 +6,7 @@ from handshake_inspect.tcp import endpoint, renumbering, rtt, simultaneous
 from handshake_inspect.tcp.facts import (
     CHECK_FIN_DOUBTED,
     CHECK_FIN_UNSEEN,
+    FACT_ACK_REJECTED,
     FACT_ACKED,
     FACT_BOTH_ACKED,
     FACT_CHALLENGE_ACK,
@@ -49,6 +50,7 @@ from handshake_inspect.tcp.transitions import (
     SENT_ACK,
     SENT_SYN_ACK,
     SYN_RECEIVED,
+    SYN_SENT,
 )
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import FIN, MASK16, MASK32, MASK64, OPT_TIMESTAMPS
@@ -86,6 +88,8 @@ def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: A
                 endpoint.apply(server, GOT_ACK_OF_SYN)
         elif facts & FACT_SIMULTANEOUS:
             endpoint.apply(client, SENT_ACK)
+        elif facts & (FACT_ACK_REJECTED | FACT_SERVER_PROVED | FACT_SYNACK_AFTER_ACK) == FACT_ACK_REJECTED:
+            endpoint.apply(server, GOT_ACK_OF_SYN)
         if facts & FACT_ISN_CHANGED and acknowledges_alternate(connection, server, segment):
             connection.facts |= FACT_BOTH_ACKED
             renumbering.learn_proxy(table, connection, server, segment)
@@ -219,6 +223,8 @@ def server_ack(connection: Any, server: Any, client: Any, segment: Any) -> bool:
     if is_deferred(connection, client):
         connection.facts |= FACT_DEFERRED
     connection.facts |= FACT_SERVER_PROVED
+    if client.state == SYN_SENT:
+        endpoint.apply(client, GOT_SYN_ACK)  # the capture lacks its ACK
     endpoint.apply(server, SENT_ACK)
     if not server.traits & TRAIT_FIN:
         endpoint.apply(server, PROVED_OPEN)

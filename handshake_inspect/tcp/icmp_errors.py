@@ -6,6 +6,10 @@ floods cost less.  In IPv4 at net or host unreachable, time exceeded and paramet
 errors that Linux treats as fatal: unreachable, unless for want of a route or address (ICMPv6 1, but for codes 0, 2
 and 3), and parameter problem (4).  Where both ends opened, any error ends it.
 
+An error that quotes the final ACK shows that the server did not get it: a firewall that does not know the connection,
+mostly.  Until the server proves to have any it waits in SYN-RECEIVED.  In the same way one that quotes the SYN-ACK
+leaves the client in SYN-SENT.
+
 "Packet too big" is no refusal (RFC 1191, RFC 8201).
 """
 
@@ -13,16 +17,22 @@ from typing import Any
 
 from handshake_inspect.tcp import aftermath, endpoint, rows
 from handshake_inspect.tcp.facts import (
+    FACT_ACK_REJECTED,
     FACT_ACKED,
+    FACT_DATA_ACK,
     FACT_ICMP,
+    FACT_ISN_CHANGED,
     FACT_RST,
     FACT_SERVER_DATA,
+    FACT_SERVER_PROVED,
     FACT_SIMULTANEOUS,
     FACT_SYN,
     FACT_SYNACK,
+    FACT_SYNACK_AFTER_ACK,
+    FACT_SYNACK_REJECTED,
 )
-from handshake_inspect.tcp.transitions import GOT_ERROR, SYN_RECEIVED
-from handshake_inspect.wire.const import MASK16, MASK32
+from handshake_inspect.tcp.transitions import ACK_OF_SYN_WAS_LOST, GOT_ERROR, SYN_ACK_WAS_LOST, SYN_RECEIVED
+from handshake_inspect.wire.const import ACK, MASK16, MASK32
 
 
 def is_too_big(segment: Any) -> bool:
@@ -43,11 +53,46 @@ def is_of_opening(connection: Any, quoted: Any, segment: Any) -> bool:
     """Whether it quotes a SYN-ACK, or a challenge ACK of an end that has a socket already: both ends opened."""
     if segment.seq == quoted.iss:
         return True
+    if connection.facts & FACT_ISN_CHANGED and segment.seq == connection.alternate_iss:
+        return True
     return connection.facts & FACT_SIMULTANEOUS != 0 and segment.seq == (quoted.iss + 1) & MASK32
 
 
-def on_error(table: Any, connection: Any, quoted: Any, segment: Any, side: int) -> None:
-    """An error that quotes a segment which endpoint `quoted` sent."""
+def is_of_acknowledgment(connection: Any, client: Any, segment: Any, side: int) -> bool:
+    """Whether it quotes what the client sent behind its SYN, and the server has shown nothing but its SYN-ACK."""
+    waits = FACT_SYNACK | FACT_ACKED
+    known = connection.facts & (waits | FACT_SERVER_PROVED | FACT_RST | FACT_SIMULTANEOUS)
+    return known == waits and side == connection.client and segment.seq != client.iss
+
+
+def undeliver(table: Any, connection: Any, server: Any, segment: Any) -> None:
+    """The final ACK, or one like it, did not arrive.
+
+    Data that are quoted may have come behind an ACK that did: then the server has that, unless it asks again.
+    """
+    bare = segment.flags & ACK != 0 and segment.payload_len == 0
+    if bare or connection.facts & (FACT_DATA_ACK | FACT_SYNACK_AFTER_ACK | FACT_ACK_REJECTED):
+        connection.facts |= FACT_ACK_REJECTED
+        note(table, connection, segment)
+        endpoint.apply(server, ACK_OF_SYN_WAS_LOST)
+
+
+def note(table: Any, connection: Any, segment: Any) -> None:
+    """Keep the first error, and who sent it."""
+    if connection.icmp_frame:
+        return
+    connection.icmp_ns = segment.ts_ns
+    connection.icmp_frame = segment.frame & MASK32
+    connection.icmp_type = segment.icmp_type
+    connection.icmp_code = segment.icmp_code
+    if table.new_retries(connection):
+        retries = rows.retries_at(table.retries, connection.retries - 1)
+        retries.reporter_hi = segment.reporter_hi
+        retries.reporter_lo = segment.reporter_lo
+
+
+def on_error(table: Any, connection: Any, quoted: Any, peer: Any, segment: Any, side: int) -> None:
+    """An error that quotes a segment which endpoint `quoted` sent to `peer`."""
     if is_too_big(segment):
         aftermath.on_too_big(table, connection, segment, side)
         return
@@ -58,6 +103,13 @@ def on_error(table: Any, connection: Any, quoted: Any, segment: Any, side: int) 
         accepted = facts & FACT_SERVER_DATA != 0  # Fast Open: the application has it, and the error is a soft one
         if facts & FACT_SIMULTANEOUS or (not accepted and is_undeliverable(segment)):
             endpoint.apply(quoted, GOT_ERROR)
+        if not facts & (FACT_ACKED | FACT_SIMULTANEOUS | FACT_RST):
+            connection.facts |= FACT_SYNACK_REJECTED
+            note(table, connection, segment)
+            endpoint.apply(peer, SYN_ACK_WAS_LOST)
+        return
+    if is_of_acknowledgment(connection, quoted, segment, side):
+        undeliver(table, connection, peer, segment)
         return
     if not facts & FACT_SYN or facts & (FACT_SYNACK | FACT_ACKED | FACT_RST):
         return
@@ -65,12 +117,5 @@ def on_error(table: Any, connection: Any, quoted: Any, segment: Any, side: int) 
         return
     if not facts & FACT_ICMP:
         connection.facts |= FACT_ICMP
-        connection.icmp_ns = segment.ts_ns
-        connection.icmp_frame = segment.frame & MASK32
-        connection.icmp_type = segment.icmp_type
-        connection.icmp_code = segment.icmp_code
-        if table.new_retries(connection):
-            retries = rows.retries_at(table.retries, connection.retries - 1)
-            retries.reporter_hi = segment.reporter_hi
-            retries.reporter_lo = segment.reporter_lo
+        note(table, connection, segment)
     endpoint.apply(quoted, GOT_ERROR)

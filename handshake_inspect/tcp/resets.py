@@ -20,6 +20,7 @@ from handshake_inspect.tcp.facts import (
     FACT_RST,
     FACT_RST_DOUBTED,
     FACT_RST_IGNORED,
+    FACT_RST_LOST,
     FACT_SERVER_DATA,
     FACT_SERVER_PROVED,
     FACT_SIMULTANEOUS,
@@ -54,6 +55,7 @@ from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64, SYN
 GRACE_NS = 250_000_000  # segments may still be under way this long where the RTT is not known
 SLACK_NS = 10_000_000
 QUICK_NS = 1_000_000  # a kernel answers sooner
+BELIEVED_LOST = 2  # a RST may be lost once; where the server asks again and again none arrives
 
 
 def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
@@ -75,6 +77,8 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
             endpoint.apply(peer, GOT_RST)  # the target of the forged RST answers that the connection is gone
         elif side == connection.client and facts & FACT_SYNACK_AFTER_RST:
             endpoint.apply(peer, GOT_RST)  # and so it does here, to the host that still waits for the ACK
+        elif side == connection.client and facts & FACT_RST_LOST and connection.rst_count <= BELIEVED_LOST:
+            endpoint.apply(peer, GOT_RST)
         return
     if segment.flags & ACK and not facts & (FACT_SYN | FACT_SYNACK | FACT_MIDSTREAM) and not peer.traits & TRAIT_SEEN:
         peer.iss = (segment.ack - 1) & MASK32  # of a SYN that may be stored yet

@@ -237,10 +237,11 @@ class Tracker:
         connection = rows.connection_at(self.table.connections, i)
         side = self.side_of(connection, segment)
         quoted = rows.endpoint_at(self.table.endpoints, 2 * i + side)
+        peer = rows.endpoint_at(self.table.endpoints, 2 * i + (side ^ 1))
         if connection.facts & FACT_RENUMBERED:
-            peer = rows.endpoint_at(self.table.endpoints, 2 * i + (side ^ 1))
             renumbering.restore(self.table, connection, quoted, peer, segment, side)
-        icmp_errors.on_error(self.table, connection, quoted, segment, side)
+        icmp_errors.on_error(self.table, connection, quoted, peer, segment, side)
+        self.settle(connection, quoted, peer)
         return 0
 
     def conceive(self, segment: Any) -> int:

@@ -11,12 +11,14 @@ than `FIRST_RTO_NS`, as the first of a full queue does, excuses only connections
 *Final ACKs lost*.  A full accept queue is one application's; that several (`SEVERAL`) listeners of one host repeat
 SYN-ACKs which the client acknowledged, and that none of them ever takes an ACK, is not: the ACKs do not arrive.  A
 client whose ACKs the host takes on any port is not concerned.  A SYN-ACK repeated after the client's RST says the same
-of one connection alone: a host that gets the RST forgets the attempt, whatever its queues.
+of one connection alone: a host that gets the RST forgets the attempt, whatever its queues.  So does an ICMP error
+that quotes the ACK.
 """
 
 import numpy as np
 
 from handshake_inspect.tcp.facts import (
+    FACT_ACK_REJECTED,
     FACT_ACKED,
     FACT_CLIENT_DATA,
     FACT_DEFERRED,
@@ -81,7 +83,7 @@ def takes_acks(trace: Attempts) -> Bools:
 
 def final_acks_lost(trace: Attempts) -> Bools:
     """Half-open connections whose final ACK is in the capture and did not reach the server."""
-    alone: Bools = trace.facts & FACT_RST_LOST != 0
+    alone: Bools = trace.facts & (FACT_RST_LOST | FACT_ACK_REJECTED) != 0
     rows = trace.tracked_where(resends(trace) & ~two_hosts(trace) & ~waits_for_data(trace))
     if len(rows) < SEVERAL:
         return alone

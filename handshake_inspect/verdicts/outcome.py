@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import (
     EMBRYO_GIVEN_UP,
     FACT_ABORTED,
+    FACT_ACK_REJECTED,
     FACT_ACKED,
     FACT_BAD_SYNACK,
     FACT_BARE_RST_AFTER_ACK,
@@ -35,6 +36,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK_AFTER_RST,
     TRAIT_FIN,
 )
+from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.arrays import Bools, Codes
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import marked
@@ -140,10 +142,17 @@ def is_established(trace: Attempts) -> Bools:
     facts = trace.facts
     acked = facts & FACT_ACKED != 0
     proved = (facts & FACT_SERVER_PROVED != 0) & (acked | (facts & FACT_SIMULTANEOUS == 0))
-    doubted = resends(trace) | not_taken(trace)
+    doubted = resends(trace) | not_taken(trace) | rejected_acks(trace)
     doubted[dropped_acks(trace)] = True
     proved[completed_unseen(trace)] = True
     return (proved | (acked & ~doubted)) & (facts & FACT_MIDSTREAM == 0)
+
+
+def rejected_acks(trace: Attempts) -> Bools:
+    """Whether an ICMP error quoted the final ACK, and nothing that came later seems to have arrived."""
+    waiting = trace.endpoints["state"][trace.server_rows] == TcpState.SYN_RECEIVED
+    rejected: Bools = waiting & (trace.facts & FACT_ACK_REJECTED != 0)
+    return rejected
 
 
 def not_taken(trace: Attempts) -> Bools:

@@ -46,7 +46,7 @@ def connection_states(trace: Attempts) -> tuple[States, States]:
     client = expire(trace, trace.endpoints["state"][trace.client_rows])
     server = expire(trace, trace.endpoints["state"][trace.server_rows])
     client[not_answered(trace, client)] = TcpState.SYN_SENT
-    waiting = trace.tracked_where(client == TcpState.SYN_SENT)
+    waiting = trace.tracked_where((client == TcpState.SYN_SENT) & (trace.facts & FACT_SYN != 0))
     given_up = overdue(trace, last_syn_ns(trace, waiting), last_gap_ns(trace, "syn")[waiting])
     client[waiting[given_up]] = TcpState.CLOSED
     server[given_up_answering(trace, server)] = TcpState.CLOSED

@@ -214,3 +214,113 @@ def test_errors_are_counted_but_for_packets_too_big():
     about = frames.syn(link=frames.raw)
     errors = [frames.icmp_error(about, type=3, code=code, rest=1280) for code in (1, 4, 3)]
     assert tracked(frames.syn(), *errors).connection_rows[0].icmp_count == 2
+
+
+def rejected_ack(*, size=0):
+    """A firewall lets SYNs through, and answers what it does not know with an ICMP error."""
+    wire = Wire(timestamps=False)
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.send("A", size, lost="after")
+    wire.icmp_error(wire.client.packet, code=13, reporter=ROUTER, quote=60)
+    return wire
+
+
+@pytest.mark.parametrize("size", [0, 100])
+def test_a_final_ack_that_draws_an_error_did_not_arrive(size):
+    wire = rejected_ack(size=size)
+    wire.quiet(4 * SECOND)
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"], connection["decided"]) == ("half-open", "final-ack-lost", True)
+    assert states(connection) == ("ESTABLISHED", "SYN_RECEIVED")
+    assert f"{ROUTER} answered the final ACK with ICMP admin-prohibited" in connection["why"]
+    assert connection["evidence"] == [1, 2, 3, 4]
+
+
+def test_acks_that_draw_errors_are_no_full_accept_queue():
+    wire = rejected_ack()
+    for seconds in (1, 2):
+        wire.wait(seconds * SECOND)
+        wire.server.syn_ack()
+        wire.client.ack(lost="after")
+        wire.icmp_error(wire.client.packet, code=13, reporter=ROUTER, quote=60)
+        wire.client.data(20, lost="after")
+        wire.icmp_error(wire.client.packet, code=13, reporter=ROUTER, quote=60)
+    report = wire.report()
+    assert [(one["outcome"], one["cause"]) for one in report["connections"]] == [("half-open", "final-ack-lost")]
+    assert states(report["connections"][0]) == ("ESTABLISHED", "SYN_RECEIVED")
+    assert [finding["id"] for finding in report["findings"]] == ["half-open"]
+
+
+@pytest.mark.parametrize("proof", ["later ACK", "answer"])
+def test_an_ack_that_is_let_through_completes_the_handshake(proof):
+    wire = rejected_ack()
+    wire.client.data(20, seq=wire.client.isn + 1)
+    if proof == "answer":
+        wire.server.data(10)
+    connection = wire.connection()
+    assert (connection["outcome"], states(connection)) == ("established", ("ESTABLISHED", "ESTABLISHED"))
+
+
+def test_an_error_about_data_says_nothing_of_the_ack_before_them():
+    wire = Wire(timestamps=False).handshake()
+    wire.client.data(20, lost="after")
+    wire.icmp_error(wire.client.packet, code=13, reporter=ROUTER, quote=60)
+    connection = wire.connection()
+    assert (connection["outcome"], states(connection)) == ("established", ("ESTABLISHED", "ESTABLISHED"))
+
+
+def test_an_error_about_an_ack_is_a_soft_one_where_the_server_has_shown_that_it_has_it():
+    wire = Wire(timestamps=False).handshake()
+    packet = wire.client.packet
+    wire.server.data(10)
+    wire.icmp_error(packet, code=13, reporter=ROUTER, quote=60)
+    assert wire.connection()["outcome"] == "established"
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_eight_bytes_do_not_say_whether_an_error_is_about_an_ack_or_data(again):
+    """Until the server asks again: then it has neither."""
+    wire = Wire(timestamps=False).handshake()
+    wire.icmp_error(wire.client.packet, code=13, reporter=ROUTER)
+    if again:
+        wire.wait(SECOND)
+        wire.server.syn_ack()
+        wire.client.ack(lost="after")
+        wire.icmp_error(wire.client.packet, code=13, reporter=ROUTER)
+    assert states(wire.connection())[1] == ("SYN_RECEIVED" if again else "ESTABLISHED")
+
+
+def test_an_error_about_the_syn_ack_says_why_no_ack_comes():
+    wire = Wire(timestamps=False)
+    wire.client.syn()
+    wire.server.syn_ack(lost="after")
+    wire.icmp_error(wire.server.packet, code=13, reporter=ROUTER, quote=60)
+    wire.quiet(4 * SECOND)
+    connection = wire.connection()
+    assert (connection["outcome"], connection["cause"]) == ("half-open", "no-final-ack")
+    assert f"{ROUTER} answered with ICMP admin-prohibited: the SYN-ACK does not reach the client" in connection["why"]
+    assert connection["evidence"] == [1, 2, 3]
+
+
+def test_an_error_about_the_syn_ack_of_another_copy_of_the_syn():
+    """The request was dropped for the first error, so that the next one has another ISN: it is dropped as well."""
+    wire = Wire(timestamps=False)
+    for isn in (5000, 80_000):
+        wire.client.syn()
+        wire.server.syn_ack(seq=isn, lost="after")
+        wire.icmp_error(wire.server.packet, code=1, reporter=ROUTER, quote=60)
+        wire.wait(SECOND)
+    assert states(wire.connection())[1] == "CLOSED"
+
+
+def test_a_syn_ack_that_draws_an_error_does_not_reach_the_client():
+    wire = Wire(timestamps=False)
+    wire.client.syn()
+    wire.server.syn_ack(lost="after")
+    wire.icmp_error(wire.server.packet, code=13, reporter=ROUTER, quote=60)
+    assert states(wire.connection()) == ("SYN_SENT", "SYN_RECEIVED")
+    wire.server.syn_ack()
+    wire.client.ack()
+    connection = wire.connection()
+    assert (connection["outcome"], states(connection)) == ("established", ("ESTABLISHED", "ESTABLISHED"))

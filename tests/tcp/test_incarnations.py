@@ -445,3 +445,36 @@ def test_a_client_that_resets_the_challenge_of_time_wait_was_rebuffed(blind):
     assert (new.syn_count, new.syn_ns) == (2, SECOND)
     assert bool(old.facts & FACT_BLIND_SYN) == blind
     assert bool(new.facts & FACT_REBUFFED) != blind
+
+
+@pytest.mark.parametrize("end", ["close", "rst"])
+def test_a_syn_ack_for_another_syn_behind_the_end_begins_a_connection_where_no_syn_is_captured(end):
+    """However soon: an end of a connection is behind it, and no copy of its SYN would draw another ISN."""
+    wire = Wire(timestamps=False)
+    wire.handshake().exchange()
+    if end == "close":
+        wire.close("server")
+    else:
+        wire.server.rst_ack()
+    wire.client.isn = wire.client.snd_nxt = 900_000
+    wire.server.isn = wire.server.snd_nxt = 700_000
+    wire.server.rcv_nxt = wire.client.rcv_nxt = 0
+    wire.handshake().exchange()
+    connections = wire.connections(only="server")
+    assert [each["outcome"] for each in connections] == ["established", "established"]
+    assert [states(each)[1] for each in connections] == ["CLOSED", "ESTABLISHED"]
+
+
+def test_a_server_that_goes_on_behind_a_repeated_syn_ack_had_the_ack():
+    """Where the capture holds no segment of the client."""
+    wire = Wire(timestamps=False)
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack(lost="after")
+    wire.wait(SECOND)
+    wire.server.syn_ack()
+    wire.client.ack()
+    wire.server.data(10)
+    assert states(wire.connection(only="server")) == ("ESTABLISHED", "ESTABLISHED")
+    wire.quiet(30 * SECOND)
+    assert states(wire.connection(only="server")) == ("ESTABLISHED", "ESTABLISHED")

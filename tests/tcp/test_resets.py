@@ -563,3 +563,30 @@ def test_who_went_on_after_a_rst_in_its_name_is_where_it_has_got_to():
     wire.client.fin()
     wire.server.data(10)
     assert states(wire.connection()) == ("FIN_WAIT_2", "CLOSE_WAIT")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_an_attempt_is_over_once_the_client_has_said_so_again(again):
+    """Its RST was lost, and so was its ACK: the SYN-ACK comes again and draws another RST (RFC 9293 section 3.5.1)."""
+    wire = Wire(timestamps=False)
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack(lost="after")
+    wire.client.rst_ack(lost="after")
+    wire.wait(SECOND)
+    wire.server.syn_ack()
+    if again:
+        wire.client.rst()
+    assert states(wire.connection()) == ("CLOSED", "CLOSED" if again else "SYN_RECEIVED")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_syn_ack_behind_a_rst_with_which_the_capture_begins(again):
+    """The RST was lost: the server waits until the client, which has nothing any more, says so again."""
+    wire = Wire(timestamps=False)
+    wire.client.rst_ack(seq=wire.client.isn + 1, ack=wire.server.isn + 1, lost="after")
+    wire.wait(SECOND)
+    wire.server.syn_ack(ack=wire.client.isn + 1)
+    if again:
+        wire.client.rst(seq=wire.client.isn + 1)
+    assert states(wire.connection()) == ("CLOSED", "CLOSED" if again else "SYN_RECEIVED")

@@ -8,7 +8,8 @@ mid-handshake.  What shows it, each good enough alone (`verdicts/resets.py`, `tc
   do two ISNs that the client acknowledged both: one connection, seen before and behind a firewall that rewrites
   numbers;
 - *a SYN-ACK repeated after the server's RST* that answered the final ACK: the host that repeats it did not send the
-  RST.  Where that RST came over a number of hops that no SYN-ACK of the address ever had, it is `rst-injection`.
+  RST.  Where that RST came over a number of hops that no SYN-ACK of the address ever had, it is `rst-injection`.  A
+  firewall next to the host that rejects ACKs with a RST looks the same, and is named in the advice.
 
 What is known of such a connection follows the ISN that the client acknowledged: the other host's RST is not the
 server's, so there is no full accept queue, no forged RST and no stale peer beside it.
@@ -32,6 +33,8 @@ from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.text import plural
 
 PORTS = 20  # that a finding lists, the lowest
+# What answers ACKs in the name of a host with one address, where it has no other way to be known.
+FIREWALL = ". Where only one answers, look for a firewall that rejects ACKs with a RST (`nft list ruleset` on the way)"
 
 
 def detect(case: Case) -> list[Finding]:
@@ -94,7 +97,7 @@ def address_finding(case: Case, rows: ConnectionRows) -> Finding:
         *span(trace, rows),
         metrics,
         f"Find the second host: `arping {write(host)}` in its subnet shows two MAC addresses; see which routers think "
-        "they are VRRP master, and keep anycast or ECMP flows on one node.",
+        f"they are VRRP master, and keep anycast or ECMP flows on one node{'' if isns else FIREWALL}.",
         *cite(case, rows),
     )
 
