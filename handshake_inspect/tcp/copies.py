@@ -88,6 +88,8 @@ def is_opening(table: Any, connection: Any, sender: Any, segment: Any) -> bool:
     """Whether it is the last SYN or SYN-ACK, however much was sent since: clocks may differ by more than the RTT."""
     if not sender.traits & TRAIT_ISS or segment.seq != sender.iss:
         return False
+    if segment.flags & ACK and not sender.traits & TRAIT_ACKS:
+        return False  # its first one: where both ends open, what came before is its SYN, and the other's SYN-ACK
     if segment.tsval != sender.syn_tsval or segment.ip_id != sender.syn_ip_id or segment.mss != sender.mss:
         return False
     age_ns = segment.ts_ns - opened_ns(table, connection, segment)

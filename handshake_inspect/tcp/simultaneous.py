@@ -91,5 +91,4 @@ def with_itself(connection: Any, sender: Any, segment: Any) -> None:
     connection.synack_count = 1
     connection.synack_method = METHOD_SIMULTANEOUS
     connection.ackdat_method = METHOD_SIMULTANEOUS
-    endpoint.apply(sender, GOT_SYN)
     endpoint.apply(sender, GOT_SYN_ACK)

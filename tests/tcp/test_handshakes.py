@@ -689,6 +689,19 @@ def test_simultaneous_open():
     assert connection["client_to_server"]["retransmissions"] == 0
 
 
+@pytest.mark.parametrize("marks", [{}, {"timestamps": False}], ids=str)
+def test_the_syn_acks_of_a_simultaneous_open_are_no_copies_of_what_came_before(marks):
+    """IPv6 numbers no packets, and the clock stands for a path so short."""
+    wire = Wire(at="middle", client=frames.CLIENT6, server=frames.SERVER6, delay=100_000, **marks)
+    wire.client.syn(stay=True)
+    wire.server.syn()
+    wire.client.syn_ack(stay=True)
+    wire.server.syn_ack()
+    connection = wire.connection()
+    assert (connection["outcome"], states(connection)) == ("established", ("ESTABLISHED", "ESTABLISHED"))
+    assert connection["client_to_server"]["duplicates"] == connection["server_to_client"]["duplicates"] == 0
+
+
 def test_simultaneous_open_ended_with_bare_acks():
     wire = Wire(at="middle")
     wire.client.syn(stay=True)
