@@ -338,7 +338,7 @@ def test_something_else_answers(said):
 
 def test_text_that_begins_as_a_record():
     read = Read(Talk([(0, b"\x16\x03\x01 is no record"), (1, b"so what")]).capture())
-    assert read.setup is None
+    assert (read.setup, read.over) == (None, True)
     assert (round(read.ms("request")), round(read.ms("response"))) == (41, 82)
 
 
@@ -522,7 +522,8 @@ def test_a_response_behind_settings_that_is_sent_again():
 
 def test_what_an_http2_server_says_before_the_request_is_no_greeting():
     assert not http2_over_12(600, before=[64]).has("SPOKE_FIRST")
-    assert http2_over_12(600, before=[64], chosen=b"http/1.1").has("SPOKE_FIRST")
+    greeted = http2_over_12(600, before=[64], chosen=b"http/1.1")
+    assert (greeted.has("SPOKE_FIRST"), greeted.greeting_frame) == (True, 7)
 
 
 def test_false_start():
@@ -575,6 +576,7 @@ def test_fast_open_with_a_plain_request(accepted):
     read = fast_open([(0, b"GET / HTTP/1.1\r\n\r\n"), (1, b"HTTP/1.1 200 OK\r\n\r\n")], accepted=accepted)
     assert read.ms("request") == (0 if accepted else 41)
     assert read.ms("response") is not None
+    assert (read.setup, read.over) == (None, True), "as any other"
 
 
 @pytest.mark.parametrize("accepted", [True, False])

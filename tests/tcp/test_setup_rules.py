@@ -243,6 +243,27 @@ def test_an_old_version_is_in_the_record_of_a_server_hello_that_was_cut(version)
     assert Read(cut(talk, TEN)).version == version
 
 
+@pytest.mark.parametrize(("left", "version"), [(10, 0x0301), (11, 0x0302), (12, 0x0302)])
+def test_the_version_of_a_server_hello_that_was_cut_is_its_own_where_that_is_left(left, version):
+    flight = hello_13().replace(bytes.fromhex("002b00020304"), bytes.fromhex("ff0100020000"))
+    flight = flight[:1] + b"\3\1" + flight[3:9] + b"\3\2" + flight[11:]
+    assert Read(cut(Talk([(0, client_hello()), (1, flight)]), TEN - 10 + left)).version == version
+
+
+def test_a_server_hello_of_an_impossible_length_came_and_is_not_read():
+    flight = record(4, 22)[:5] + b"\2" + (70_000).to_bytes(3, "big")
+    read = Read(Talk([(0, client_hello()), (1, flight)]).capture())
+    assert read.has("TLS", "SERVER_HELLO", "UNREAD")
+    assert read.server_hello_frame == 5
+
+
+def test_an_alert_is_no_client_hello():
+    """So what the server says after it is the response to a plain request."""
+    read = Read(Talk([(0, bytes.fromhex("15030100020228")), (1, b"what?")]).capture())
+    assert read.setup is None or not read.has("TLS")
+    assert (round(read.ms("request")), round(read.ms("response"))) == (41, 82)
+
+
 def test_a_segment_of_which_the_length_of_a_record_is_left():
     talk = Talk([(0, client_hello()), (1, FLIGHT), (0, record(53)), (0, record(80))])
     talk.say(1, record(5000))
@@ -603,6 +624,32 @@ def test_a_loss_costs_until_the_last_copy():
     talk.say(1, FLIGHT)
     ((reason, cost, side, _),) = Read(talk.capture()).waits
     assert (reason, cost, side) == (EXTRA_LOSS, 900, 0)
+
+
+def test_what_was_acknowledged_before_it_came_again_was_not_lost():
+    talk = Talk([(0, client_hello())])
+    talk.acknowledge(1, at=talk.free[1])
+    again(talk, 300)
+    talk.sent[-1] = (talk.sent[0][0] + 300, *talk.sent[0][1:])
+    talk.say(1, FLIGHT)
+    assert Read(talk.capture()).waits == []
+
+
+def test_a_ticket_that_comes_again_leaves_the_server_s_finished_where_it_was():
+    """Of TLS 1.3: that was before the client's."""
+    talk = talk_13(53, after=[250])
+    again(talk, 300)
+    assert Read(talk.capture()).server_finished_frame == 5
+
+
+def test_a_server_that_speaks_first_and_waits_by_nagle_s_algorithm():
+    """Nothing of the client shows the path but the handshake of TCP."""
+    talk = Talk()
+    talk.say(1, b"x" * 100)
+    acked = talk.free[0] + 40
+    talk.acknowledge(0, at=acked)
+    talk.say(1, b"y" * 100, at=acked + talk.way)
+    assert [(reason, side) for reason, _, side, _ in Read(talk.capture()).waits] == [(EXTRA_NAGLE, 1)]
 
 
 def test_losses_of_different_spans_are_two_waits():

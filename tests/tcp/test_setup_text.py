@@ -53,6 +53,7 @@ def test_several_segments_of_an_answer_are_one_turn(said):
 
 
 TALK_FIRST = {"ftp": [(0, b"FEAT\r\n"), (1, b"220 files\r\n"), (0, b"AUTH TLS\r\n"), (1, b"234 go\r\n")],
+              "socks": [(0, bytes.fromhex("040101bbc000020100")), (1, bytes.fromhex("005a000000000000"))],
               "other": [(0, b"STARTTLS\r\n"), (1, b":irc.test 670 me :go\r\n")]}  # fmt: skip
 
 
