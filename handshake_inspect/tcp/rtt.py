@@ -67,14 +67,14 @@ def note_other_syn_ack(table: Any, connection: Any, segment: Any) -> None:
 
 def syn_time(table: Any, connection: Any, copy: int) -> int:
     """When the SYN was sent for the `copy`-th time, from 0; copies beyond those kept count as the newest."""
-    if copy == 0 or connection.retries == 0:
+    if copy <= 0 or connection.retries == 0:
         return connection.syn_ns
     return rows.retries_at(table.retries, connection.retries - 1).syn_ns[min(copy, RETRIES_KEPT) - 1]
 
 
 def syn_ack_time(table: Any, connection: Any, copy: int) -> int:
     """When the SYN-ACK was sent for the `copy`-th time, from 0; copies beyond those kept count as the newest."""
-    if copy == 0 or connection.retries == 0:
+    if copy <= 0 or connection.retries == 0:
         return connection.synack_ns
     return rows.retries_at(table.retries, connection.retries - 1).synack_ns[min(copy, RETRIES_KEPT) - 1]
 

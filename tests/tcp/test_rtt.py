@@ -384,3 +384,15 @@ def test_times_that_are_all_zero_are_none():
     frames = [frame for _, frame in Wire().handshake().exchange().frames()]
     (connection,) = report_of(captures.pcap([(0, frame) for frame in frames]))["connections"]
     assert connection["rtt"]["total"]["reason"] == "no-time"
+
+
+def test_a_copied_syn_where_only_syn_acks_opened_has_no_earlier_copy():
+    """Two hosts answered a SYN that the capture lacks, and another SYN follows, which it holds twice."""
+    wire = Wire(timestamps=False, at="middle")
+    wire.server.syn_ack(ack=1001)
+    wire.server.syn_ack(seq=9000, ack=1001)
+    wire.client.syn(seq=70_000, stay=True)
+    wire.client.send("S", again=True)
+    [connection] = wire.connections()
+    assert connection["handshake"]["syn_count"] == 0
+    assert connection["client_to_server"]["duplicates"] == 1
