@@ -82,6 +82,36 @@ def test_an_equal_syn_ack_behind_another_syn_answers_that(ident, counted):
     assert (server.retransmissions, server.duplicates) == counted
 
 
+@pytest.mark.parametrize(
+    ("order", "state"),
+    [
+        ("S a", "ESTABLISHED"),
+        ("S a a", "SYN_SENT"),
+        ("S a S", "SYN_SENT"),
+        ("S a S a", "ESTABLISHED"),
+        ("S S a", "ESTABLISHED"),
+        ("S S a a", "SYN_SENT"),
+        ("S a S a a", "SYN_SENT"),
+    ],
+)
+def test_whether_the_client_has_the_syn_ack(order, state):
+    """One that comes again, and for no other SYN, shows that it was lost, or what answered it.  Letters: as below."""
+    built = [frames.syn(ident=at) if what == "S" else frames.syn_ack(ident=at) for at, what in enumerate(order.split())]
+    assert state_of(tracked(*built), 0) == state
+
+
+@pytest.mark.parametrize(
+    ("before", "facts"),
+    [([], FACT_BAD_SYNACK), ([frames.syn_ack()], FACT_ISN_CHANGED), ([frames.syn_ack(), ACK], FACT_BAD_SYNACK)],
+    ids=["none before", "another before", "completed"],
+)
+def test_what_a_syn_ack_says_that_answers_nothing_with_another_isn(before, facts):
+    """Before the ACK the server may have renewed its ISN; after it, it has one."""
+    row = tracked(frames.syn(), *before, frames.syn_ack(seq=77_000, ack=CLIENT_ISN - 500)).connection_rows[0]
+    assert row.facts & (FACT_BAD_SYNACK | FACT_ISN_CHANGED) == facts
+    assert row.trouble_frame == 2 + len(before)
+
+
 def test_of_data_behind_another_syn_a_copy_is_one():
     data = frames.data(b"x" * 10, **SAID, ident=0)
     client = tracked(frames.syn(ident=1), frames.syn_ack(), frames.syn(ident=2), data, data).endpoint_rows[0]

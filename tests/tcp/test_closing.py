@@ -530,6 +530,18 @@ def test_a_fin_that_comes_again_though_it_was_acknowledged(count):
     assert TcpState(server.state).name == ("CLOSED" if count < 2 else "LAST_ACK")
 
 
+def test_a_fin_that_comes_again_is_not_acknowledged_until_it_is_once_more():
+    row, _, server = kept(*CLOSE, s(4, FIN, 0, 1, ident=1))
+    assert (server.traits & TRAIT_FIN_ACKED, row.facts & FACT_LAST_ACK_SEEN) == (0, 0)
+    assert TcpState(server.state).name == "LAST_ACK"
+
+
+def test_the_first_fin_is_the_other_one_where_the_first_was_none():
+    """Its byte is of payload that comes later."""
+    row, *_ = kept(c(1, ACK, 1, 0), s(2, FIN, 0, 0), c(3, ACK, 0, 1, 10))
+    assert row.fin_side == 1
+
+
 def test_an_acknowledgment_that_comes_again_does_not_restart_time_wait():
     row, *_ = kept(*CLOSE, s(4, ACK, 1, 1), c(5, ACK, 1, 1, ident=2))
     assert row.time_wait_ns == 2 * SECOND

@@ -12,6 +12,7 @@ from handshake_inspect.tcp.facts import (
     FACT_BOTH_ACKED,
     FACT_CHALLENGE_ACK,
     FACT_DATA_ACK,
+    FACT_DEFERRED,
     FACT_LATER_ACK,
     TRAIT_ISS,
     TRAIT_SEEN,
@@ -145,7 +146,44 @@ def test_an_ack_is_believed_lost_once(times, state):
     assert states(wire.connection())[1] == state
 
 
+ASKED_AGAIN = (SECOND, frames.syn_ack(ident=6))
+TAKEN = (3 * SECOND, from_server(ack=10, ident=8))
+
+
+@pytest.mark.parametrize(
+    ("spoken", "deferred"),
+    [
+        ([ASKED_AGAIN, (2 * SECOND, from_client(10, ident=7)), TAKEN], True),
+        ([ASKED_AGAIN, (2 * SECOND, from_client(10, ident=7))], False),
+        ([(2 * SECOND, from_client(10, ident=7)), TAKEN], False),
+        ([ASKED_AGAIN, TAKEN], False),
+        ([ASKED_AGAIN, (SECOND + MS, frames.syn_ack(ident=9)), (2 * SECOND, from_client(10, ident=7)), TAKEN], False),
+        ([ASKED_AGAIN, *((at * SECOND // 2, from_client(10, ident=at)) for at in (4, 5)), TAKEN], False),
+    ],
+    ids=["yes", "not taken", "not asked", "no data", "asked twice", "data came twice"],
+)
+def test_a_server_that_waits_for_data_repeats_its_syn_ack_once_and_takes_the_first(spoken, deferred):
+    """TCP_DEFER_ACCEPT of Linux."""
+    assert bool(facts_of(*OPENING, from_client(ident=4), *spoken) & FACT_DEFERRED) == deferred
+
+
 # -- challenges and denials
+
+
+@pytest.mark.parametrize(
+    ("words", "state", "challenge"),
+    [
+        ({}, "SYN_RECEIVED", True),
+        ({"size": 5}, "ESTABLISHED", False),
+        ({"flags": frames.ACK | frames.FIN}, "FIN_WAIT_1", False),
+    ],
+    ids=["a bare ACK", "data", "FIN"],
+)
+def test_what_a_request_says_again_is_a_challenge_and_no_proof(words, state, challenge):
+    """RFC 5961: it answers so what it does not accept.  The final ACK is not in the capture."""
+    table = tracked(*OPENING, from_server(ident=5, **words))
+    assert TcpState(table.endpoint_rows[1].state).name == state
+    assert bool(table.connection_rows[0].facts & FACT_CHALLENGE_ACK) == challenge
 
 
 def test_a_repeated_acknowledgment_of_a_synchronized_end_is_no_challenge():
