@@ -6,7 +6,13 @@ from support.frames import CLIENT, CLIENT_ISN, SERVER, SERVER_ISN
 from support.tracked import tracked
 from support.wire import MS, SECOND, Wire, states
 
-from handshake_inspect.tcp.facts import CHECK_FIN_UNSEEN, FACT_LAST_ACK_SEEN, TRAIT_FIN, TRAIT_FIN_ACKED
+from handshake_inspect.tcp.facts import (
+    CHECK_FIN_DOUBTED,
+    CHECK_FIN_UNSEEN,
+    FACT_LAST_ACK_SEEN,
+    TRAIT_FIN,
+    TRAIT_FIN_ACKED,
+)
 from handshake_inspect.tcp.transitions import TcpState
 
 
@@ -540,6 +546,24 @@ def test_the_first_fin_is_the_other_one_where_the_first_was_none():
     """Its byte is of payload that comes later."""
     row, *_ = kept(c(1, ACK, 1, 0), s(2, FIN, 0, 0), c(3, ACK, 0, 1, 10))
     assert row.fin_side == 1
+
+
+@pytest.mark.parametrize(
+    ("said", "fin", "doubted"),
+    [
+        ([c(1, FIN, 0, 5), s(2, ACK, 0, 0)], False, True),
+        ([c(1, FIN, 0, 5), s(2, ACK, 0, 1)], True, False),
+        ([c(1, FIN), s(1.5, ACK, 0, 1), c(2, ACK, 1, 5), s(3, ACK, 0, 1, ident=2)], True, False),
+        ([c(1, ACK, 0, 5), s(2, ACK, 0, 0)], False, False),
+        ([c(1, FIN, 0, 0), c(2, ACK, 1, 5), s(3, ACK, 0, 0)], False, True),
+    ],
+    ids=["with the FIN", "that it takes", "behind a FIN that it has", "of no FIN", "behind a FIN that is not taken"],
+)
+def test_what_becomes_of_a_fin_where_the_other_end_denies_what_was_acknowledged(said, fin, doubted):
+    """RFC 9293 section 3.10.7.4: it dropped the segment, unless it acknowledges what that held."""
+    _, client, server = kept(*said)
+    assert (bool(client.traits & TRAIT_FIN), bool(client.checks & CHECK_FIN_DOUBTED)) == (fin, doubted)
+    assert (server.snd_nxt, client.last_ack) == (SERVER_ISN + 1, SERVER_ISN + 1)
 
 
 def test_an_acknowledgment_that_comes_again_does_not_restart_time_wait():

@@ -322,6 +322,7 @@ SECOND_ACKS = {
     "with data": (3500, {"payload_len": 1}, {}, {}, None),
     "with a FIN": (3500, {"flags": ACK | FIN}, {}, {}, None),
     "of more than the SYN-ACK": (3500, {"ack": 1}, {}, {}, None),
+    "no two are so far apart": (3700, {}, {"ackdat_max_ns": 5000}, {}, None),
     "the first SYN-ACK was not the one": (3500, {}, {"ackdat_max_ns": 1499}, {}, None),
     "the second was not the one": (4500, {}, {"ackdat_min_ns": 501}, {}, None),
 }
@@ -344,6 +345,13 @@ def test_a_second_ack_at_the_distance_of_the_syn_acks(how):
     else:
         answered, method = found
         assert (low, high, connection.ackdat_method) == (2500 - answered, 2500 - answered, method)
+
+
+def test_a_second_ack_is_of_either_syn_ack_where_timers_leave_equal_gaps():
+    table, connection, end = of_syn_acks(1000, 2000, 3000)
+    connection.ack_ns, connection.ackdat_max_ns, connection.ackdat_method, end.iss = 3500, 2500, AMBIGUOUS, MASK32
+    rtt.time_second_ack(table, connection, end, sent(4500, flags=ACK, ack=0, options=OPT_TIMESTAMPS))
+    assert (connection.ackdat_min_ns, connection.ackdat_max_ns) == (0, 2500)
 
 
 @pytest.mark.parametrize(
