@@ -3,11 +3,14 @@
 `hello-retry`: the server takes none of the key shares that the client guessed.  `window`: a flight, mostly that of the
 server's certificates, is larger than the congestion window (RFC 6928), so that its end waits for acknowledgments.
 `older-version`: the client offered TLS 1.3 and got 1.2 with a full handshake; its cost is one round trip of the
-network.
+network.  Of QUIC, `amplification`: the flight is larger than a server may send to an address that is not proved (RFC
+9000 section 8.1); `retry`: the server has it proved first; and `hello-retry`, where the server's Initial could be read.
 
 `warning` where the median cost is `COSTLY_NS` or more and `SHARE` or more of `LEAST` or more handshakes with the
 service pay it, else `info`.
 """
+
+from typing import Any, Literal
 
 import numpy as np
 
@@ -20,6 +23,7 @@ from handshake_inspect.tls.numbers import TLS12
 from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
+from handshake_inspect.verdicts.findings import quic_services, quic_waits
 from handshake_inspect.verdicts.findings.base import cite, first_of, median, ratio, target, window, write
 from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.findings.setups import Places, by_service, handshakes
@@ -35,12 +39,18 @@ _WORDS = {
     "hello-retry": "HelloRetryRequest",
     "window": "a flight larger than the congestion window",
     "older-version": "an older version than the TLS 1.3 that the client offers",
+    "amplification": "a flight larger than a server may send before the client's address is proved",
+    "retry": "a proof of the client's address (Retry)",
 }
 _ADVICE = {
     "hello-retry": "Put the group that the server takes into the key shares of the client (`ssl_ecdh_curve` in nginx, "
     "`-groups` in OpenSSL, say which the server prefers), or let the server take x25519.",
     "window": "Shorten the server's flight: leave out certificates that clients have, use ECDSA, compress certificates "
     "(RFC 8879); or raise the initial window (`ip route change … initcwnd 20`).",
+    "amplification": "Shorten the server's flight to three times the client's first datagram, about 3,600 bytes: leave "
+    "out certificates that clients have, use ECDSA, compress certificates (RFC 8879).",
+    "retry": "Let the server ask for a proof of addresses under load alone, and let clients come back with tokens "
+    "(NEW_TOKEN).",
     "older-version": "Enable TLS 1.3 on the server (`ssl_protocols TLSv1.2 TLSv1.3` in nginx), or on the box that "
     "terminates TLS before it.",
 }
@@ -56,11 +66,29 @@ def detect(case: Case) -> list[Finding]:
     found.sort(key=lambda each: -len(each[2]))
     service = case.attempts.of_connections(case.attempts.service)[tls.rows]
     totals = np.bincount(service, minlength=len(case.attempts.services))
-    return first_of(
+    over_tcp = first_of(
         KIND,
         "services whose TLS handshakes wait more often than they need to",
         found,
         lambda each: finding(case, tls, *each, int(totals[service[each[2][0]]])),
+    )
+    return over_tcp + of_quic(case)
+
+
+def of_quic(case: Case) -> list[Finding]:
+    """One finding for each service of QUIC and reason."""
+    quics = case.quic.quics
+    if not len(quics):
+        return []
+    found: list[tuple[str, Times, Places]] = []
+    for reason, cost in quic_waits.costs(quics).items():
+        found += [(reason, cost, each) for each in quic_services.by_key(quics.service, np.flatnonzero(cost >= 0))]
+    found.sort(key=lambda each: -len(each[2]))
+    return first_of(
+        KIND,
+        "services whose QUIC handshakes wait more often than they need to",
+        found,
+        lambda each: quic_finding(case, *each),
     )
 
 
@@ -81,9 +109,11 @@ KIND = Kind(
     "A round trip more than such a handshake needs: another key share, a flight that is too large, an older version.",
     detect,
     {
-        "cause": Metric(str, "`hello-retry`, `window` or `older-version`."),
+        "cause": Metric(
+            str, "`hello-retry`, `window` or `older-version`; of QUIC `amplification`, `retry` or `hello-retry`."
+        ),
         "connections": Metric(int, "Handshakes that paid for it."),
-        "handshakes": Metric(int, "All TLS handshakes with the service."),
+        "handshakes": Metric(int, "All handshakes of TLS, or of QUIC, with the service."),
         "hit_ratio": Metric(float | None, "`connections` of `handshakes`.", "ratio"),
         "clients": Metric(int, "Addresses of clients that are hit."),
         "cost_p50_ns": Metric(int | None, "What it cost, the median.", "ns"),
@@ -96,27 +126,64 @@ def finding(case: Case, tls: Handshakes, reason: str, cost: Times, places: Place
     """Numbers and words of one service and reason."""
     rows = tls.connections(places)
     host, port = target(case.attempts, int(rows[0]))
-    middle = median(cost[places]) or 0
-    often = total >= LEAST and len(rows) >= SHARE * total
     frames, connections = cite(case, rows)
     return Finding(
         KIND,
-        "warning" if often and middle >= COSTLY_NS else "info",
-        f"{len(rows):,} of {plural(total, 'TLS handshake')} with {write(host, port)} took one round trip more, "
-        f"{duration(middle)} in the median: {_WORDS[reason]}",
+        severity(cost[places], total),
+        title("TLS", write(host, port), reason, cost[places], total),
         host,
         port,
-        metrics={
-            "cause": reason,
-            "connections": len(rows),
-            "handshakes": total,
-            "hit_ratio": ratio(len(rows), total),
-            "clients": count_distinct(case.attempts.client_host[rows]),
-            "cost_p50_ns": middle,
-            "cost_total_ns": int(cost[places].sum()),
-        },
+        metrics=numbers(reason, cost[places], total, count_distinct(case.attempts.client_host[rows])),
         advice=_ADVICE[reason],
         frames=frames,
         connections=connections,
         **window(case.attempts, rows),
     )
+
+
+def quic_finding(case: Case, reason: str, cost: Times, places: Places) -> Finding:
+    """Numbers and words of one service of QUIC and reason."""
+    quics = case.quic.quics
+    host, port = quic_services.server(quics, int(places[0]))
+    total = int(np.count_nonzero(quics.service == quics.service[places[0]]))
+    start, end = quic_services.window(quics, places)
+    return Finding(
+        KIND,
+        severity(cost[places], total),
+        title("QUIC", write(host, port), reason, cost[places], total),
+        host,
+        port,
+        start,
+        end,
+        numbers(reason, cost[places], total, quic_services.clients(quics, places)),
+        _ADVICE[reason],
+        quic_services.frames(case.quic, places),
+    )
+
+
+def severity(cost: Times, total: int) -> Literal["warning", "info"]:
+    """Whether so many of all handshakes pay so much that it is worth a warning."""
+    often = total >= LEAST and len(cost) >= SHARE * total
+    return "warning" if often and (median(cost) or 0) >= COSTLY_NS else "info"
+
+
+def title(protocol: str, service: str, reason: str, cost: Times, total: int) -> str:
+    """How many paid, and for what."""
+    return (
+        f"{len(cost):,} of {plural(total, f'{protocol} handshake')} with {service} took one round trip more, "
+        f"{duration(median(cost) or 0)} in the median: {_WORDS[reason]}"
+    )
+
+
+def numbers(reason: str, cost: Times, total: int, clients: int) -> dict[str, Any]:
+    """The metrics of one finding."""
+    metrics = {
+        "cause": reason,
+        "connections": len(cost),
+        "handshakes": total,
+        "hit_ratio": ratio(len(cost), total),
+        "clients": clients,
+        "cost_p50_ns": median(cost) or 0,
+        "cost_total_ns": int(cost.sum()),
+    }
+    return metrics  # noqa: RET504  a test finds them by their name

@@ -195,3 +195,42 @@ def test_names_are_read_where_the_library_is(monkeypatch):
         assert (connection["server_name"], connection["alpn_offered"]) == ("lab.test", ["h3"])
     of_names = {"names_read": 0, "server_name": 0, "alpn_offered": 0, "server": 0}
     assert connection | of_names == without | of_names
+
+
+# -- tls-extra-round-trip --------------------------------------------------------------------------------------------
+
+
+def stalled(made: Capture) -> Capture:
+    """A server with a large flight, 40 ms away, that has sent three times 1200 bytes and waits for the client."""
+    flow = made.flow().client(HELLO).wait(40 * MS)
+    flow.server(quic.initial(dcid=b"", scid=SERVER_CID, size=1200))
+    flow.server(quic.handshake(1150)).server(quic.handshake(1150))
+    flow.wait(MS).client(quic.initial(dcid=SERVER_CID, pn=1, size=1200)).wait(40 * MS).server(quic.handshake(900))
+    flow.wait(MS).client(quic.handshake(60, dcid=SERVER_CID), quic.short(90))
+    return made
+
+
+def test_a_server_that_may_not_send_more_costs_a_round_trip():
+    finding = only(stalled(Capture()), "tls-extra-round-trip")
+    assert (finding["severity"], finding["target"]) == ("info", {"ip": SERVER, "port": 443})
+    assert finding["metrics"] == {
+        "cause": "amplification", "connections": 1, "handshakes": 1, "hit_ratio": 1.0, "clients": 1,
+        "cost_p50_ns": 41 * MS, "cost_total_ns": 41 * MS,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("others", "severity"), [(9, "warning"), (10, "info"), (8, "info")])
+def test_a_warning_if_many_of_ten_or_more_wait(others, severity):
+    made = stalled(Capture())
+    for _ in range(others):
+        made.later().answered()
+    assert only(made, "tls-extra-round-trip")["severity"] == severity
+
+
+def test_a_retry_costs_a_round_trip():
+    finding = only(Capture().answered(again=quic.retry()), "tls-extra-round-trip")
+    assert (finding["metrics"]["cause"], finding["metrics"]["cost_p50_ns"]) == ("retry", 21 * MS)
+
+
+def test_an_answer_at_once_costs_none():
+    assert Capture().answered().found("tls-extra-round-trip") == []
