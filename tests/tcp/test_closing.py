@@ -566,6 +566,12 @@ def test_what_becomes_of_a_fin_where_the_other_end_denies_what_was_acknowledged(
     assert (server.snd_nxt, client.last_ack) == (SERVER_ISN + 1, SERVER_ISN + 1)
 
 
+def test_a_doubted_fin_that_is_acknowledged_was_taken():
+    row, client, server = kept(c(1, FIN, 0, 5), s(2, ACK, 0, 0), s(3, ACK, 0, 1, ident=3))
+    assert (bool(client.traits & TRAIT_FIN), client.checks & CHECK_FIN_DOUBTED, row.fin_side) == (True, 0, 0)
+    assert [TcpState(end.state).name for end in (client, server)] == ["FIN_WAIT_2", "CLOSE_WAIT"]
+
+
 def test_an_acknowledgment_that_comes_again_does_not_restart_time_wait():
     row, *_ = kept(*CLOSE, s(4, ACK, 1, 1), c(5, ACK, 1, 1, ident=2))
     assert row.time_wait_ns == 2 * SECOND

@@ -303,6 +303,15 @@ def test_an_error_about_the_syn_ack_says_why_no_ack_comes():
     assert connection["evidence"] == [1, 2, 3]
 
 
+def test_an_error_about_a_syn_ack_that_comes_again_takes_nothing_from_the_client():
+    """It had the first one, as its ACK shows."""
+    wire = Wire(timestamps=False).handshake()
+    wire.wait(SECOND)
+    wire.server.syn_ack(lost="after")
+    wire.icmp_error(wire.server.packet, code=13, reporter=ROUTER, quote=60)
+    assert states(wire.connection()) == ("ESTABLISHED", "SYN_RECEIVED")
+
+
 def test_an_error_about_the_syn_ack_of_another_copy_of_the_syn():
     """The request was dropped for the first error, so that the next one has another ISN: it is dropped as well."""
     wire = Wire(timestamps=False)

@@ -445,6 +445,8 @@ def test_a_client_that_resets_the_challenge_of_time_wait_was_rebuffed(blind):
     assert (new.syn_count, new.syn_ns) == (2, SECOND)
     assert bool(old.facts & FACT_BLIND_SYN) == blind
     assert bool(new.facts & FACT_REBUFFED) != blind
+    client, server = (2, 1) if blind else (3, 3)
+    assert [table.endpoint_rows[at].frames for at in range(4)] == [client + 1, server + 1, 2, 0]
 
 
 @pytest.mark.parametrize("end", ["close", "rst"])
