@@ -411,17 +411,22 @@ def test_what_the_client_says_of_the_old_connection_is_no_challenge():
     assert not table.connection_rows[0].facts & FACT_CHALLENGE_ACK
 
 
+@pytest.mark.parametrize("others", [0, 1, 3])
 @pytest.mark.parametrize("before", [OPEN, CLOSED], ids=["alive", "closed"])
-def test_the_answer_makes_it_the_next_connection(before):
+def test_the_answer_makes_it_the_next_connection(before, others):
+    """Wherever its row is: `others` have theirs before."""
     answer = frames.syn_ack(seq=900, ack=ISN + 1)
-    table = tracked(*before, (SECOND, frames.syn(seq=ISN)), (SECOND + MS, answer))
-    old, new = table.connection_rows[0:2]
-    assert (new.previous, new.syn_ns, new.syn_frame) == (1, SECOND, len(before) + 1)
-    assert (new.first_ns, new.synack_frame, old.provisional) == (SECOND, len(before) + 2, 0)
+    met = [frames.ack(("192.0.2.7", 50_000 + at), SERVER) for at in range(others)]
+    table = tracked(*met, *before, (SECOND, frames.syn(seq=ISN)), (SECOND + MS, answer))
+    old, new = table.connection_rows[others : others + 2]
+    count = others + len(before)
+    assert (new.previous, new.syn_ns, new.syn_frame) == (others + 1, SECOND, count + 1)
+    assert (new.first_ns, new.synack_frame, old.provisional) == (SECOND, count + 2, 0)
     assert old.facts & FACT_REPLACED
     assert not new.facts & FACT_REPLACED
     client, server = (2, 1) if before is OPEN else (3, 3)
-    assert [table.endpoint_rows[at].frames for at in range(4)] == [client, server, 1, 1]
+    counts = [table.endpoint_rows[at].frames for at in range(2 * others + 4)]
+    assert counts == [1, 0] * others + [client, server, 1, 1]
 
 
 @pytest.mark.parametrize(("since", "reused"), [(REUSE_NS - 1, True), (REUSE_NS, False)])
