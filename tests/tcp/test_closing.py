@@ -572,6 +572,16 @@ def test_a_doubted_fin_that_is_acknowledged_was_taken():
     assert [TcpState(end.state).name for end in (client, server)] == ["FIN_WAIT_2", "CLOSE_WAIT"]
 
 
+@pytest.mark.parametrize(("size", "later", "doubted"), [(0, 0, True), (1, 0, False), (10, 0, False), (5, -5, True)])
+def test_payload_in_the_place_of_a_doubted_fin_shows_that_it_was_dropped(size, later, doubted):
+    """An acknowledgment of that byte is none of the FIN then."""
+    said = [c(1, FIN, 0, 5), s(2, ACK, 0, 0), c(3, ACK, later, 0, size, ident=3)]
+    _, client, _ = kept(*said)
+    assert bool(client.checks & CHECK_FIN_DOUBTED) == doubted
+    _, client, _ = kept(*said, s(4, ACK, 0, 1, ident=4))
+    assert bool(client.traits & TRAIT_FIN) == doubted
+
+
 def test_an_acknowledgment_that_comes_again_does_not_restart_time_wait():
     row, *_ = kept(*CLOSE, s(4, ACK, 1, 1), c(5, ACK, 1, 1, ident=2))
     assert row.time_wait_ns == 2 * SECOND

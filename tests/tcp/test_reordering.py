@@ -165,6 +165,20 @@ def test_a_syn_just_below_a_segment_that_belonged_to_nothing_opens(answer, outco
     assert [connection["outcome"] for connection in wire.report()["connections"]] == outcomes
 
 
+@pytest.mark.parametrize("who", ["client", "server"])
+@pytest.mark.parametrize("flags", ["R", "RA"])
+def test_what_comes_behind_a_rst_that_the_capture_begins_with_belonged_to_nothing(flags, who):
+    """So that a SYN behind it opens, however near its number is."""
+    wire = Wire()
+    numbers = {"seq": 2000, "ack": 7000} if who == "client" else {"seq": 7000, "ack": 2000}
+    getattr(wire, who).send(flags, **numbers)
+    wire.client.ack(seq=2000, ack=7000)
+    wire.client.syn(seq=1999)
+    found = wire.connections()
+    assert [connection["outcome"] for connection in found] == ["midstream", "pending"]
+    assert states(found[1])[0] == "SYN_SENT"
+
+
 def test_a_rst_of_its_own_does_not_show_that_an_end_talked_to_nobody():
     wire = Wire()
     wire.client.ack(seq=2000, ack=7000)
