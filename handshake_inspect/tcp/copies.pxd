@@ -21,7 +21,7 @@ cdef bint is_copy(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
     int side, uint32_t print_of
 ) noexcept nogil
-@cython.locals(age_ns=int64_t)
+@cython.locals(age_ns=int64_t, count=uint32_t)
 cdef bint is_opening(
     Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment
 ) noexcept nogil
@@ -47,6 +47,7 @@ cdef void note_distance(
 cdef int64_t distance_us(Table table, rows.Connection *connection, int side) noexcept nogil
 @cython.locals(spread_us=int64_t)
 cdef bint is_as_late(int64_t age_us, int64_t apart_us) noexcept nogil
+@cython.locals(late_us=int64_t)
 cdef bint is_of_second_point(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
     int side, int64_t apart_us

@@ -86,11 +86,12 @@ def is_copy(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, s
 
 def is_opening(table: Any, connection: Any, sender: Any, segment: Any) -> bool:
     """Whether it is the last SYN or SYN-ACK, however much was sent since: clocks may differ by more than the RTT."""
-    if not sender.traits & TRAIT_ISS or segment.seq != sender.iss:
+    if not sender.traits & TRAIT_ISS or segment.seq != sender.iss or segment.mss != sender.mss:
         return False
     if segment.flags & ACK and not sender.traits & TRAIT_ACKS:
         return False  # its first one: where both ends open, what came before is its SYN, and the other's SYN-ACK
-    if segment.tsval != sender.syn_tsval or segment.ip_id != sender.syn_ip_id or segment.mss != sender.mss:
+    count = connection.synack_count if segment.flags & ACK else connection.syn_count
+    if count == 1 and (segment.tsval != sender.syn_tsval or segment.ip_id != sender.syn_ip_id):
         return False
     age_ns = segment.ts_ns - opened_ns(table, connection, segment)
     return -CLOCKS_DIFFER_NS < age_ns < CLOCKS_DIFFER_NS
@@ -191,13 +192,18 @@ def is_of_second_point(
     table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, apart_us: int
 ) -> bool:
     """Whether a segment with nothing new is a copy whose original is too many segments back to be found."""
+    late_us = apart_us + (max(apart_us, FAR_US) >> 2)
     if not segment.flags & ACK or not sender.traits & TRAIT_ACKS or seqspace.seq_gt(segment.ack, sender.last_ack):
         return False
     if segment.payload_len == 0 and not segment.flags & FIN:
-        return seqspace.seq_lt(segment.ack, sender.last_ack)
+        return seqspace.seq_lt(segment.ack, sender.last_ack) or (
+            seqspace.seq_lt(segment.seq, sender.snd_nxt)
+            and not endpoint.is_probe(sender, peer, segment)
+            and not resending.has_paused(sender, segment, late_us)
+        )
     if not holds(table, connection, sender, segment, side) or is_newer(sender, segment):
         return False
-    if resending.is_quiet(sender, segment, apart_us + (max(apart_us, FAR_US) >> 2)):
+    if resending.is_quiet(sender, segment, late_us):
         return False
     if order.is_acked(peer, end_of(segment)) or is_of_distant_repair(table, connection, segment, side, apart_us):
         return True

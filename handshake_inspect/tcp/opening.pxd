@@ -32,7 +32,7 @@ cdef int successor_of(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
 ) noexcept nogil
 cdef bint is_replayed(
-    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
+    Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
 ) noexcept nogil
 @cython.locals(facts=uint64_t)
 cdef bint is_again(

@@ -102,15 +102,15 @@ def successor_of(table: Any, connection: Any, sender: Any, peer: Any, segment: A
     return SUCCESSOR
 
 
-def is_replayed(connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
-    """Whether an equal SYN begins another incarnation, and is no copy: the first one came, and went, long before.
+def is_replayed(table: Any, connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
+    """Whether an equal SYN begins another incarnation, and is no copy: the last one came, and went, long before.
 
     Two capture points have clocks that differ by less, or are on two sides of a router.
     """
     return (
         segment.flags & (SYN | ACK) == SYN
         and segment.seq == sender.iss
-        and segment.ts_ns - connection.syn_ns >= CLOCKS_DIFFER_NS
+        and segment.ts_ns - rtt.syn_time(table, connection, connection.syn_count - 1) >= CLOCKS_DIFFER_NS
         and segment.ttl == sender.syn_ttl
         and is_again(connection, sender, peer, segment)
     )

@@ -362,7 +362,7 @@ class Tracker:
         equal = (
             copies.is_copy(self.table, connection, sender, peer, segment, side, print_of)
             and not answering.is_resent(self.table, connection, segment)
-            and not opening.is_replayed(connection, sender, peer, segment)
+            and not opening.is_replayed(self.table, connection, sender, peer, segment)
             and not answering.answers_provisional(self.table, connection, segment)
         )
         if equal and segment.flags & SYN and connection.facts & FACT_RENUMBERED:

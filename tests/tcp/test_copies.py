@@ -258,6 +258,45 @@ def test_clocks_that_differ_by_more_than_the_round_trip(hops, skew, lost, marks)
     assert said["server_to_client"]["duplicates"] == once["server_to_client"]["frames"]
 
 
+def asked_twice(at, marks):
+    """The first SYN is lost behind both points."""
+    wire = Wire(at=at, delay=MS, **marks)
+    wire.client.syn(lost="after")
+    wire.wait(1000 * MS)
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.ack()
+    return wire.exchange().exchange(3000).close()
+
+
+def reset_by_server(at, marks):
+    """It answers each of several segments with a RST."""
+    wire = Wire(at=at, delay=MS, **marks).handshake().exchange()
+    first = wire.server.snd_nxt
+    for _ in range(5):
+        wire.client.data(1448, stay=True)
+        wire.now += 20_000
+    wire.wait(wire.delay)
+    for _ in range(5):
+        wire.server.send("R", seq=first, options=b"", ident=0, stay=True)
+        wire.now += 50_000
+    return wire
+
+
+@pytest.mark.parametrize("marks", [V6, BARE, {}], ids=str)
+@pytest.mark.parametrize("make", [asked_twice, reset_by_server])
+@pytest.mark.parametrize("skew", [20 * MS, -20 * MS])
+@pytest.mark.parametrize("hops", [0, 1])
+def test_clocks_that_differ_by_more_than_the_connection_lasts(hops, skew, make, marks):
+    """All that one point has comes behind the end at the other, and opens nothing, nor goes on after the RST."""
+    said = at_both_ends(lambda at: make(at, marks), client_hops=hops, server_hops=hops, skew=skew)
+    once = make("client", marks).connection()
+    for key in ("outcome", "cause", "state", "close"):
+        assert said[key] == once[key], key
+    assert said["handshake"]["syn_count"] == once["handshake"]["syn_count"]
+    assert said["client_to_server"]["retransmissions"] == once["client_to_server"]["retransmissions"]
+
+
 @pytest.mark.parametrize("marks", [V6 | {"timestamps": False}, V6, BARE, {}], ids=str)
 @pytest.mark.parametrize("skew", [0, -30 * MS])
 def test_what_only_the_first_point_has_after_a_pause_was_sent_again(skew, marks):
