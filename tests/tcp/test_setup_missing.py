@@ -147,6 +147,20 @@ def test_a_capture_that_begins_with_the_server_hello():
     assert (read.hello_frame, read.exchange.request_frame, read.exchange.response_frame) == (0, 3, 4)
 
 
+@pytest.mark.parametrize("sooner", [False, True])
+def test_a_close_behind_early_data_that_is_missing_is_no_failure(sooner):
+    """The capture begins behind it: EndOfEarlyData shows that it was accepted, and it may have been answered."""
+    close = record(19)
+    talk = Talk(
+        [(1, hello_13() + record(53) + record(600) + close * sooner), (0, record(21) + record(53))], opened=False
+    )
+    if not sooner:
+        talk.say(1, close)
+    read = Read(talk.capture())
+    assert read.has("EARLY_ENDED", "CLIENT_FINISHED")
+    assert not read.has("ALERT")
+
+
 def test_a_hello_of_which_the_first_segment_is_missing():
     """The second one waits for it in a buffer, until the server's answer shows that nothing will come."""
     talk = Talk()

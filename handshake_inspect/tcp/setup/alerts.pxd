@@ -13,3 +13,4 @@ cdef unsigned int FATAL
 cdef void note_alert(Focus focus, unsigned int level, unsigned int code) noexcept nogil
 @cython.locals(setup="sr.Setup *")
 cdef void withdraw_alert(Focus focus) noexcept nogil
+cdef void forget_alert(sr.Setup *setup) noexcept nogil

@@ -36,8 +36,13 @@ def withdraw_alert(focus: Any) -> None:
     """Who sent the alert goes on: it ended nothing, or was none."""
     setup = focus.setup
     if focus.is_client == (setup.flags & SETUP_ALERT_SERVER == 0):
-        setup.flags &= ~(SETUP_ALERT | SETUP_ALERT_SERVER | SETUP_ALERT_ENCRYPTED | SETUP_ALERT_LATE)
-        setup.alert_level = 0
-        setup.alert_code = 0
-        setup.alert_ns = 0
-        setup.alert_frame = 0
+        forget_alert(setup)
+
+
+def forget_alert(setup: Any) -> None:
+    """What was taken for an alert that ended it ended nothing."""
+    setup.flags &= ~(SETUP_ALERT | SETUP_ALERT_SERVER | SETUP_ALERT_ENCRYPTED | SETUP_ALERT_LATE)
+    setup.alert_level = 0
+    setup.alert_code = 0
+    setup.alert_ns = 0
+    setup.alert_frame = 0

@@ -21,6 +21,7 @@ from handshake_inspect.tcp.setup.facts import (
     READ_LOST,
     ROLE_FINISHED,
     ROLE_LAST,
+    SETUP_ALERT_ENCRYPTED,
     SETUP_CERTIFICATE_SENT,
     SETUP_CERTIFICATE_WITHHELD,
     SETUP_CLIENT_FINISHED,
@@ -190,6 +191,8 @@ def accept_early(focus: Any) -> None:
         focus.exchange.request_ns = setup.early_ns
         focus.exchange.request_frame = setup.early_frame
         focus.reading.request_at = focus.reading.early_at
+    elif setup.flags & SETUP_ALERT_ENCRYPTED:
+        alerts.forget_alert(setup)  # the capture lacks the request, and the answer before that close
 
 
 def take_back(focus: Any) -> None:
@@ -348,10 +351,12 @@ def note_encrypted_alert(focus: Any) -> None:
     """A record as long as an alert: the last one of its side is one.  After a response it is close_notify.
 
     So it may be where the snap length took what the client sent behind its Finished, a request perhaps, and something
-    came back.
+    came back; and behind early data that was accepted and is not in the capture.
     """
     setup = focus.setup
     server = focus.side ^ 1 if focus.is_client else focus.side
     doubted = setup.flags & SETUP_CUT and (focus.reading.said or focus.reading.state[server] == READ_LOST)
+    if setup.flags & SETUP_EARLY_ENDED and setup.early_frame == 0:
+        return
     if setup.candidate_count == 0 and not doubted:
         alerts.note_alert(focus, 0, 0)
