@@ -191,7 +191,10 @@ def is_challenge_at_last(connection: Any, client: Any, server: Any, segment: Any
         and not connection.facts & (FACT_SYNACK | FACT_ACKED)
         and not segment.flags & ACK
         and segment.seq == server.last_ack
-        and (server.frames == 1 or connection.facts & (FACT_SERVER_DATA | FACT_REBUFFED) != FACT_SERVER_DATA)
+        and (
+            server.frames <= connection.rst_count  # each one was a RST, or drew one
+            or connection.facts & (FACT_SERVER_DATA | FACT_REBUFFED) != FACT_SERVER_DATA
+        )
         and client.bytes == connection.syn_payload
     )
 

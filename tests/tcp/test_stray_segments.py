@@ -641,3 +641,18 @@ def test_data_where_a_fin_was_that_nobody_took():
     wire.client.data(10, seq=number, ack=theirs)
     wire.server.ack(ack=number + 10)
     assert states(wire.connection())[1] == "ESTABLISHED"
+
+
+@pytest.mark.parametrize("first", ["a stray RST", "stray data"])
+def test_who_refuses_each_segment_of_another_connection_still_asks(first):
+    wire = Wire(timestamps=False)
+    wire.client.syn()
+    if first == "a stray RST":
+        wire.server.rst(seq=5000)
+    else:
+        wire.server.data(10, seq=5000, ack=9000)
+        wire.client.rst(seq=9000)
+    wire.server.data(10, seq=5000, ack=11_000)
+    wire.client.rst(seq=11_000)
+    connection = wire.connection()
+    assert (connection["outcome"], connection["state"]["client"]) == ("pending", "SYN_SENT")
