@@ -567,7 +567,16 @@ def stamped(**words):
     return frames.ack(**FIRST, options=frames.timestamps(2, 1), **words)
 
 
+def plain(**words):
+    return frames.ack(**FIRST, ident=0, window=900, **words)
+
+
+def without_its_clock(**words):
+    return plain(**words)
+
+
 BEFORE = {
+    without_its_clock: [frames.ack(**FIRST, options=frames.timestamps(at, 1), ident=0) for at in (1, 2)],
     numbered: [frames.ack(**FIRST, ident=1, window=800)],
     stamped: [frames.ack(**FIRST, options=frames.timestamps(1, 1))],
 }
@@ -581,6 +590,8 @@ BEFORE = {
         (numbered, 64, 2000 * MS),
         (numbered, 63, 2000 * MS),
         (stamped, 64, 500 * MS),
+        (plain, 64, 2 * MS),
+        (without_its_clock, 64, 2 * MS),
     ],
     ids=lambda each: getattr(each, "__name__", None),
 )

@@ -92,6 +92,22 @@ def test_an_alert_in_the_clear_behind_change_cipher_spec():
     assert read.has("ALERT")
     assert not read.has("ALERT_ENCRYPTED")
     assert (read.alert_level, read.alert_code) == (2, 48)
+    assert (read.alert_frame, round(read.ms("alert"))) == (6, 83)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_whose_the_alert_is_that_counts(side):
+    """The one that ended it, and not who had warned."""
+    talk = Talk([(0, client_hello()), (side ^ 1, ALERTS["a warning"]), (side, ALERTS["unknown_ca"])])
+    read = Read(talk.capture())
+    assert (read.alert_level, read.has("ALERT_SERVER")) == (2, bool(side))
+
+
+def test_an_alert_of_the_server_stays_though_the_client_goes_on():
+    """It may have sent that before it knew."""
+    talk = talk_13(53, after=[19])
+    talk.say(0, record(80))
+    assert Read(talk.capture()).has("ALERT", "ALERT_SERVER", "ALERT_ENCRYPTED")
 
 
 @pytest.mark.parametrize("order", [("a warning", "unknown_ca"), ("unknown_ca", "a warning")])
@@ -110,6 +126,7 @@ def test_an_alert_is_no_request():
 def test_who_goes_on_after_an_alert_sent_none():
     read = Read(talk_13(53, 19, 80, after=[5000]).capture())
     assert not read.has("ALERT")
+    assert (read.alert_level, read.alert_code, read.alert_ns, read.alert_frame) == (0, 0, 0, 0)
     assert read.ms("request") is not None
     assert read.ms("response") is not None
 
