@@ -741,6 +741,35 @@ def test_rows_are_used_again(said):
     assert read.setups.reading_count <= 16
 
 
+def in_turns(talk, *, width, rounds):
+    """The same talk of so many connections at once, and of others behind it."""
+    made = []
+    for number in range(width * rounds):
+        port = struct.pack(">H", 1000 + number)
+        for ns, frame in talk.frames():
+            made.append((ns + number // width * 10**10, frame.replace(struct.pack(">H", CLIENT[1]), port, 1)))
+    return pcap(sorted(made, key=lambda each: each[0]), nano=True)
+
+
+def test_what_reading_needs_is_given_back(said):
+    """Buffers, for hellos in pieces, and the rows of what is under way: no more than were in use at once."""
+    talk = Talk()
+    for side, data in said["1.3"]:
+        talk.say(side, data, size=100)
+    read = Read(in_turns(talk, width=5, rounds=4))
+    assert (read.setups.buffer_count, read.setups.reading_count, read.setups.setup_count) == (5, 5, 20)
+
+
+def test_waits_are_given_back_with_their_connections(said):
+    """A table of 16 rows sees 160 connections, each of which lost its hello."""
+    talk = Talk(said["1.3"][:1], way=1)
+    talk.sent.append((talk.sent[0][0] + 300, *talk.sent[0][1:]))
+    read = Read(in_turns(talk, width=1, rounds=160), limit=16)
+    assert read.setups.extra_count <= 16
+    rows = [read.setups.setup_rows[number] for number in range(read.setups.setup_count)]
+    assert all(row.extras for row in rows if row.hello_frame)
+
+
 def test_buffers_are_bounded():
     """Thousands of hellos that never end take no more than there is, and say so."""
     made = []

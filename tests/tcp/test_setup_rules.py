@@ -103,6 +103,12 @@ def test_whose_the_alert_is_that_counts(side):
     assert (read.alert_level, read.has("ALERT_SERVER")) == (2, bool(side))
 
 
+@pytest.mark.parametrize(("client", "server", "stays"), [([53, 19], [5000], True), ([53, 19, 80], [], False)])
+def test_an_alert_of_the_client_stays_though_the_server_goes_on(client, server, stays):
+    """That may have been sent before it knew; but who sent it would not go on."""
+    assert Read(talk_13(*client, after=server).capture()).has("ALERT") == stays
+
+
 def test_an_alert_of_the_server_stays_though_the_client_goes_on():
     """It may have sent that before it knew."""
     talk = talk_13(53, after=[19])
