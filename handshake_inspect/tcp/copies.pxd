@@ -11,9 +11,9 @@ from handshake_inspect.tcp.facts cimport (
 )
 from handshake_inspect.tcp.limits cimport (
     CLOCKS_DIFFER_NS, COPIED, COPY_OF_SYN_US, COPY_US, COPY_WITH_IP_ID_US, COPY_WITH_TSVAL_US, EARLY, FAR_US,
-    TWIN_OF_DATA_US, TWIN_OF_SYN_US, UNTIMED_US,
+    IP_ID_NEAR, TWIN_OF_DATA_US, TWIN_OF_SYN_US, UNTIMED_US,
 )
-from handshake_inspect.wire.const cimport ACK, FIN, MASK32, OPT_TIMESTAMPS, RST, SYN
+from handshake_inspect.wire.const cimport ACK, FIN, MASK16, MASK32, OPT_TIMESTAMPS, RST, SYN
 
 
 @cython.locals(now=uint32_t, at=uint32_t, age=int64_t, apart_us=int64_t)
@@ -75,6 +75,7 @@ cdef bint is_of_repair(
     Table table, rows.Connection *connection, segment.Segment *segment, int side
 ) noexcept nogil
 cdef bint is_newer(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
+cdef bint is_numbered_later(rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 cdef bint is_another_answer(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, uint32_t at_us
 ) noexcept nogil

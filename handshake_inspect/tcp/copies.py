@@ -46,12 +46,13 @@ from handshake_inspect.tcp.limits import (
     COPY_WITH_TSVAL_US,
     EARLY,
     FAR_US,
+    IP_ID_NEAR,
     TWIN_OF_DATA_US,
     TWIN_OF_SYN_US,
     UNTIMED_US,
 )
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, FIN, MASK32, OPT_TIMESTAMPS, RST, SYN
+from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, OPT_TIMESTAMPS, RST, SYN
 
 
 def is_copy(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, print_of: int) -> bool:
@@ -93,6 +94,8 @@ def is_opening(table: Any, connection: Any, sender: Any, segment: Any) -> bool:
     count = connection.synack_count if segment.flags & ACK else connection.syn_count
     if count == 1 and (segment.tsval != sender.syn_tsval or segment.ip_id != sender.syn_ip_id):
         return False
+    if count > 1 and (is_newer(sender, segment) or is_numbered_later(sender, segment)):
+        return False  # sent again
     age_ns = segment.ts_ns - opened_ns(table, connection, segment)
     return -CLOCKS_DIFFER_NS < age_ns < CLOCKS_DIFFER_NS
 
@@ -301,6 +304,13 @@ def is_newer(sender: Any, segment: Any) -> bool:
         and sender.traits & TRAIT_TSVAL_VARIES != 0
         and seqspace.seq_gt(segment.tsval, sender.tsval)
     )
+
+
+def is_numbered_later(sender: Any, segment: Any) -> bool:
+    """Whether its IP identification shows the same."""
+    if segment.ip_id == 0 or not sender.traits & TRAIT_IP_ID_VARIES:
+        return False
+    return 0 < ((segment.ip_id - sender.ip_id) & MASK16) < IP_ID_NEAR
 
 
 def is_another_answer(connection: Any, sender: Any, peer: Any, segment: Any, at_us: int) -> bool:
