@@ -110,8 +110,8 @@ def opened_ns(table: Any, connection: Any, segment: Any) -> int:
 def limit_us(connection: Any, sender: Any, peer: Any, segment: Any) -> int:
     """How old an equal packet may be.
 
-    Of a connection that nothing is known of, the capture may have begun in the middle of equal answers: but not often
-    with the first of them.
+    Where the capture lacks the handshake and the peer, equal bare segments may answer segments that it lacks, too; but
+    it seldom begins with the first of them, so that the second segment of all may be a copy.
     """
     if segment.ip_id and sender.traits & TRAIT_IP_ID_VARIES:
         return COPY_WITH_IP_ID_US

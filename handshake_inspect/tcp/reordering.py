@@ -112,10 +112,9 @@ def is_opening(sender: Any, peer: Any, segment: Any) -> bool:
 
 
 def is_of_nothing(connection: Any, peer: Any, side: int) -> bool:
-    """Whether what `side` sent was of no connection: without ACK, behind a RST, or answered with nothing but RSTs.
+    """Whether what `side` sent was of no connection: without ACK, behind a RST, or answered with RSTs alone.
 
-    Those have no ACK, as those of who has no connection.
-    A SYN that follows opens then, however near its number is.
+    Such RSTs have no ACK: the host has no connection.  A SYN that follows opens one, however near its number is.
     """
     if not connection.first_flags & ACK:
         return True

@@ -48,7 +48,7 @@ def selected(values: NDArray[Any], percent: Percent) -> int | None:
 def in_places(values: NDArray[Any], at: Sequence[int]) -> NDArray[Any]:
     """The values that would stand in these places, from 0, if all were in order.
 
-    NumPy selects several at once, in a fifth of the time of a sort; and two in a quarter of the time of one.
+    NumPy selects thousands of values sooner than it sorts them, and, given two places, sooner than given one.
     """
     found: NDArray[Any] = np.partition(values, [at[0], *at])[list(at)]
     return found

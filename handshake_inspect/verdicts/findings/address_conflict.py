@@ -33,7 +33,7 @@ from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.text import plural
 
 PORTS = 20  # that a finding lists, the lowest
-# What answers ACKs in the name of a host with one address, where it has no other way to be known.
+# Where nothing but RSTs shows a second host, it may be a firewall that answers ACKs in the name of the first.
 FIREWALL = ". Where only one answers, look for a firewall that rejects ACKs with a RST (`nft list ruleset` on the way)"
 
 

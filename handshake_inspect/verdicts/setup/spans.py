@@ -183,8 +183,8 @@ class Spans:
         seen = self.seen
         retried = seen.there("retry").astype(np.int64)
         trips = np.where(seen.is_13, np.where(seen.early, 0, 1), np.where(seen.short, 1, 2)) + retried
-        told = (seen.is_13 | seen.is_12) & seen.there("hello")
-        return np.where(told & self.handshake_end[0], trips, -1)
+        known = (seen.is_13 | seen.is_12) & seen.there("hello")
+        return np.where(known & self.handshake_end[0], trips, -1)
 
     @cached_property
     def may_ask(self) -> Interval:
