@@ -1,5 +1,5 @@
 cimport cython
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport rows, rtt
@@ -39,10 +39,13 @@ cdef bint is_too_soon(
 cdef bint is_timer_over(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment
 ) noexcept nogil
-@cython.locals(now=uint32_t, back=uint32_t, at=uint32_t)
+@cython.locals(at=int)
 cdef bint is_quiet(rows.Endpoint *sender, segment.Segment *segment, int64_t least_us) noexcept nogil
-@cython.locals(now=uint32_t, back=uint32_t, at=uint32_t)
+@cython.locals(at=int)
 cdef bint has_paused(rows.Endpoint *sender, segment.Segment *segment, int64_t least_us) noexcept nogil
+@cython.locals(back=uint32_t, at=uint32_t)
+cdef int newest_bytes(rows.Endpoint *sender) noexcept nogil
+cdef int32_t age_us(rows.Endpoint *sender, segment.Segment *segment, int at) noexcept nogil
 @cython.locals(since_ns=int64_t)
 cdef bint is_part_of_repair(
     rows.Order *order, segment.Segment *segment, int side, uint32_t end

@@ -107,23 +107,28 @@ def is_timer_over(connection: Any, sender: Any, segment: Any) -> bool:
 
 def is_quiet(sender: Any, segment: Any, least_us: int) -> bool:
     """Whether the sender's newest bytes left so long ago, or before its last four segments."""
-    now = (segment.ts_ns // 1000) & MASK32
-    for back in range(1, 5):
-        at = (sender.recent_at - back) & 3
-        if sender.recent[at] & 1:
-            return seqspace.seq_diff(now, sender.recent_us[at]) >= least_us
-    return True
+    at = newest_bytes(sender)
+    return at < 0 or age_us(sender, segment, at) >= least_us
 
 
 def has_paused(sender: Any, segment: Any, least_us: int) -> bool:
     """Whether the sender's newest bytes left so long ago, or all of its last four segments did."""
-    now = (segment.ts_ns // 1000) & MASK32
-    at = 0
+    at = newest_bytes(sender)
+    return age_us(sender, segment, at if at >= 0 else sender.recent_at & 3) >= least_us
+
+
+def newest_bytes(sender: Any) -> int:
+    """The place of the newest of its last four segments that has bytes; -1 for none."""
     for back in range(1, 5):
-        at = (sender.recent_at - back) & 3
+        at: int = (sender.recent_at - back) & 3
         if sender.recent[at] & 1:
-            break
-    return seqspace.seq_diff(now, sender.recent_us[at]) >= least_us
+            return at
+    return -1
+
+
+def age_us(sender: Any, segment: Any, at: int) -> int:
+    """How much later than the sender's segment in that place this one came, in microseconds."""
+    return seqspace.seq_diff((segment.ts_ns // 1000) & MASK32, sender.recent_us[at])
 
 
 def is_part_of_repair(order: Any, segment: Any, side: int, end: int) -> bool:
