@@ -24,7 +24,7 @@ from handshake_inspect.expression.questions import Test
 from handshake_inspect.report.checked import Assertion, Breach
 from handshake_inspect.report.column import Mask, Numbers, Words
 from handshake_inspect.report.columns import Columns
-from handshake_inspect.report.connection import Server
+from handshake_inspect.report.connection_parts import Server
 from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import Report
 from handshake_inspect.verdicts.percentiles import nearest_rank

@@ -9,7 +9,8 @@ from handshake_inspect.render.layout import INDENT, LABEL, LOOKS, Style, labelle
 from handshake_inspect.render.rungs import Rungs
 from handshake_inspect.render.waterfall import waterfall
 from handshake_inspect.render.words import direction_words, ending_words
-from handshake_inspect.report.connection import Connection, Server
+from handshake_inspect.report.connection import Connection
+from handshake_inspect.report.connection_parts import Server
 from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.quic_story import QuicStory
 from handshake_inspect.report.story import Story

@@ -10,7 +10,8 @@ import numpy as np
 
 from handshake_inspect.report.afterwards import TALLIES, Afterwards, Ended, Holder, Tally
 from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
-from handshake_inspect.report.connection import Close, Connection
+from handshake_inspect.report.connection import Connection
+from handshake_inspect.report.connection_parts import Close
 from handshake_inspect.report.endings import closes
 from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.arrays import Array

@@ -15,7 +15,7 @@ from handshake_inspect.report import endings, parts, setup_objects, why
 from handshake_inspect.report.attempt_columns import NONE, AttemptColumns
 from handshake_inspect.report.batch_parts import Parts, endpoints
 from handshake_inspect.report.column import Numbers, Words
-from handshake_inspect.report.connection import Server
+from handshake_inspect.report.connection_parts import Server
 from handshake_inspect.report.model import (
     Direction,
     Endpoint,

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from handshake_inspect.report.connection import Endpoint
+from handshake_inspect.report.connection_parts import Endpoint
 from handshake_inspect.report.model import Capture, Tool
 from handshake_inspect.report.words import Count, FrameNumber, Outcome
 

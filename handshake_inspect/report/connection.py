@@ -1,88 +1,58 @@
-"""One connection of a report, and its parts: frozen records with the keys of the JSON."""
+"""One connection of a report: a frozen record with the keys of the JSON, and what its fields mean.
 
+Beside the type of an attribute stands its `Entry`: its line of help, its column, and its unit where the type has none;
+an attribute that is a part has `Inside`.  `report.fields` reads them.
+"""
+
+from functools import partial
 from typing import Annotated
 
+import numpy as np
 from msgspec import Meta, Struct
 
+from handshake_inspect.report import frame_places
+from handshake_inspect.report import handshake_columns as shake
+from handshake_inspect.report.attempt_columns import AttemptColumns
+from handshake_inspect.report.column import Column, Words, behind_none, every
+from handshake_inspect.report.connection_parts import (
+    Aliases,
+    Close,
+    Endpoint,
+    FileFrame,
+    Leg,
+    Options,
+    Server,
+    States,
+    Translation,
+)
+from handshake_inspect.report.entry import Entry, Inside, entries_of
+from handshake_inspect.report.part_fields import ALIASES, CLOSE, OWNER, SERVER, STATES, endpoint, leg, of_both, options
 from handshake_inspect.report.process import Process
 from handshake_inspect.report.setup import Setup, Tls
+from handshake_inspect.report.setup_fields import SETUP, TLS
 from handshake_inspect.report.words import (
-    CloseHow,
     Count,
     DurationNs,
     FrameNumber,
-    NameBasis,
     Outcome,
-    Port,
-    ResetBy,
     Roles,
-    RttMethod,
     SequenceNumber,
-    Side,
     Stage,
-    TcpState,
     TimeNs,
     Word,
 )
-from handshake_inspect.wire.text import endpoint_text, iso_time
+from handshake_inspect.tcp.facts import FACT_ACKED, FACT_SYN
+from handshake_inspect.verdicts.attempts import Who
+from handshake_inspect.verdicts.stage import STAGES
+from handshake_inspect.verdicts.words import CAUSES, OUTCOMES
+from handshake_inspect.wire.text import iso_time
 
 
-class FileFrame(Struct, frozen=True, gc=False):
-    """A frame, by its number in one of the files of a trace."""
-
-    file: str
-    frame: FrameNumber
-
-    def __str__(self) -> str:
-        """The frame and its file, as a cell of a table."""
-        return f"{self.file}:{self.frame}"
+def _raced(attempts: AttemptColumns) -> Column:
+    return attempts.measured(attempts.case.quic.raced_quic[attempts.full])
 
 
-class Endpoint(Struct, frozen=True, gc=False):
-    """One end of a connection, or a service: an IPv4 or IPv6 address and a TCP port."""
-
-    ip: str
-    port: Port
-
-    def __str__(self) -> str:
-        return endpoint_text(self.ip, self.port)
-
-
-class Server(Endpoint, frozen=True, gc=False):
-    """The end that was connected to, with its name if the capture shows one.
-
-    `name_basis`: `sni`, the client asked for it in its TLS hello; `dns`, a lookup of this client gave the address.
-    `names` are all of them where they differ, at most four.
-    """
-
-    name: str | None = None
-    name_basis: NameBasis | None = None
-    names: list[str] | None = None
-
-    @property
-    def service(self) -> Endpoint:
-        """The address and the port alone."""
-        return Endpoint(self.ip, self.port)
-
-
-class States(Struct, frozen=True, gc=False):
-    """The RFC 9293 state of each end when the capture ended, as a passive observer can know it."""
-
-    client: TcpState
-    server: TcpState
-
-
-class Options(Struct, frozen=True, gc=False):
-    """The TCP options of a SYN or SYN-ACK; null is what the capture does not show, for it lacks some of them."""
-
-    mss: Annotated[int, Meta(ge=0, le=0xFFFF)] | None = None
-    window_scale: Annotated[int, Meta(ge=0, le=0xFF, description="The shift count.")] | None = None
-    sack_permitted: bool | None = False
-    timestamps: bool | None = False
-    tfo: bool | None = False
-    mptcp: bool | None = False
-    ecn: bool = False
-    signed: bool | None = False
+CopyNumber = Annotated[int, Meta(ge=1)]
 
 
 class Handshake(Struct, frozen=True, gc=False):
@@ -93,36 +63,54 @@ class Handshake(Struct, frozen=True, gc=False):
     shown then is the first.
     """
 
-    syn_ns: TimeNs | None = None
-    syn_frame: FrameNumber | None = None
-    synack_ns: TimeNs | None = None
-    synack_frame: FrameNumber | None = None
-    ack_ns: TimeNs | None = None
-    ack_frame: FrameNumber | None = None
-    syn_count: Count = 0
-    synack_count: Count = 0
-    client_isn: SequenceNumber | None = None
-    server_isn: SequenceNumber | None = None
-    client_options: Options | None = None
-    server_options: Options | None = None
-    syn_copy: Annotated[int, Meta(ge=1)] | None = None
-    synack_copy: Annotated[int, Meta(ge=1)] | None = None
-
-
-class Leg(Struct, frozen=True, gc=False):
-    """One handshake RTT: the value where one can be named, the honest interval, and how it is known.
-
-    `exact`: sent once; `tsecr`: the timestamp echo proves which copy was answered; `ambiguous`: nothing does;
-    `data-ack`: data or a later ACK stood in for the missing final ACK, an upper bound; `one-sided`: only the total can
-    be known;
-    `none`: not measured, and `reason` says why.
-    """
-
-    value_ns: DurationNs | None = None
-    min_ns: DurationNs | None = None
-    max_ns: DurationNs | None = None
-    method: RttMethod = "none"
-    reason: Word | None = None
+    syn_ns: Annotated[
+        TimeNs | None,
+        Entry(
+            "Time of the SYN that was answered.",
+            lambda a: a.where(a.syns.ns, a.c["syn_count"] > 0, a.lone["first_ns"], lone_known=True),
+        ),
+    ] = None
+    syn_frame: Annotated[
+        FrameNumber | None, Entry("Frame of the SYN that was answered.", partial(shake.frame, "syn"))
+    ] = None
+    synack_ns: Annotated[
+        TimeNs | None,
+        Entry("Time of the SYN-ACK that was acknowledged.", lambda a: a.where(a.syn_acks.ns, a.c["synack_count"] > 0)),
+    ] = None
+    synack_frame: Annotated[
+        FrameNumber | None, Entry("Frame of the SYN-ACK that was acknowledged.", partial(shake.frame, "synack"))
+    ] = None
+    ack_ns: Annotated[
+        TimeNs | None, Entry("Time of the final ACK.", lambda a: a.where(a.c["ack_ns"], a.c["facts"] & FACT_ACKED != 0))
+    ] = None
+    ack_frame: Annotated[FrameNumber | None, Entry("Frame of the final ACK.", partial(shake.frame, "ack"))] = None
+    syn_count: Annotated[
+        Count, Entry("How often the SYN was sent.", lambda a: every(a.connection("syn_count")), "segments")
+    ] = 0
+    synack_count: Annotated[
+        Count, Entry("How often the SYN-ACK was sent.", lambda a: every(a.connection("synack_count")), "segments")
+    ] = 0
+    client_isn: Annotated[
+        SequenceNumber | None,
+        Entry("Initial sequence number of the client, as on the wire.", partial(shake.isn, "client")),
+    ] = None
+    server_isn: Annotated[
+        SequenceNumber | None,
+        Entry("Initial sequence number of the server, as on the wire.", partial(shake.isn, "server")),
+    ] = None
+    client_options: Annotated[Options | None, Inside(options("client"))] = None
+    server_options: Annotated[Options | None, Inside(options("server"))] = None
+    syn_copy: Annotated[
+        CopyNumber | None,
+        Entry("Which copy of the SYN was answered, from 1; null where nothing proves it.", partial(shake.copy, "syn")),
+    ] = None
+    synack_copy: Annotated[
+        CopyNumber | None,
+        Entry(
+            "Which copy of the SYN-ACK was acknowledged, from 1; null where nothing proves it.",
+            partial(shake.copy, "synack"),
+        ),
+    ] = None
 
 
 class Rtt(Struct, frozen=True, gc=False):
@@ -132,18 +120,16 @@ class Rtt(Struct, frozen=True, gc=False):
     `total` = their sum.  `reject_ns` is the delay of a RST or ICMP error that answered the SYN: never an RTT.
     """
 
-    synack: Leg
-    ackdat: Leg
-    total: Leg
-    reject_ns: DurationNs | None = None
-
-
-class Close(Struct, frozen=True, gc=False):
-    """How the connection ended, which end closed first (and so holds TIME_WAIT), and who reset it."""
-
-    how: CloseHow
-    first: Side | None = None
-    reset_by: ResetBy | None = None
+    synack: Annotated[Leg, Inside(leg(0))]
+    ackdat: Annotated[Leg, Inside(leg(1))]
+    total: Annotated[Leg, Inside(leg(2))]
+    reject_ns: Annotated[
+        DurationNs | None,
+        Entry(
+            "Delay of the RST or ICMP error that answered the SYN: never an RTT.",
+            lambda a: a.measured(a.case.legs.of(a.full).reject_ns),
+        ),
+    ] = None
 
 
 class Direction(Struct, frozen=True, gc=False):
@@ -152,43 +138,31 @@ class Direction(Struct, frozen=True, gc=False):
     `duplicates` are further copies of the same packet in the capture, not retransmissions.
     """
 
-    frames: Count = 0
-    bytes: Count = 0
-    retransmissions: Count = 0
-    out_of_order: Count = 0
-    duplicates: Count = 0
-    keep_alives: Count = 0
-    zero_windows: Count = 0
-    zero_window_ns: DurationNs = 0
+    frames: Annotated[Count, Entry("Segments sent.", unit="segments")] = 0
+    bytes: Annotated[Count, Entry("Payload sent, with repetitions.", unit="bytes")] = 0
+    retransmissions: Annotated[Count, Entry("Segments that repeat sequence numbers already sent.", unit="segments")] = 0
+    out_of_order: Annotated[Count, Entry("Segments that fill a hole: sent once, and overtaken.", unit="segments")] = 0
+    duplicates: Annotated[
+        Count, Entry("Further copies of a packet in the capture: no retransmissions.", unit="segments")
+    ] = 0
+    keep_alives: Annotated[
+        Count, Entry("Probes with at most one byte before the next expected one.", unit="segments")
+    ] = 0
+    zero_windows: Annotated[
+        Count, Entry("Segments with a zero window, which stop the other end from sending.", unit="segments")
+    ] = 0
+    zero_window_ns: Annotated[DurationNs, Entry("How long its window was zero.")] = 0
 
 
-class ZeekAlias(Struct, frozen=True, gc=False):
-    """What Zeek's conn.log says of the same connection."""
-
-    conn_state: str
-    history: str
+def _sent(who: Who, name: str, attempts: AttemptColumns) -> Column:
+    return every(attempts.end(who, name))
 
 
-class TsharkAlias(Struct, frozen=True, gc=False):
-    """Wireshark's `tcp.stream` and `tcp.completeness` (as `tshark -2` prints it)."""
-
-    stream: Count
-    completeness: Count
-
-
-class Translation(Struct, frozen=True, gc=False):
-    """The two ends of a connection behind what translates addresses."""
-
-    client: Endpoint
-    server: Endpoint
-
-
-class Aliases(Struct, frozen=True, gc=False):
-    """The same connection in the words of other tools."""
-
-    zeek: ZeekAlias | None = None
-    tshark: TsharkAlias | None = None
-    community_id: str | None = None
+def _direction(who: Who) -> dict[str, Entry]:
+    """Of what an end sent: its row has each field under the same name."""
+    return {
+        name: Entry(each.help, partial(_sent, who, name), each.unit) for name, each in entries_of(Direction).items()
+    }
 
 
 class Connection(Struct, frozen=True, gc=False):
@@ -205,36 +179,68 @@ class Connection(Struct, frozen=True, gc=False):
     where each frame of `evidence` is; of one file they are null.
     """
 
-    id: Count
-    client: Endpoint
-    server: Server
-    roles: Roles
-    first_ns: TimeNs
-    last_ns: TimeNs
-    first_frame: FrameNumber
-    outcome: Outcome
-    cause: Word | None
-    decided: bool
-    why: str
-    evidence: list[FrameNumber]
-    age_ns: DurationNs | None
-    state: States
+    id: Annotated[
+        Count,
+        Entry("Number of the connection, in order of first frames, from 0.", lambda a: every(a.ids.astype(np.int64))),
+    ]
+    client: Annotated[Endpoint, Inside(endpoint("client"))]
+    server: Annotated[Server, Inside(SERVER)]
+    roles: Annotated[
+        Roles,
+        Entry(
+            "Whether the SYN was seen that says which end is the client.",
+            lambda a: a.word(a.c["facts"] & FACT_SYN == 0, 0, ("observed", "inferred")),
+        ),
+    ]
+    first_ns: Annotated[TimeNs, Entry("Time of the first frame.", lambda a: every(a.connection("first_ns")))]
+    last_ns: Annotated[TimeNs, Entry("Time of the last frame.", lambda a: every(a.connection("last_ns")))]
+    first_frame: Annotated[FrameNumber, Entry("Number of the first frame.", lambda a: every(a.first_frame))]
+    outcome: Annotated[
+        Outcome, Entry("What became of the attempt to connect.", lambda a: Words(a.outcome.astype(np.intp), OUTCOMES))
+    ]
+    cause: Annotated[
+        Word | None,
+        Entry("A word that narrows the outcome.", lambda a: behind_none(a.of_all(a.case.outcomes.cause), CAUSES)),
+    ]
+    decided: Annotated[
+        bool,
+        Entry(
+            "Whether the capture shows enough, for long enough, to decide.",
+            lambda a: every(a.of_all(a.case.outcomes.decided)),
+        ),
+    ]
+    why: Annotated[str, Entry("The outcome in one sentence.")]
+    evidence: Annotated[list[FrameNumber], Entry("Numbers of the frames that prove the outcome.")]
+    age_ns: Annotated[DurationNs | None, Entry("Time since the first SYN-ACK of a half-open connection.", shake.age)]
+    state: Annotated[States, Inside(STATES)]
     handshake: Handshake
     rtt: Rtt
-    close: Close
-    stage: Stage | None
-    client_to_server: Direction
-    server_to_client: Direction
-    aliases: Aliases
-    answered_from: Endpoint | None = None
-    setup: Setup | None = None
-    tls: Tls | None = None
-    raced_by: Count | None = None
-    process: Process | None = None
-    first_file: str | None = None
-    frame_in_file: FrameNumber | None = None
-    translated_to: Translation | None = None
-    evidence_in_files: list[FileFrame] | None = None
+    close: Annotated[Close, Inside(CLOSE)]
+    stage: Annotated[
+        Stage | None,
+        Entry(
+            "How far the client had come when the connection died; null where it did not.",
+            lambda a: behind_none(a.of_all(a.case.stages), STAGES),
+        ),
+    ]
+    client_to_server: Annotated[Direction, Inside(_direction("client"))]
+    server_to_client: Annotated[Direction, Inside(_direction("server"))]
+    aliases: Annotated[Aliases, Inside(ALIASES)]
+    answered_from: Annotated[Endpoint | None, Inside(endpoint(None))] = None
+    setup: Annotated[Setup | None, Inside(SETUP)] = None
+    tls: Annotated[Tls | None, Inside(TLS)] = None
+    raced_by: Annotated[Count | None, Entry("Number of the QUIC connection that was tried beside it.", _raced)] = None
+    process: Annotated[Process | None, Inside(of_both(OWNER))] = None
+    first_file: Annotated[
+        str | None, Entry("File of the first frame; null where the capture is one file.", frame_places.first_file)
+    ] = None
+    frame_in_file: Annotated[
+        FrameNumber | None, Entry("Number of the first frame in that file.", frame_places.frame_in_file)
+    ] = None
+    translated_to: Annotated[Translation | None, Inside(of_both(endpoint(None)))] = None
+    evidence_in_files: Annotated[
+        list[FileFrame] | None, Entry("Those frames by file and number in it; null where the capture is one file.")
+    ] = None
 
     # What follows from the above, under the names of `report.derived`.
 

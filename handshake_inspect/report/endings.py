@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from handshake_inspect.report import parts
 from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.column import Column, Words
-from handshake_inspect.report.connection import Close
+from handshake_inspect.report.connection_parts import Close
 from handshake_inspect.report.words import CloseHow, ResetBy, Side
 from handshake_inspect.tcp.facts import FACT_LAST_ACK_SEEN, FACT_RST, TRAIT_FIN
 from handshake_inspect.verdicts.words import CAUSES, OUTCOMES

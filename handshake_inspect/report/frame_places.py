@@ -8,7 +8,7 @@ import numpy as np
 
 from handshake_inspect.report.attempt_columns import AttemptColumns
 from handshake_inspect.report.column import Numbers, Words, every
-from handshake_inspect.report.connection import FileFrame
+from handshake_inspect.report.connection_parts import FileFrame
 
 
 def first_file(attempts: AttemptColumns) -> Words:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from handshake_inspect.report.connection import Connection, Options
+from handshake_inspect.report.connection import Connection
+from handshake_inspect.report.connection_parts import Options
 from handshake_inspect.report.setup import Milestone, OwnTime, Setup, Span, Tls, TlsAlert
 from handshake_inspect.verdicts.words import CAUSES
 
@@ -51,10 +52,16 @@ _PARTS: dict[type[Any], tuple[tuple[str, type[Any] | None, bool], ...]] = {}
 
 def _parts_of(model: Any) -> Iterator[tuple[str, type[Any] | None, bool]]:
     for field in msgspec.structs.fields(model):
-        types = getattr(field.type, "__args__", (field.type,))
+        kind = plain(field.type)
+        types = getattr(kind, "__args__", (kind,))
         part = next((each for each in types if isinstance(each, type) and issubclass(each, msgspec.Struct)), None)
-        is_list = getattr(field.type, "__origin__", None) is list
+        is_list = getattr(kind, "__origin__", None) is list
         yield field.encode_name, None if is_list else part, type(None) in types
+
+
+def plain(kind: Any) -> Any:
+    """A type without what is said of it."""
+    return kind.__origin__ if hasattr(kind, "__metadata__") else kind
 
 
 def _walk(kind: Any, path: str, place: tuple[str, str]) -> Iterator[Leaf]:

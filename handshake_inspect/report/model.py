@@ -16,17 +16,14 @@ from msgspec import Struct
 
 from handshake_inspect.errors import Problem as Remark
 from handshake_inspect.report.afterwards import Afterwards
-from handshake_inspect.report.connection import (
+from handshake_inspect.report.connection import Connection, Direction, Handshake, Rtt
+from handshake_inspect.report.connection_parts import (
     Aliases,
     Close,
-    Connection,
-    Direction,
     Endpoint,
     FileFrame,
-    Handshake,
     Leg,
     Options,
-    Rtt,
     States,
     TsharkAlias,
     ZeekAlias,

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from handshake_inspect.report.anomalies import anomalies
-from handshake_inspect.report.connection import Connection, Leg, States
+from handshake_inspect.report.connection import Connection
+from handshake_inspect.report.connection_parts import Leg, States
 from handshake_inspect.report.events import events
 from handshake_inspect.report.parts import offers
 from handshake_inspect.report.segment_log import Change, LoggedSegment, SegmentLog, side_of

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
-from handshake_inspect.report.connection import Endpoint, Leg
+from handshake_inspect.report.connection_parts import Endpoint, Leg
 from handshake_inspect.report.narrate import Narrator
 from handshake_inspect.report.parts import METHODS
 from handshake_inspect.report.segment_log import Change, ConnectionRows, LoggedSegment, SegmentLog

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from handshake_inspect.report.connection import Endpoint
+from handshake_inspect.report.connection_parts import Endpoint
 from handshake_inspect.report.model import Capture, Tool
 from handshake_inspect.report.words import Count, FrameNumber, TimeNs, Word
 

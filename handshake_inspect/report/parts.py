@@ -5,7 +5,7 @@ from functools import cache, lru_cache
 from typing import Any
 
 from handshake_inspect.report import why
-from handshake_inspect.report.connection import Close, Endpoint, Options, Server, States, Translation
+from handshake_inspect.report.connection_parts import Close, Endpoint, Options, Server, States, Translation
 from handshake_inspect.report.server_names import Name
 from handshake_inspect.report.words import CloseHow, ResetBy, Side
 from handshake_inspect.tcp.transitions import TcpState

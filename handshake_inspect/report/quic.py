@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
-from handshake_inspect.report.connection import Endpoint, FileFrame, Leg, Server
+from handshake_inspect.report.connection_parts import Endpoint, FileFrame, Leg, Server
 from handshake_inspect.report.setup import Setup, SetupSummary
 from handshake_inspect.report.words import Count, DurationNs, FrameNumber, Side, TimeNs, Word
 from handshake_inspect.verdicts.quic.words import QUIC_OUTCOMES, QuicEarlyData, QuicOutcome

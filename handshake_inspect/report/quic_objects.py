@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from handshake_inspect.quic.quic_rows import EARLY, NEGOTIATED, RETRY, TOKEN
-from handshake_inspect.report.connection import Endpoint, Leg, Server
+from handshake_inspect.report.connection_parts import Endpoint, Leg, Server
 from handshake_inspect.report.frame_places import evidence_in_files, in_files
 from handshake_inspect.report.quic import (
     QuicClose,

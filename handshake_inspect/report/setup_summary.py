@@ -29,7 +29,7 @@ from handshake_inspect.verdicts.setup.tls_words import version_text
 from handshake_inspect.verdicts.setup.words import SAVEABLE, TLS_FAILED, TLS_NO_ANSWER, TLS_NOT_TLS, Protocol
 
 if TYPE_CHECKING:
-    from handshake_inspect.report.connection import Endpoint
+    from handshake_inspect.report.connection_parts import Endpoint
     from handshake_inspect.report.model import Service
     from handshake_inspect.report.server_names import Waited
 

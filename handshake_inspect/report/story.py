@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from handshake_inspect.report.connection import Connection, Leg, States
+from handshake_inspect.report.connection import Connection
+from handshake_inspect.report.connection_parts import Leg, States
 from handshake_inspect.report.model import Capture, Finding, Tool
 from handshake_inspect.report.words import Byte, Count, DurationNs, FrameNumber, SequenceNumber, Side, TimeNs, Word
 

@@ -9,7 +9,7 @@ import handshake_inspect
 from handshake_inspect.checks import settings
 from handshake_inspect.checks.rule_results import hold
 from handshake_inspect.errors import UsageError
-from handshake_inspect.report.connection import Server
+from handshake_inspect.report.connection_parts import Server
 from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.setup import ExtraRoundTrip, Setup, Span, Spans, Tls
 

@@ -24,7 +24,7 @@ from handshake_inspect.engine.explain import explain, stories
 from handshake_inspect.engine.selection import Wish
 from handshake_inspect.errors import UsageError
 from handshake_inspect.render import DIFFS, FORMATS, STORIES, Options
-from handshake_inspect.report.connection import Server
+from handshake_inspect.report.connection_parts import Server
 from handshake_inspect.report.model import Direction, Evidence, Finding, Problem, Target
 from handshake_inspect.report.process import Listener
 

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from handshake_inspect.errors import UsageError
-from handshake_inspect.report.connection import Connection, Direction, Endpoint, Leg
+from handshake_inspect.report.connection import Connection, Direction
+from handshake_inspect.report.connection_parts import Endpoint, Leg
 from handshake_inspect.report.fields import FIELDS, chosen, fields, find, helps
 from handshake_inspect.report.schema import event_schema, schema
 
@@ -14,8 +15,9 @@ from handshake_inspect.report.schema import event_schema, schema
 def leaves(kind, path=""):
     """The dotted names of what holds one value, read from the models in another way than the table's."""
     for field in msgspec.structs.fields(kind):
-        inside = [each for each in [field.type, *getattr(field.type, "__args__", ())] if isinstance(each, type)]
-        whole = getattr(field.type, "__origin__", None) is list  # a list is one value, whatever is in it
+        bare = getattr(field.type, "__origin__", None) if hasattr(field.type, "__metadata__") else field.type
+        inside = [each for each in [bare, *getattr(bare, "__args__", ())] if isinstance(each, type)]
+        whole = getattr(bare, "__origin__", None) is list  # a list is one value, whatever is in it
         model = next((each for each in inside if issubclass(each, msgspec.Struct) and not whole), None)
         name = f"{path}{field.encode_name}"
         yield from leaves(model, f"{name}.") if model else [name]
@@ -26,12 +28,12 @@ LEAVES = list(leaves(Connection))
 
 def test_every_leaf_of_the_models_is_in_the_table():
     missing = [name for name in LEAVES if name not in FIELDS]
-    assert not missing, f"FIELDS of report/fields.py has no entry for {', '.join(missing)}"
+    assert not missing, f"{', '.join(missing)}: no Entry beside the attribute in report/connection.py"
 
 
 def test_the_table_has_nothing_that_the_models_have_not():
     extra = sorted(set(FIELDS) - set(LEAVES))
-    assert not extra, f"FIELDS of report/fields.py has {', '.join(extra)}, which no model has"
+    assert not extra, f"{', '.join(extra)}: an entry in report/*_fields.py, but no attribute of a model"
 
 
 def test_fields_are_in_the_order_of_the_json():
@@ -41,7 +43,7 @@ def test_fields_are_in_the_order_of_the_json():
 @pytest.mark.parametrize("name", LEAVES)
 def test_help_is_one_sentence_of_one_line(name):
     text = FIELDS[name].help
-    assert re.fullmatch(r"[A-Z][^\n]{7,90}\.", text), f"{name} lacks help in report/fields.py"
+    assert re.fullmatch(r"[A-Z][^\n]{7,90}\.", text), f"{name} lacks help in its Entry"
 
 
 def test_one_attribute_of_one_model_is_explained_once():
@@ -68,7 +70,7 @@ MADE_WITH_OBJECTS = {
 @pytest.mark.parametrize("name", LEAVES)
 def test_every_field_has_a_column_but_for_a_few(name):
     made = name in MADE_WITH_OBJECTS or name.startswith(("process.", "answered_from.", "translated_to."))
-    assert (FIELDS[name].column is None) == made, f"{name} has no column in report/fields.py"
+    assert (FIELDS[name].column is None) == made, f"{name} has no column in its Entry"
 
 
 def test_units():

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from handshake_inspect.report.afterwards_counts import of_connections
-from handshake_inspect.report.connection import Server
+from handshake_inspect.report.connection_parts import Server
 from handshake_inspect.report.model import (
     Aliases,
     Capture,
