@@ -89,7 +89,7 @@ class Parts:
     def _made(self, field: str) -> Iterable[Any]:
         listed = self.listed(field)
         if listed is None:
-            raise LookupError(f"{field} has neither a column in report/fields.py nor a maker")
+            raise LookupError(f"{field} has neither a column in its Entry nor a maker")
         return listed
 
 

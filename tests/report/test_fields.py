@@ -10,6 +10,7 @@ from handshake_inspect.report.connection import Connection, Direction
 from handshake_inspect.report.connection_parts import Endpoint, Leg
 from handshake_inspect.report.fields import FIELDS, chosen, fields, find, helps
 from handshake_inspect.report.schema import event_schema, schema
+from handshake_inspect.tcp import rows
 
 
 def leaves(kind, path=""):
@@ -71,6 +72,12 @@ MADE_WITH_OBJECTS = {
 def test_every_field_has_a_column_but_for_a_few(name):
     made = name in MADE_WITH_OBJECTS or name.startswith(("process.", "answered_from.", "translated_to."))
     assert (FIELDS[name].column is None) == made, f"{name} has no column in its Entry"
+
+
+@pytest.mark.parametrize("name", sorted({*Direction.__struct_fields__} - {"zero_window_ns"}))
+def test_a_direction_has_what_the_row_of_an_end_has(name):
+    """Its columns are found by these names."""
+    assert name in dict(rows.Endpoint._fields_), f"{name} of Direction is no field of Endpoint in tcp/rows.py"
 
 
 def test_units():
