@@ -12,8 +12,11 @@ import numpy as np
 
 from handshake_inspect.report.column import Column, Numbers, Words
 from handshake_inspect.tcp.setup.facts import (
+    SETUP_ALERT,
     SETUP_ALERT_ENCRYPTED,
     SETUP_ALERT_SERVER,
+    SETUP_CLIENT_FINISHED,
+    SETUP_SERVER_FINISHED,
     SETUP_SERVER_HELLO,
 )
 from handshake_inspect.verdicts.arrays import Array
@@ -212,6 +215,13 @@ def tls_flag(bits: int) -> Make:
 def tls_size(name: str) -> Make:
     """How many bytes; 0 is not known."""
     return number(lambda setup: (setup.seen[name], setup.seen.tls & (setup.seen[name] > 0)))
+
+
+def flight_size(setup: Setup) -> tuple[Array, Array]:
+    """How many bytes the server's flight has; not known where the capture does not show that it ended."""
+    seen = setup.seen
+    ended = seen.flag(SETUP_CLIENT_FINISHED | SETUP_SERVER_FINISHED | SETUP_ALERT)
+    return seen["server_flight_bytes"], seen.tls & ended & (seen["server_flight_bytes"] > 0)
 
 
 def agreed(name: str) -> Coded:

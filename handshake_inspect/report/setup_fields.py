@@ -15,7 +15,6 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_ECH,
     SETUP_FALSE_START,
     SETUP_HELLO_RETRY,
-    SETUP_SPOKE_FIRST,
     UPGRADES,
 )
 from handshake_inspect.verdicts.setup import tls
@@ -103,8 +102,8 @@ SETUP: Entries = {
         "Whether the client began TLS.", c.word(lambda setup: setup.seen.tls.astype(np.intp), w.PROTOCOLS)
     ),
     "speaks_first": Entry(
-        "The end that sent the first data.",
-        c.word(lambda setup: setup.seen.flag(SETUP_SPOKE_FIRST).astype(np.intp), c.SIDES),
+        "The end that sent the first data; null where the capture lacks it.",
+        c.word(lambda setup: setup.seen.speaker, c.SIDES),
     ),
     "upgrade": Entry(
         "The protocol in plain text that came before TLS.",
@@ -185,7 +184,7 @@ TLS: Entries = {
     ),
     "server_flight_bytes": Entry(
         "What the server sent from its ServerHello to the end of its flight.",
-        c.tls_size("server_flight_bytes"),
+        c.number(c.flight_size),
         "bytes",
     ),
 }

@@ -289,3 +289,125 @@ def test_text_of_which_nothing_is_left_may_lead_to_tls(left):
     talk = Talk([(1, b"220 files\r\n"), (0, b"AUTH TLS\r\n"), (1, b"234 go\r\n"), (0, client_hello()), (1, FLIGHT)])
     assert Read(talk.capture(ETHERNET_IPV4_TCP + left)).exchange.setup & EXCHANGE_UNREAD
     assert not Read(talk.capture(ETHERNET_IPV4_TCP + 6)).exchange.setup & EXCHANGE_UNREAD
+
+
+def flight_bytes(talk):
+    (connection,) = report_of(talk.capture())["connections"]
+    return connection["tls"]["server_flight_bytes"]
+
+
+def test_what_answers_a_client_s_flight_that_is_missing_is_none_of_the_server_s_flight():
+    said = [(0, client_hello()), (1, FLIGHT_12), (0, KEYS), (1, CHANGE + record(40, kind=22))]
+    talk = Talk([*said, (0, record(80)), (1, record(5000))])
+    assert flight_bytes(talk) == len(FLIGHT_12)
+    for missing in ({2}, {2, 4}, {0, 2, 4}):
+        talk = Talk([*said, (0, record(80)), (1, record(5000))])
+        talk.sent = [each for at, each in enumerate(talk.sent) if at not in missing]
+        assert flight_bytes(talk) == len(FLIGHT_12)
+
+
+def test_early_data_that_are_missing_leave_the_size_of_the_server_s_flight():
+    """All of it acknowledges them."""
+    flight = hello_13() + record(2760) + record(53)
+    talk = Talk([(0, client_hello(extra=EARLY))])
+    talk.say(0, record(300))
+    for side, data in ((1, flight), (0, record(21) + record(53)), (1, record(5000))):
+        talk.say(side, data)
+    del talk.sent[1]
+    assert flight_bytes(talk) == len(flight)
+
+
+def test_a_flight_that_goes_on_behind_the_end_of_the_capture_has_no_size():
+    talk = Talk([(0, client_hello()), (1, hello_13() + record(2760) + record(53))])
+    del talk.sent[-1]
+    assert flight_bytes(talk) is None
+
+
+# False starts (RFC 7918)
+
+
+def early(missing):
+    """The client's data cross the server's ChangeCipherSpec and Finished."""
+    talk = Talk([(0, client_hello()), (1, FLIGHT_12), (0, KEYS)])
+    talk.say(0, record(80))
+    talk.say(1, CHANGE + record(40, kind=22))
+    talk.say(1, record(5000))
+    del talk.sent[missing]
+    (connection,) = report_of(talk.capture())["connections"]
+    return connection
+
+
+def test_a_server_that_had_more_than_the_client_s_flight_shows_a_false_start():
+    connection = early(missing=3)
+    assert connection["tls"]["false_start"]
+    assert round(connection["setup"]["spans"]["tls"]["value_ns"] / 1e6) == 42
+
+
+def test_without_the_client_s_flight_nobody_knows_when_it_could_ask():
+    span = early(missing=2)["setup"]["spans"]["tls"]
+    assert (span["method"], span["reason"], span["value_ns"]) == ("none", "unknown", None)
+
+
+# Alerts behind what is missing
+
+
+@pytest.mark.parametrize("missing", [0, 3])
+def test_an_alert_in_place_of_an_answer_leaves_open_whether_tls_was_established(missing):
+    """The ClientHello or the request is missing, and the server ends with a record as long as an alert."""
+    talk = Talk([(0, client_hello()), (1, FLIGHT), (0, record(25) + record(53))])
+    talk.say(0, record(80))
+    talk.say(1, record(19))
+    del talk.sent[missing]
+    (connection,) = report_of(talk.capture())["connections"]
+    assert connection["tls"]["outcome"] == "unknown"
+
+
+# Round trips
+
+
+@pytest.mark.parametrize("missing", ["syn", "request"])
+def test_how_often_the_client_waited_is_not_known_of_a_part(missing):
+    talk = Talk([(0, client_hello()), (1, FLIGHT), (0, record(53))])
+    talk.say(0, record(80))
+    talk.say(1, record(5000))
+    if missing == "syn":
+        del talk.opening[0]
+    else:
+        del talk.sent[3]
+    (connection,) = report_of(talk.capture())["connections"]
+    assert connection["setup"]["round_trips"] is None
+
+
+@pytest.mark.parametrize("position", [0, 10, 20])
+def test_nagle_s_algorithm_where_the_syn_ack_is_missing(position):
+    """The SYN and the final ACK are a round trip apart, of which the path to the server is known."""
+    talk = Talk([(0, client_hello()), (1, FLIGHT), (0, record(53))], position=position)
+    talk.acknowledge(1, at=61.1)
+    acked = talk.free[1] + 40
+    talk.acknowledge(1, at=acked)
+    talk.say(0, record(80), at=acked + talk.way)
+    del talk.opening[1]
+    assert [reason for reason, *_ in Read(talk.capture()).waits] == [EXTRA_NAGLE]
+
+
+# The snap length
+
+
+@pytest.mark.parametrize("ticket", [b"", record(200, kind=22)])
+def test_a_session_that_is_resumed_shows_by_a_client_that_needs_no_keys(ticket):
+    """ServerHello was captured whole, and nothing behind it; the client sends ChangeCipherSpec at once."""
+    hello = FLIGHT_12[: -len(record(700, kind=22))]
+    finished = CHANGE + record(40, kind=22)
+    talk = Talk([(0, client_hello()), (1, hello + ticket + finished), (0, finished + record(80)), (1, record(5000))])
+    (connection,) = report_of(talk.capture(ETHERNET_IPV4_TCP + len(hello)))["connections"]
+    assert (connection["tls"]["version"], connection["tls"]["kind"]) == ("1.2", "resumed")
+    assert not connection["tls"]["false_start"]
+
+
+def test_what_the_snap_length_took_may_be_the_request_that_the_server_answers():
+    hello = FLIGHT_12[: -len(record(700, kind=22))]
+    finished = CHANGE + record(40, kind=22)
+    talk = Talk([(0, client_hello()), (1, hello + finished), (0, finished + record(80)), (1, record(5000))])
+    (connection,) = report_of(talk.capture(ETHERNET_IPV4_TCP + 14))["connections"]
+    assert connection["setup"]["speaks_first"] == "client"
+    assert connection["setup"]["milestones"]["greeting"] is None

@@ -5,6 +5,7 @@ import struct
 import pytest
 from support.captures import pcap
 from support.tls import RETRY_RANDOM, Read, Talk, client, client_hello, handshake, hello_13, record, server
+from support.wire import report_of
 
 from handshake_inspect.tcp.setup.facts import EXCHANGE_ALERTED, EXTRA_LOSS, UPGRADES
 
@@ -275,3 +276,74 @@ def test_a_hello_behind_a_missing_one_has_no_prologue():
 def test_text_that_begins_as_a_hello_does_is_none():
     read = Read(Talk([*PROLOGUES["smtp"][:2], (0, b"\x16\x03\x01\0\x20\x02noise"), (1, b"500 what?\r\n")]).capture())
     assert (read.upgrade, read.has("TLS"), read.has("SPOKE_FIRST")) == (0, False, True)
+
+
+# What a prologue with parts missing does not show
+
+
+def setup_of(talk):
+    (connection,) = report_of(talk.capture())["connections"]
+    return connection["setup"]
+
+
+@pytest.mark.parametrize("missing", range(5))
+def test_round_trips_of_a_prologue_with_a_frame_missing_are_not_known(said, missing):
+    """They are its changes of direction; who spoke first is known but where that is what is missing."""
+    whole, setup = setup_of(Talk(PROLOGUES["smtp"] + said)), setup_of(lacking(said, "smtp", missing))
+    assert (whole["round_trips"], whole["spans"]["before_tls"]["round_trips"]) == (6, 3)
+    assert (setup["round_trips"], setup["spans"]["before_tls"]["round_trips"]) == (None, None)
+    assert setup["spans"]["before_tls"]["value_ns"] == whole["spans"]["before_tls"]["value_ns"]
+    assert setup["speaks_first"] == ("server" if missing else None)
+
+
+@pytest.mark.parametrize(("text", "size"), [(b"SSH-2.0-x\r\n", 1460), (b"220 mail\r\n", 1460), (b"+OK POP3\r\n", 4)])
+def test_who_spoke_first_is_not_known_where_the_greeting_is_missing(text, size):
+    """The client's first data acknowledge it, so that what comes next still answers them."""
+    talk = Talk()
+    talk.say(1, text, size=size)
+    talk.say(0, b"hello\r\n")
+    talk.say(1, b"welcome\r\n")
+    whole = setup_of(talk)
+    talk.sent = [each for each in talk.sent if each[4] != text[:size]]
+    setup = setup_of(talk)
+    assert (whole["speaks_first"], whole["round_trips"], setup["round_trips"]) == ("server", 3, None)
+    assert setup["speaks_first"] is None
+    assert setup["spans"]["response"]["value_ns"] == whole["spans"]["response"]["value_ns"]
+    assert setup["spans"]["before_request"]["round_trips"] is None
+
+
+def test_a_greeting_that_is_captured_late_is_one():
+    talk = Talk([(1, b"220 mail\r\n"), (0, b"EHLO me\r\n"), (1, b"250 OK\r\n")])
+    first, second = talk.sent[:2]
+    talk.sent[:2] = [(first[0], *second[1:]), (second[0], *first[1:])]
+    assert setup_of(talk)["speaks_first"] == "server"
+
+
+@pytest.mark.parametrize("kind", ["smtp", "imap", "pop3", "mysql", "postgresql", "socks"])
+def test_one_side_alone_does_not_show_who_spoke_first(said, kind):
+    for side in (0, 1):
+        talk = Talk(PROLOGUES[kind] + said)
+        one_sided(talk, side)
+        setup = setup_of(talk)
+        assert setup["speaks_first"] is None
+        assert setup["spans"]["before_tls"]["round_trips"] is None
+
+
+def test_a_server_alone_names_its_protocol_by_its_greeting(said):
+    read = one_sided(Talk(PROLOGUES["smtp"] + said), 1)
+    assert (UPGRADES[read.upgrade], read.has("SPOKE_FIRST"), read.greeting_frame) == ("smtp", False, 0)
+
+
+LINE = b"PROXY TCP4 192.0.2.100 198.51.100.200 40000 443\r\n"
+BINARY = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes(12)
+
+
+@pytest.mark.parametrize("header", [LINE, BINARY])
+@pytest.mark.parametrize("left", [16, 24])
+def test_what_is_behind_a_header_of_the_proxy_protocol_that_was_cut(said, header, left):
+    """The ServerHello shows that it was a ClientHello; an answer in plain text shows that it was none."""
+    talk = Talk([(0, header + said[0][1]), *said[1:]])
+    read = Read(talk.capture(54 + left))
+    assert (read.has("TLS", "SERVER_HELLO", "CUT"), UPGRADES[read.upgrade], read.hello_frame) == (True, "other", 0)
+    read = Read(Talk([(0, header + b"GET / HTTP/1.1\r\n\r\n"), (1, b"HTTP/1.1 200 OK\r\n\r\n")]).capture(54 + left))
+    assert (read.has("TLS"), read.exchange.request_frame, read.exchange.response_frame) == (False, 4, 5)

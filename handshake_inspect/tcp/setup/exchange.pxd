@@ -37,7 +37,7 @@ cdef void answer_again(
 cdef void read(Focus focus, void *owners, seg.Segment *segment) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *")
 cdef void note_client(Focus focus, uint32_t seq, uint32_t end, int64_t now) noexcept nogil
-@cython.locals(reading="sr.Reading *", setup="sr.Setup *")
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *", unseen=bint)
 cdef void note_server(Focus focus, uint32_t seq, int64_t now) noexcept nogil
 @cython.locals(asked=bint)
 cdef bint is_plain(
@@ -46,7 +46,8 @@ cdef bint is_plain(
 ) noexcept nogil
 @cython.locals(first=uint32_t, seq=uint32_t)
 cdef bint is_plain_request(
-    sr.Exchange *exchange, void *owners, rows.Connection *connection, rows.Endpoint *sender, seg.Segment *segment
+    sr.Exchange *exchange, void *owners, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer,
+    seg.Segment *segment
 ) noexcept nogil
 @cython.locals(data="const unsigned char *", at=Py_ssize_t, count=Py_ssize_t)
 cdef bint is_plain_response(

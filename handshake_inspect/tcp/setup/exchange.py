@@ -169,9 +169,15 @@ def note_client(focus: Any, seq: int, end: int, now: int) -> None:
 
 
 def note_server(focus: Any, seq: int, now: int) -> None:
-    """When the server last sent what the client's Finished answers."""
+    """When the server last sent what the client's Finished answers.
+
+    What acknowledges more than ServerHello did, which the capture lacks, was sent after that.
+    """
     setup = focus.setup
     reading = focus.reading
+    unseen = seqspace.seq_gt(focus.acked, reading.next[focus.side ^ 1])
+    if unseen and seqspace.seq_gt(focus.acked, reading.server_hello_ack):
+        return
     if setup.flags & SETUP_SERVER_HELLO and not reading.answered:
         if setup.flags & SETUP_SERVER_FINISHED and seqspace.seq_ge(seq, reading.finished_end):
             return  # of TLS 1.3, sent before the client's Finished came
@@ -184,7 +190,7 @@ def is_plain(exchange: Any, owners: Any, connection: Any, sender: Any, peer: Any
     if not connection.facts & (FACT_SYN | FACT_SYNACK):
         return in_midstream(owners, connection, side, segment)
     if side == connection.client:
-        return segment.payload_len == 0 or is_plain_request(exchange, owners, connection, sender, segment)
+        return segment.payload_len == 0 or is_plain_request(exchange, owners, connection, sender, peer, segment)
     asked = (
         exchange.request_frame != 0 and segment.flags & ACK and seqspace.seq_gt(segment.ack, (peer.iss + 1) & MASK32)
     )
@@ -212,7 +218,7 @@ def is_plain_response(exchange: Any, owners: Any, connection: Any, segment: Any)
     return True
 
 
-def is_plain_request(exchange: Any, owners: Any, connection: Any, sender: Any, segment: Any) -> bool:
+def is_plain_request(exchange: Any, owners: Any, connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
     """Whether bytes of the client are a plain request, as `is_plain`."""
     first = (sender.iss + 1) & MASK32
     seq = (segment.seq + 1) & MASK32 if segment.flags & SYN else segment.seq
@@ -220,6 +226,8 @@ def is_plain_request(exchange: Any, owners: Any, connection: Any, sender: Any, s
         return True  # a keep-alive
     if exchange.request_frame or seq != first or is_to_be_read(owners, segment):
         return False
+    if peer.traits & TRAIT_ISS and seqspace.seq_gt(segment.ack, (peer.iss + 1) & MASK32):
+        return False  # the server spoke first, and the capture lacks it
     exchange.request_ns = segment.ts_ns
     exchange.request_frame = frame_since(connection, segment)
     if payload.captured(segment) == 0:
@@ -236,6 +244,7 @@ def is_to_be_read(owners: Any, segment: Any) -> bool:
         text.looks_like_hello(data, at, count)
         or text.kind_of_client(data, at, count) != UPGRADE_NONE
         or text.hello_behind_proxy(data, at, count) != 0
+        or (count < segment.payload_len and text.begins_proxy(data, at, count))
     )
 
 
@@ -290,6 +299,7 @@ def continue_plain(focus: Any, reading: Any, client: int, options_len: int) -> N
     if focus.is_client and not end.traits & TRAIT_HOLE and seqspace.seq_gt(focus.seq, first):
         behind = focus.seq
     reading.request_at = first
+    reading.ack[client] = reading.base[client ^ 1]
     reading.base[client] = first
     reading.next[client] = behind
     reading.beyond[client] = behind

@@ -57,6 +57,10 @@ UPGRADES = (
     None, "other", "smtp", "imap", "pop3", "ftp", "xmpp", "ldap", "postgresql", "mysql", "rdp", "socks", "http-connect",
 )  # fmt: skip
 
+# Setup.lacks
+LACKS_GREETING = 1  # the server said something before the client's first data
+LACKS_PROLOGUE = 2  # text before a ClientHello, of either side
+
 # Extra.reason; hello-retry is Setup.retry_ns
 EXTRA_WINDOW = 1
 EXTRA_LOSS = 2

@@ -70,7 +70,8 @@ class Focus:
     def is_as_plain(self) -> bool:
         """Whether the row of set-up says nothing that request and response do not say."""
         return (
-            self.setup.request_sent_ns <= self.exchange.request_ns
+            self.setup.lacks == 0
+            and self.setup.request_sent_ns <= self.exchange.request_ns
             and self.setup.response_seen_ns == self.exchange.response_ns
         )
 

@@ -213,5 +213,6 @@ def note_server_hello(focus: Any) -> None:
     length = message_length(focus)
     if reading.gather[side] or length == 0 or length > reading.length[side]:
         length = reading.length[side]
+    reading.server_hello_ack = reading.ack[side]
     reading.server_hello_end = (reading.header[side] + RECORD_HEADER + length) & MASK32
     reading.finished_end = reading.server_hello_end  # at the least, until it is seen

@@ -7,7 +7,9 @@ from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.tls cimport byte_store
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport TRAIT_ACKS
-from handshake_inspect.tcp.setup.facts cimport FINISHED_PERHAPS, MOST_BYTES, READ_TEXT, SETUP_DOUBTED, SETUP_HOLE
+from handshake_inspect.tcp.setup.facts cimport (
+    FINISHED_PERHAPS, LACKS_GREETING, LACKS_PROLOGUE, MOST_BYTES, READ_TEXT, SETUP_DOUBTED, SETUP_HOLE,
+)
 from handshake_inspect.wire.const cimport MASK32
 
 cdef Py_ssize_t WHOLE_HELLO
@@ -18,6 +20,8 @@ cdef int HELD
 cdef void take(Focus focus, uint32_t payload_len, uint32_t options_len) noexcept nogil
 @cython.locals(reading="sr.Reading *")
 cdef bint is_hello_behind_text(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", side="unsigned int", asked=uint32_t, lacking=bint)
+cdef void pass_greeting(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *")
 cdef void feed(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", buffer="sr.Buffer *", i=int, room=Py_ssize_t)

@@ -5,7 +5,15 @@ from typing import Any
 from handshake_inspect.tcp.facts import TRAIT_ACKS
 from handshake_inspect.tcp.setup import records, text, waits
 from handshake_inspect.tcp.setup import setup_rows as sr
-from handshake_inspect.tcp.setup.facts import FINISHED_PERHAPS, MOST_BYTES, READ_TEXT, SETUP_DOUBTED, SETUP_HOLE
+from handshake_inspect.tcp.setup.facts import (
+    FINISHED_PERHAPS,
+    LACKS_GREETING,
+    LACKS_PROLOGUE,
+    MOST_BYTES,
+    READ_TEXT,
+    SETUP_DOUBTED,
+    SETUP_HOLE,
+)
 from handshake_inspect.tcp.setup.setup_rows import BUFFER, HELD
 from handshake_inspect.tls import byte_store
 from handshake_inspect.wire import seqspace
@@ -26,6 +34,8 @@ def take(focus: Any, payload_len: int, options_len: int) -> None:
         waits.on_again(focus)  # one byte may be a probe
     if seqspace.seq_le(focus.end, reading.next[side]):
         return
+    if not focus.is_client and reading.state[side] == READ_TEXT:
+        pass_greeting(focus)
     if seqspace.seq_gt(focus.seq, reading.next[side]) and not is_hello_behind_text(focus):
         hold(focus)
     elif reading.hold[side]:
@@ -49,7 +59,18 @@ def is_hello_behind_text(focus: Any) -> bool:
     if not focus.peer.traits & TRAIT_ACKS or seqspace.seq_lt(focus.peer.last_ack, focus.seq):
         return False
     reading.next[focus.side] = focus.seq
+    focus.setup.lacks |= LACKS_PROLOGUE
     return True
+
+
+def pass_greeting(focus: Any) -> None:
+    """Text of the server that its client had before the first request, and the capture lacks, is passed over."""
+    reading = focus.reading
+    side = focus.side
+    asked = reading.ack[side ^ 1]
+    lacking = focus.setup.lacks & LACKS_GREETING and focus.exchange.request_frame
+    if lacking and seqspace.seq_gt(asked, reading.next[side]) and seqspace.seq_ge(focus.seq, asked):
+        reading.next[side] = asked
 
 
 def feed(focus: Any) -> None:

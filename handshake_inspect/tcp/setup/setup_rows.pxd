@@ -51,7 +51,8 @@ cdef struct Setup:
     uint8_t alert_code
     uint8_t upgrade
     uint8_t turns
-    uint8_t spare[7]
+    uint8_t lacks
+    uint8_t spare[6]
 
 cdef struct Extra:
     int64_t cost_ns
@@ -84,6 +85,7 @@ cdef struct Reading:
     uint32_t hello_end
     uint32_t server_hello_at
     uint32_t server_hello_end
+    uint32_t server_hello_ack
     uint32_t finished_end
     uint32_t early_at
     uint32_t request_at
@@ -112,7 +114,8 @@ cdef struct Reading:
     uint8_t done
     uint8_t said
     uint8_t veiled
-    uint8_t spare[3]
+    uint8_t exchanged
+    uint8_t spare[2]
 
 cdef struct Buffer:
     int64_t ns[48]

@@ -76,7 +76,8 @@ class Setup(ctypes.Structure):
         ("alert_code", ctypes.c_uint8),
         ("upgrade", ctypes.c_uint8),  # UPGRADE_*: what was spoken before the ClientHello
         ("turns", ctypes.c_uint8),  # how often the server answered the client in that prologue; 255 stands for more
-        ("spare", ctypes.c_uint8 * 7),
+        ("lacks", ctypes.c_uint8),  # LACKS_*: parts of that prologue, or of plain text, that the capture does not hold
+        ("spare", ctypes.c_uint8 * 6),
     )
 
 
@@ -119,6 +120,7 @@ class Reading(ctypes.Structure):
         ("hello_end", ctypes.c_uint32),  # just beyond the last ClientHello
         ("server_hello_at", ctypes.c_uint32),
         ("server_hello_end", ctypes.c_uint32),  # just beyond ServerHello
+        ("server_hello_ack", ctypes.c_uint32),  # what it acknowledges
         ("finished_end", ctypes.c_uint32),  # just beyond the server's Finished
         ("early_at", ctypes.c_uint32),  # where early data begins
         ("request_at", ctypes.c_uint32),  # where the request begins
@@ -147,7 +149,8 @@ class Reading(ctypes.Structure):
         ("done", ctypes.c_uint8),  # the response came, and the client has yet to acknowledge it
         ("said", ctypes.c_uint8),  # whether the server sent more than alerts after its Finished
         ("veiled", ctypes.c_uint8),  # of the record behind the client's ChangeCipherSpec, only its type was captured
-        ("spare", ctypes.c_uint8 * 3),
+        ("exchanged", ctypes.c_uint8),  # TLS 1.2: whether the client sent a message before its ChangeCipherSpec
+        ("spare", ctypes.c_uint8 * 2),
     )
 
 

@@ -1,14 +1,15 @@
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
-from handshake_inspect.tcp.facts cimport FACT_SYN, FACT_SYNACK
+from handshake_inspect.tcp.facts cimport FACT_SYN, FACT_SYNACK, TRAIT_ISS, TRAIT_SEEN
 from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport big_endian, seqspace
 from handshake_inspect.tcp.setup.facts cimport (
-    EXCHANGE_ALERTED, EXCHANGE_UNREAD, MOST_BYTES, READ_RECORDS, READ_TEXT, SETUP_HOLE, SETUP_SPOKE_FIRST, SETUP_TLS,
-    SETUP_UNREAD, UPGRADE_FTP, UPGRADE_HTTP_CONNECT, UPGRADE_IMAP, UPGRADE_LDAP, UPGRADE_MYSQL, UPGRADE_NONE,
-    UPGRADE_OTHER, UPGRADE_POP3, UPGRADE_POSTGRESQL, UPGRADE_RDP, UPGRADE_SMTP, UPGRADE_SOCKS, UPGRADE_XMPP,
+    EXCHANGE_ALERTED, EXCHANGE_UNREAD, LACKS_GREETING, LACKS_PROLOGUE, MOST_BYTES, READ_RECORDS, READ_TEXT,
+    SETUP_CUT, SETUP_HOLE, SETUP_SPOKE_FIRST, SETUP_TLS, SETUP_UNREAD, UPGRADE_FTP, UPGRADE_HTTP_CONNECT,
+    UPGRADE_IMAP, UPGRADE_LDAP, UPGRADE_MYSQL, UPGRADE_NONE, UPGRADE_OTHER, UPGRADE_POP3, UPGRADE_POSTGRESQL,
+    UPGRADE_RDP, UPGRADE_SMTP, UPGRADE_SOCKS, UPGRADE_XMPP,
 )
 from handshake_inspect.wire.const cimport MASK32
 
@@ -58,7 +59,9 @@ cdef bint looks_like_hello(const unsigned char *data, Py_ssize_t at, Py_ssize_t 
 cdef void read(Focus focus) noexcept nogil
 @cython.locals(behind=uint32_t)
 cdef uint32_t hello_behind_proxy(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
-@cython.locals(words=uint32_t, i=Py_ssize_t)
+@cython.locals(words=uint32_t)
+cdef bint begins_proxy(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+@cython.locals(i=Py_ssize_t)
 cdef uint32_t proxy_header(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 @cython.locals(reading="sr.Reading *", side=int, peer="unsigned int", unseen=uint32_t)
 cdef void begin_records(Focus focus) noexcept nogil
@@ -70,11 +73,14 @@ cdef void revert(Focus focus) noexcept nogil
 cdef void upgrade(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *")
 cdef void note_client(Focus focus, const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+@cython.locals(reading="sr.Reading *")
 cdef void request(Focus focus, uint32_t at) noexcept nogil
 cdef bint looks_like_server_hello(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 @cython.locals(reading="sr.Reading *", client="unsigned int")
 cdef void lose_hello(Focus focus) noexcept nogil
-@cython.locals(setup="sr.Setup *", exchange="sr.Exchange *", reading="sr.Reading *", unseen=bint)
+@cython.locals(
+    setup="sr.Setup *", exchange="sr.Exchange *", reading="sr.Reading *", unseen=bint, blind=bint, begun=bint
+)
 cdef void note_server(Focus focus, const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 @cython.locals(words=uint32_t)
 cdef unsigned int kind_of_client(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil

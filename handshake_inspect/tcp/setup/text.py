@@ -6,13 +6,16 @@ client begins as one of those does, is looked at beyond its first response.
 
 from typing import Any
 
-from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
+from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK, TRAIT_ISS, TRAIT_SEEN
 from handshake_inspect.tcp.setup.facts import (
     EXCHANGE_ALERTED,
     EXCHANGE_UNREAD,
+    LACKS_GREETING,
+    LACKS_PROLOGUE,
     MOST_BYTES,
     READ_RECORDS,
     READ_TEXT,
+    SETUP_CUT,
     SETUP_HOLE,
     SETUP_SPOKE_FIRST,
     SETUP_TLS,
@@ -94,6 +97,8 @@ def read(focus: Any) -> None:
         if behind or looks_like_hello(focus.data, focus.at + place, count):
             begin_records(focus)
             return
+        if place + count < (focus.end - focus.seq) & MASK32 and begins_proxy(focus.data, focus.at + place, count):
+            focus.setup.flags |= SETUP_CUT  # a ClientHello may be behind it
         note_client(focus, focus.data, focus.at + place, count)
     else:
         note_server(focus, focus.data, focus.at + place, count)
@@ -105,17 +110,25 @@ def hello_behind_proxy(data: Any, at: int, count: int) -> int:
     return behind if behind and looks_like_hello(data, at + behind, count - behind) else 0
 
 
+def begins_proxy(data: Any, at: int, count: int) -> bool:
+    """Whether bytes begin as a header of the PROXY protocol does, whole or not."""
+    if count < PROXY_2_HEADER:
+        return False
+    words = big_endian.be32(data, at)
+    if words == PROXY:
+        return big_endian.be16(data, at + 4) == SPACED
+    return words == PROXY_2 and big_endian.be64(data, at + 4) == PROXY_2_REST
+
+
 def proxy_header(data: Any, at: int, count: int) -> int:
     """How long a header of the PROXY protocol is, of either version, with which bytes begin; 0 for none."""
-    if count < PROXY_2_HEADER:
+    if not begins_proxy(data, at, count):
         return 0
-    words = big_endian.be32(data, at)
-    if words == PROXY and big_endian.be16(data, at + 4) == SPACED:
-        for i in range(SHORTEST_PROXY - 2, min(count, LONGEST_PROXY) - 1):
-            if big_endian.be16(data, at + i) == 0x0D0A:
-                return i + 2
-    elif words == PROXY_2 and big_endian.be64(data, at + 4) == PROXY_2_REST:
+    if big_endian.be32(data, at) == PROXY_2:
         return PROXY_2_HEADER + big_endian.be16(data, at + 14)
+    for i in range(SHORTEST_PROXY - 2, min(count, LONGEST_PROXY) - 1):
+        if big_endian.be16(data, at + i) == 0x0D0A:
+            return i + 2
     return 0
 
 
@@ -124,8 +137,13 @@ def begin_records(focus: Any) -> None:
     reading = focus.reading
     peer = focus.side ^ 1
     unseen = (focus.acked - reading.next[peer]) & MASK32
-    if unseen < MOST_BYTES:
+    if 0 < unseen < MOST_BYTES:
         reading.next[peer] = focus.acked  # text that the client had and the capture lacks
+        focus.setup.lacks |= LACKS_PROLOGUE
+        if reading.prologue == 0:
+            focus.setup.lacks |= LACKS_GREETING
+    elif reading.prologue and not focus.peer.traits & TRAIT_SEEN:
+        focus.setup.lacks |= LACKS_PROLOGUE
     expect_records(reading)
 
 
@@ -180,10 +198,14 @@ def note_client(focus: Any, data: Any, at: int, count: int) -> None:
 
 def request(focus: Any, at: int) -> None:
     """The client's first bytes are its request."""
+    reading = focus.reading
     if focus.exchange.request_frame == 0:
         focus.exchange.request_ns = focus.seen_ns
         focus.exchange.request_frame = focus.frame
-        focus.reading.request_at = at
+        reading.request_at = at
+        reading.ack[focus.side] = focus.acked
+        if seqspace.seq_gt(focus.acked, reading.next[focus.side ^ 1]):
+            focus.setup.lacks |= LACKS_GREETING
 
 
 def note_server(focus: Any, data: Any, at: int, count: int) -> None:
@@ -192,7 +214,8 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
     setup = focus.setup
     exchange = focus.exchange
     unseen = seqspace.seq_gt(focus.acked, reading.next[focus.side ^ 1])
-    begun = unseen or not focus.connection.facts & (FACT_SYN | FACT_SYNACK)
+    blind = focus.peer.traits & (TRAIT_ISS | TRAIT_SEEN) == 0  # the capture lacks all that the client sent
+    begun = unseen or blind or not focus.connection.facts & (FACT_SYN | FACT_SYNACK) or setup.flags & SETUP_CUT
     if begun and looks_like_server_hello(data, at, count):
         lose_hello(focus)
         return
@@ -211,12 +234,15 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
                 exchange.setup |= EXCHANGE_ALERTED
         if not reading.lasting:
             focus.conclude()
-    elif setup.greeting_frame == 0 and not unseen:  # else it answers what the capture lacks
+    elif setup.greeting_frame == 0 and not unseen and not blind:  # else it answers what the capture lacks
         setup.flags |= SETUP_SPOKE_FIRST
+        setup.lacks &= ~LACKS_GREETING  # it was captured late
         setup.greeting_ns = focus.ns
         setup.greeting_frame = focus.frame
         reading.kind = kind_of_server(data, at, count)
         reading.lasting = count < 4 or big_endian.be32(data, at) != SSH
+    elif blind and reading.kind == UPGRADE_NONE:
+        reading.kind = kind_of_server(data, at, count)
 
 
 def looks_like_server_hello(data: Any, at: int, count: int) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from handshake_inspect.tcp.setup.facts import (
     MOST_SETTINGS,
+    READ_LOST,
     ROLE_FINISHED,
     SETUP_CERTIFICATE_SENT,
     SETUP_CERTIFICATE_WITHHELD,
@@ -39,17 +40,30 @@ def on_client(focus: Any, kind: int, message: int) -> None:
     setup = focus.setup
     side = focus.side
     if kind == CHANGE_CIPHER_SPEC:
+        if not reading.exchanged and not reading.changed[side] and is_veiled(reading, side ^ 1):
+            note_resumed(focus)
         reading.changed[side] = 1
     elif kind == HANDSHAKE and reading.changed[side]:
         if not setup.flags & SETUP_CLIENT_FINISHED:
             finish_client(focus)
-    elif kind == HANDSHAKE and message == CERTIFICATE:
-        note_certificate(focus)
+    elif kind == HANDSHAKE:
+        reading.exchanged = 1
+        if message == CERTIFICATE:
+            note_certificate(focus)
     elif kind == APPLICATION_DATA and setup.flags & SETUP_CLIENT_FINISHED and focus.exchange.request_frame == 0:
         note_request(focus)
         unfinished = not reading.changed[side ^ 1] or not seqspace.seq_ge(reading.ack[side], reading.finished_end)
         if unfinished and not seqspace.seq_gt(reading.ack[side], reading.next[side ^ 1]):
             setup.flags |= SETUP_FALSE_START  # and not for want of the server's flight in the capture
+
+
+def is_veiled(reading: Any, server: int) -> bool:
+    """Whether the snap length hides what the server said behind its ServerHello, ChangeCipherSpec perhaps.
+
+    A client that sends its own at once, without a ClientKeyExchange, resumes a session (RFC 5246 section 7.3).
+    """
+    hidden: bool = reading.state[server] == READ_LOST and not reading.changed[server]
+    return hidden
 
 
 def note_certificate(focus: Any) -> None:
@@ -72,6 +86,8 @@ def on_server(focus: Any, kind: int) -> None:
         if first and not seqspace.seq_gt(reading.ack[side], reading.next[side ^ 1]):
             setup.flags |= SETUP_SERVER_CHANGED  # and not for want of the client's flight in the capture, or so far
         reading.changed[side] = 1
+        if setup.flags & SETUP_CLIENT_FINISHED and seqspace.seq_gt(reading.ack[side], reading.next[side ^ 1]):
+            setup.flags |= SETUP_FALSE_START  # it had more than the client's flight, which the capture lacks
         reading.finished_end = (reading.header[side] + RECORD_HEADER) & MASK32
     elif kind == HANDSHAKE and reading.changed[side] and not setup.flags & SETUP_SERVER_FINISHED:
         reading.role[side] = ROLE_FINISHED
@@ -122,10 +138,18 @@ def on_server_data(focus: Any) -> None:
         reading.answers = 1
         if not settings:
             focus.conclude()
-    elif setup.greeting_frame == 0 and not settings and not seqspace.seq_gt(reading.ack[side], reading.next[side ^ 1]):
+    elif setup.greeting_frame == 0 and not settings and not may_be_asked(focus):
         setup.flags |= SETUP_SPOKE_FIRST  # and not in answer to what the capture lacks
         setup.greeting_ns = reading.open_ns[side]
         setup.greeting_frame = reading.frame[side]
+
+
+def may_be_asked(focus: Any) -> bool:
+    """Whether the client may have sent a request that cannot be seen: missing, or behind what the snap length left."""
+    reading = focus.reading
+    client = focus.side ^ 1
+    missing: bool = seqspace.seq_gt(reading.ack[focus.side], reading.next[client])
+    return missing or reading.state[client] == READ_LOST
 
 
 def finish_client(focus: Any) -> None:

@@ -102,8 +102,10 @@ def judge_pause(focus: Any) -> None:
     connection = focus.connection
     there = connection.synack_max_ns
     back = connection.ackdat_max_ns
-    if 0 < focus.exchange.path < there:
+    if focus.exchange.path and (there == 0 or focus.exchange.path < there):
         there = focus.exchange.path
+    if connection.synack_ns == 0 and connection.syn_ns and connection.ack_ns and connection.syn_count == 1:
+        back = max(connection.ack_ns - connection.syn_ns - there, 0)  # the capture lacks the SYN-ACK
     wait = focus.ns - reading.sent_ns[focus.side]
     if there + back <= 0 or wait < (there + back) // 2 or wait <= SLACK_NS:
         return

@@ -13,6 +13,7 @@ from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_MIDSTREAM,
     FACT_SYN,
+    FACT_SYNACK,
     TRAIT_ACKS,
     TRAIT_FIN,
     TRAIT_ISS,
@@ -20,6 +21,7 @@ from handshake_inspect.tcp.facts import (
 )
 from handshake_inspect.tcp.setup.facts import (
     EXCHANGE_SETUP,
+    LACKS_GREETING,
     SETUP_CLIENT_FINISHED,
     SETUP_CUT,
     SETUP_DOUBTED,
@@ -30,6 +32,7 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_HOLE,
     SETUP_OFFERS_H2,
     SETUP_SERVER_CHANGED,
+    SETUP_SPOKE_FIRST,
     SETUP_TLS,
 )
 from handshake_inspect.tls.numbers import DRAFT, FIRST_DRAFT, TLS12, TLS13
@@ -175,6 +178,15 @@ class Seen:
         ends = self.trace.endpoints
         taken = (ends["last_ack"][receiver] - ends["iss"][sender] - np.uint32(1)).astype(np.int32)
         return taken.astype(np.int64)
+
+    @cached_property
+    def speaker(self) -> NDArray[np.intp]:
+        """Who sent the first data: 0 the client, 1 the server, -1 where the capture lacks what shows it."""
+        seen = self.trace.endpoints["traits"][self.trace.client_rows[self.rows]] & TRAIT_SEEN != 0
+        # Without the server's ISN nobody knows whether the client's first data acknowledge any; a ClientHello does not.
+        numbered = self.fact(FACT_SYNACK) | (self.fact(FACT_SYN) & self.tls & (self["upgrade"] == 0))
+        known = seen & numbered & (self["lacks"] & LACKS_GREETING == 0)
+        return np.where(self.flag(SETUP_SPOKE_FIRST), 1, np.where(known, 0, -1))
 
     @cached_property
     def unread(self) -> Bools:

@@ -17,8 +17,8 @@ from handshake_inspect.tcp.facts import FACT_SYN, FACT_TFO, METHOD_DATA_ACK
 from handshake_inspect.tcp.setup.facts import (
     EXTRA_LOSS,
     SETUP_CUT,
+    SETUP_HOLE,
     SETUP_SERVER_HELLO,
-    SETUP_SPOKE_FIRST,
     SPAN_BEFORE_REQUEST,
     SPAN_BEFORE_TLS,
     SPAN_RESPONSE,
@@ -113,7 +113,8 @@ class Spans:
         seen = self.seen
         by_server = seen.is_12 & ~seen.short
         when = np.where(by_server, seen.time("server_finished"), seen.time("client_finished"))
-        ended = np.where(by_server, seen.there("server_finished"), seen.there("client_finished"))
+        holed = seen.flag(SETUP_HOLE) & ~seen.there("client_finished")  # with data before the server's, perhaps
+        ended = np.where(by_server, seen.there("server_finished") & ~holed, seen.there("client_finished"))
         return seen.tls & ended, when, by_server
 
     # -- spans --------------------------------------------------------------------------------------------------
@@ -146,8 +147,9 @@ class Spans:
         seen = self.seen
         length = exact(seen.time("hello"), seen.there("hello")).less(self._connected)
         why = np.where(seen.there("hello"), NO_OPENING, UNREAD)
+        trips = np.where(seen["lacks"] != 0, -1, seen["turns"])
         return self._span(
-            seen.tls, self._from_start(seen.of("ack_ns")), length, seen["turns"], why,
+            seen.tls, self._from_start(seen.of("ack_ns")), length, trips, why,
             self.extras.any(EXTRA_LOSS, SPAN_BEFORE_TLS),
         )  # fmt: skip
 
@@ -199,12 +201,10 @@ class Spans:
         length = exact(request, asked).less(self.may_ask).at_most(np.where(seen.early, 0, np.iinfo(np.int64).max))
         first = np.where(self.may_ask.value >= 0, self.may_ask.value, self.may_ask.high)
         start = np.where(self.may_ask.known, self._from_start(first), -1)
-        greeted = seen.flag(SETUP_SPOKE_FIRST) & ~seen.tls
+        greeted = np.where(seen.tls, 0, seen.speaker)
         why = np.where(seen.tls & ~self._tls_end.known, UNREAD, NO_OPENING)
         lost = self.extras.any(EXTRA_LOSS, SPAN_BEFORE_REQUEST)
-        return self._span(
-            asked, start, length, greeted.astype(np.int64), why, lost, cut=seen.tls & seen.flag(SETUP_CUT)
-        )
+        return self._span(asked, start, length, greeted, why, lost, cut=seen.tls & seen.flag(SETUP_CUT))
 
     @cached_property
     def answer(self) -> Span:
@@ -229,7 +229,10 @@ class Spans:
         """How often the client waited for the server in all; -1 where that is not known."""
         inside = (self.tcp, self.before_tls, self.tls, self.before_request, self.answer)
         trips = np.sum([np.where(each.there, np.maximum(each.round_trips, 0), 0) for each in inside], axis=0)
-        return np.where(np.logical_or.reduce([each.there & (each.round_trips < 0) for each in inside]), -1, trips)
+        seen = self.seen
+        unknown = [each.there & (each.round_trips < 0) for each in inside]
+        unasked = ~self.request[0] & (seen.unread | seen.lacking)  # as far as the capture shows
+        return np.where(np.logical_or.reduce([*unknown, ~seen.fact(FACT_SYN), unasked]), -1, trips)
 
     def _until_answer(self, there: Bools, start: Times, since: Times, lost: Bools) -> Span:
         at, how = self.response

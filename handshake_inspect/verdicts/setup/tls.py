@@ -47,12 +47,14 @@ def outcomes(seen: Seen) -> Codes:
     """What became of each handshake, as places in TLS_OUTCOMES; of no account without a ClientHello."""
     alert = has_alert(seen)
     completed = has_completed(seen)
+    refused = is_doubted(seen) & seen.flag(SETUP_ALERT_SERVER) & ~seen.there("response") & ~closes_in_peace(seen)
     by_server, by_client = has_ended(seen, client=False), has_ended(seen, client=True)
     patient = seen.trace.last_ns - seen.of("last_ns") >= PATIENCE_NS
     over = by_server | by_client | patient
     unread = seen.unread | seen.flag(SETUP_MALFORMED)
     rules: list[tuple[Any, Any]] = [
         (seen.flag(SETUP_NOT_TLS), TLS_NOT_TLS),
+        (refused, TLS_UNKNOWN),
         (completed & ~alert, TLS_ESTABLISHED),
         (alert, TLS_FAILED),
         (unread | seen.unseen | seen.lacking, TLS_UNKNOWN),
@@ -65,8 +67,13 @@ def outcomes(seen: Seen) -> Codes:
 
 def has_alert(seen: Seen) -> Bools:
     """Whether an alert ended it: behind a hole, where an answer may be, an encrypted one may be a close in peace."""
-    doubted = (seen.flag(SETUP_HOLE | SETUP_MALFORMED) | seen.lacking | seen.unseen) & seen.flag(SETUP_ALERT_ENCRYPTED)
-    return seen.flag(SETUP_ALERT) & ~doubted & ~closes_in_peace(seen)
+    return seen.flag(SETUP_ALERT) & ~is_doubted(seen) & ~closes_in_peace(seen)
+
+
+def is_doubted(seen: Seen) -> Bools:
+    """Whether an encrypted alert may be a close behind an answer that the capture lacks."""
+    lacks = seen.flag(SETUP_HOLE | SETUP_MALFORMED) | seen.lacking | seen.unseen
+    return lacks & seen.flag(SETUP_ALERT_ENCRYPTED)
 
 
 def closes_in_peace(seen: Seen) -> Bools:
