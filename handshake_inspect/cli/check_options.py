@@ -79,7 +79,7 @@ class RuleOptions:
     setup: tuple[str, ...] = option(
         "--setup", metavar="[SERVER] SPAN.STAT<TIME", multiple=True,
         help="Require a part of connection set-up below a limit, such as tls.p95<100ms, first_byte.median<300ms,"
-        " server.hello.max<50ms; see docs/setup.md for the spans.",
+        " server.hello.max<50ms; hsi help setup.spans lists the spans.",
     )  # fmt: skip
     min_tls: tuple[str, ...] = option(
         "--min-tls", metavar="[SERVER] VERSION", multiple=True, help="Require this version of TLS or a newer one."

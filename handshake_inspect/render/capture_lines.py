@@ -48,8 +48,8 @@ def capture_facts(capture: Capture, room: int, style: Style) -> Iterator[tuple[s
     for text in capture.filters[:3]:
         yield ("filter" if text is capture.filters[0] else "", style.elide(printable(text), room))
     if capture.first_ns is not None and capture.last_ns is not None:
-        lasting = span(capture.last_ns - capture.first_ns, style.micro)
-        yield "time", f"{moment(capture.first_ns)}, lasting {lasting}"
+        lasting = f", lasting {span(capture.last_ns - capture.first_ns, style.micro)}" if capture.frames > 1 else ""
+        yield "time", moment(capture.first_ns) + lasting
     yield "contents", f"{plural(capture.frames, 'frame')}, {plural(capture.tcp_segments, 'TCP segment')}"
     yield "quality", quality(capture)
     if capture.position is not None:

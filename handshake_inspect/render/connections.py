@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from handshake_inspect.render import Options
+from handshake_inspect.render.examples import in_common
 from handshake_inspect.render.layout import INDENT, LOOKS, Column, Style, Table, paragraph
 from handshake_inspect.render.words import direction_words, ending_words
 from handshake_inspect.report.model import Connection, has_trouble
@@ -35,12 +36,16 @@ def connection_lines(
         if header:
             yield head
         header = False
-        remarks = [list(_remarks(connection, options, style)) for connection in piece]
-        kinds = list(map(kind_of, piece)) if kind_of and options.verbosity <= 0 else remarks
-        for line, said, kind, after in zip(lines, remarks, kinds, [*kinds[1:], None], strict=True):
+        grouped = kind_of is not None and options.verbosity <= 0
+        remarks = [[] if grouped else list(_remarks([connection], options, style)) for connection in piece]
+        kinds = list(map(kind_of, piece)) if kind_of is not None and grouped else remarks
+        alike: list[Connection] = []
+        for line, connection, kind, after in zip(lines, piece, kinds, [*kinds[1:], None], strict=True):
             yield line
+            alike.append(connection)
             if kind != after:
-                yield from said
+                yield from _remarks(alike, options, style)
+                alike = []
 
 
 def _columns(piece: Sequence[Connection], style: Style, start_ns: int, length_ns: int, *, ids: bool) -> list[Column]:
@@ -81,11 +86,14 @@ def _some(count: int) -> str:
     return f"{count:,}" if count else ""
 
 
-def _remarks(connection: Connection, options: Options, style: Style) -> Iterator[str]:
-    if has_trouble(connection) or options.verbosity > 0:
-        yield from (style.paint(line, "dim") for line in paragraph(_said(connection, style), options.width, INDENT * 3))
+def _remarks(alike: Sequence[Connection], options: Options, style: Style) -> Iterator[str]:
+    """Why it went wrong, in words that hold for all of these."""
+    last = alike[-1]
+    if has_trouble(last) or options.verbosity > 0:
+        said = in_common(alike, lambda connection: _said(connection, style))
+        yield from (style.paint(line, "dim") for line in paragraph(said, options.width, INDENT * 3))
     if options.verbosity > 0:
-        for text in _details(connection, style):
+        for text in _details(last, style):
             yield from paragraph(text, options.width, INDENT * 3)
 
 

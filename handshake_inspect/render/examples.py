@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from handshake_inspect.report.model import OUTCOMES, Connection, Outcome
 from handshake_inspect.report.trouble import trouble_of_open
@@ -16,6 +16,9 @@ _ORDER = {
 _FIGURE = re.compile(
     r"\d[\d.,]*(?: (?:ns|µs|ms|s|min|h|d)\b)?|(?<=SYN)s\b|(?<=ACK)s\b"
 )  # and the plural of what is counted
+
+_SLOT = re.compile(r"(\d[\d.,]*(?<![.,])(?: (?:ns|µs|us|ms|s|min|h|d|%)(?!\w))?|(?<=SYN)s?\b|(?<=ACK)s?\b)")
+_SIZES = {"ns": 1, "µs": 1e3, "us": 1e3, "ms": 1e6, "s": 1e9, "min": 60e9, "h": 3600e9, "d": 86400e9}
 
 Kind = tuple[int, str, str]
 
@@ -60,3 +63,40 @@ def _various(alike: list[Connection], count: int) -> list[Connection]:
         turns.append((seen[server], place))
         seen[server] += 1
     return [alike[place] for place in sorted(place for _, place in sorted(turns)[:count])]
+
+
+def in_common(alike: Sequence[Connection], words: Callable[[Connection], str]) -> str:
+    """What is said of connections of one kind, in words that hold for each: figures that differ become a range.
+
+    An address of one of them is that of its client or server.
+    """
+    texts = list(map(words, alike))
+    if len(set(texts)) == 1:
+        return texts[0]
+    for side in ("client", "server"):
+        if len({getattr(connection, side).ip for connection in alike}) > 1:
+            texts = [text.replace(getattr(c, side).ip, f"the {side}") for text, c in zip(texts, alike, strict=True)]
+    slots = [_SLOT.split(text) for text in texts]
+    if len(set(map(len, slots))) > 1:
+        return texts[-1]
+    try:
+        return "".join(map(_range, zip(*slots, strict=True)))
+    except ValueError:  # a number that is none, such as an address of a third host
+        return texts[-1]
+
+
+def _range(values: tuple[str, ...]) -> str:
+    """One figure of all texts, from the least to the largest; a plural if there is one."""
+    different = sorted(set(values), key=_size) if len(set(values)) > 1 else values[:1]
+    if not different[0] or len(different) == 1:
+        return different[-1]
+    least, most = different[0], different[-1]
+    figure, _, unit = least.partition(" ")
+    return f"{figure if unit and most.endswith(f' {unit}') else least} to {most}"
+
+
+def _size(value: str) -> float:
+    if value in ("", "s"):
+        return len(value)
+    figure, _, unit = value.partition(" ")
+    return float(figure.replace(",", "")) * _SIZES.get(unit, 1)

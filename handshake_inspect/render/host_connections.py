@@ -25,6 +25,6 @@ def list_connections(report: Report, host: str, out: BinaryIO, options: Options)
     lines = [
         style.paint(f"CONNECTIONS of {printable(host)}", "bold") + f"  {plural(total, 'connection')}{more}",
         *connection_lines([shown], options, style, start, length, ids=True),
-        *next_step(report, next(filter(has_trouble, shown), shown[0]), options, style),
+        *next_step(report, next(filter(has_trouble, shown), shown[0]).id, options, style),
     ]
     written(out, lines, options.encoding)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -164,9 +165,13 @@ def labelled(label: str, text: str, width: int, style: Style, *looks: str) -> It
 def paragraph(text: str, width: int, indent: str) -> list[str]:
     """Wrap prose under an indent; long words (addresses) stay whole.
 
-    As `textwrap.wrap` without breaking words, which looks at every word: reports of many findings felt it.
+    As `textwrap.wrap` without breaking words, which looks at every word: reports of many findings felt it.  A number
+    stays with its unit, and a command that fits a line is not broken, so that it can be copied.
     """
-    room, left = max(min(width, 120) - len(indent), 1), text.translate(_SPACES).rstrip(" ")
+    room = max(min(width, 120) - len(indent), 1)
+    left = text.translate(_SPACES).rstrip(" ")
+    if len(left) > room:
+        left = _WHOLE.sub(lambda found: _glued(found.group(), room), left)
     lines = []
     while len(left) > room:
         begin = len(left) - len(left.lstrip(" "))
@@ -177,4 +182,15 @@ def paragraph(text: str, width: int, indent: str) -> list[str]:
             break
         lines.append(indent + left[:end].rstrip(" "))
         left = left[end:].lstrip(" ")
-    return [*lines, indent + left] if left else lines
+    if left:
+        lines.append(indent + left)
+    return [line.replace(_GLUE, " ") for line in lines]
+
+
+_GLUE = "\N{NO-BREAK SPACE}"
+_WHOLE = re.compile(r"(?<!\S)[^\s`]*`[^`]*`[^\s`]*|(?<=\d) (?=(?:ns|µs|us|ms|s|min|h|d|%)(?![\w/]))")
+
+
+def _glued(text: str, room: int) -> str:
+    """What stays on one line, if one has room for it."""
+    return text.replace(" ", _GLUE) if len(text) <= room else text

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.layout import Style
+from handshake_inspect.report.consequences import shown_together
 from handshake_inspect.report.model import Capture, Connection, Report
 from handshake_inspect.wire.text import printable
 
@@ -25,9 +26,24 @@ def explaining(capture: Capture, number: int | str, saved: str = "") -> str:
     return f"hsi explain {shlex.quote(printable(sources[0]))} {number}"
 
 
-def next_step(report: Report, connection: Connection, options: Options, style: Style) -> Iterator[str]:
+def telling(report: Report, trouble: Sequence[Connection]) -> int | str | None:
+    """The connection to look at first: one in trouble, else one that a finding cites, else the first there is."""
+    if trouble:
+        return trouble[0].id
+    quic = sorted(report.quic_connections, key=lambda each: each.outcome in ("established", "pending"))
+    if quic and quic[0].outcome not in ("established", "pending"):
+        return f"q{quic[0].id}"
+    for finding, _ in shown_together(report.findings):
+        if finding.evidence.connections:
+            return finding.evidence.connections[0]
+    if report.connections:
+        return report.connections[0].id
+    return f"q{quic[0].id}" if quic else None
+
+
+def next_step(report: Report, number: int | str, options: Options, style: Style) -> Iterator[str]:
     """An empty line and the command, if there is one."""
-    if command := explaining(report.capture, connection.id, options.saved):
+    if command := explaining(report.capture, number, options.saved):
         remark = "  with options and evidence" if options.stories else "  segment by segment"
         yield ""
         fits = len("next: ") + len(command) + len(remark) <= options.width

@@ -45,8 +45,9 @@ def _troubled(report: Report, troubled: Sequence[QuicConnection], width: int, st
     shown = troubled[:SHOWN]
     begun, ended = report.capture.first_ns or 0, report.capture.last_ns or 0
     columns = [
+        Column("id", [f"q{each.id}" for each in shown], right=True),
         Column("frame", [str(each.first_frame) for each in shown], right=True),
-        Column("at", offsets([each.first_ns - begun for each in shown], ended - begun), right=True, rank=1),
+        Column("time", offsets([each.first_ns - begun for each in shown], ended - begun), right=True, rank=1),
         Column("client", [printable(str(each.client)) for each in shown], floor=15, soft=21),
         Column("server", [printable(str(each.server)) for each in shown], floor=15, soft=21),
         Column("outcome", [each.outcome for each in shown]),

@@ -11,7 +11,7 @@ from handshake_inspect.render.waterfall import waterfall
 from handshake_inspect.report.headline import few_sources
 from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.quic_story import QuicStep, QuicStory
-from handshake_inspect.wire.text import bounds, duration, moment, offsets, plural, span
+from handshake_inspect.wire.text import bounds, duration, gap, moment, offsets, plural, span
 
 END = 6  # columns of "client" and "server"
 LONGEST_SHAFT = 56
@@ -52,7 +52,7 @@ class QuicRungs:
         steps = story.steps
         length = max((abs(step.since_first_ns) for step in steps), default=0)
         self.times = [time.removesuffix(" s") for time in offsets([step.since_first_ns for step in steps], length)]
-        self.gaps = ["", *("+" + duration(step.since_previous_ns, style.micro) for step in steps[1:])]
+        self.gaps = ["", *(gap(step.since_previous_ns, style.micro) for step in steps[1:])]
         self.time = max(map(len, [*self.times, "seconds"]))
         self.gap = max(map(len, [*self.gaps, "gap"]))
         self.frame = max(len("frame"), *(len(str(step.frame)) for step in steps))

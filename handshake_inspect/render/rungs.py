@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from handshake_inspect.render.layout import Style, paragraph
 from handshake_inspect.report.story import Elided, Mark, RttMark, SegmentOptions, Step, Story
 from handshake_inspect.wire.const import MASK32
-from handshake_inspect.wire.text import bounds, duration, offsets, plural
+from handshake_inspect.wire.text import bounds, gap, offsets, plural
 
 STATE = 12  # columns of the longest state
 NOTES = 22  # columns before the notes under a rung
@@ -83,7 +83,7 @@ def note_lines(note: Note, width: int, style: Style) -> Iterator[str]:
     """A note, wrapped under its sign."""
     indent = NOTES if width >= NARROWEST else NOTES // 2
     for number, line in enumerate(paragraph(note.text, width, " " * (indent + 2))):
-        shown = line.strip(" ").replace("\N{NO-BREAK SPACE}", " ")
+        shown = line.strip(" ")
         words = style.paint(shown, *note.looks) if note.whole else shown
         yield " " * indent + style.paint(note.sign if number == 0 else " ", *note.looks) + " " + words
 
@@ -118,9 +118,9 @@ class Rungs:
         self.end_ns = max((story.capture.last_ns or 0) - story.connection.first_ns, 0)
         times = offsets([*(step.since_first_ns for step in steps), self.end_ns], max(length, self.end_ns))
         self.times = [time.removesuffix(" s") for time in times]
-        self.deltas = ["", *("+" + duration(step.since_previous_ns, style.micro) for step in steps[1:])]
+        self.deltas = ["", *(gap(step.since_previous_ns, style.micro) for step in steps[1:])]
         last = steps[-1].since_first_ns if steps else 0
-        self.end_gap = "+" + duration(max(self.end_ns - last, 0), style.micro)
+        self.end_gap = gap(max(self.end_ns - last, 0), style.micro)
         self.time = max(map(len, [*self.times, "seconds"]))
         self.delta = max(map(len, [*self.deltas, self.end_gap]))
         self.frame = max(len("frame"), *(len(str(step.frame)) for step in steps))

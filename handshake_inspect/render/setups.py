@@ -9,7 +9,7 @@ from handshake_inspect.render.layout import INDENT, Column, Style, Table, headin
 from handshake_inspect.report.model import Endpoint, Report
 from handshake_inspect.report.setup import OwnTime, SetupGroup, SetupSummary
 from handshake_inspect.report.setup_summary import slowest
-from handshake_inspect.wire.text import bounds, duration, share
+from handshake_inspect.wire.text import bounds, duration, interval, share
 
 SHOWN = 10  # services
 
@@ -42,7 +42,7 @@ def setup_columns(report: Report, style: Style) -> list[Column]:
 def setup_figures(report: Report) -> str:
     """What the figures of the table are; of a single connection each there is no median."""
     several = any(row.group.connections > 1 for row in _shown(report))
-    return f"{'medians, ' if several else ''}as the clients saw them, up to the first byte"
+    return f"{'medians ' if several else ''}as seen by the clients, up to the first byte"
 
 
 def setup_remarks(report: Report, style: Style) -> str:
@@ -73,15 +73,23 @@ def _rows(server: Endpoint, setup: SetupSummary) -> Iterator[_Row]:
         yield _Row("" if number else str(server), group)
 
 
+# The columns of figures: the name of each, and how soon it has to go where the terminal is narrow.
+_FIGURES = {
+    "TCP": ("tcp", 2), "TLS": ("tls", 1), "waits": ("waits", 5), "answer": ("response", 4),
+    "first byte": ("first_byte", 0),
+}  # fmt: skip
+_CONNECTIONS = 3
+_NOTHING = 10  # a column of dashes goes before all others
+
+
 def _columns(rows: Sequence[_Row], style: Style) -> Iterator[Column]:
-    yield Column("server", [row.server for row in rows], floor=21, soft=21)
+    yield Column("server", [row.server for row in rows], floor=15, soft=21)
     yield Column("protocol", [_protocol(row.group) for row in rows])
-    yield Column("conns", [f"{row.group.connections:,}" for row in rows], right=True)
-    figures = {"TCP": "tcp", "TLS": "tls", "waits": "waits", "answer": "response", "first byte": "first_byte"}
-    ranks = {"TCP": 0, "TLS": 0, "waits": 2, "answer": 1, "first byte": 0}
-    for title, name in figures.items():
+    yield Column("conns", [f"{row.group.connections:,}" for row in rows], right=True, rank=_CONNECTIONS)
+    for title, (name, rank) in _FIGURES.items():
         cells = [_cell(_figure(row.group, name), style) for row in rows]
-        yield Column(title, cells, right=True, rank=ranks[title])
+        empty = all(cell == style.dash for cell in cells)
+        yield Column(title, cells, right=True, rank=rank + _NOTHING * empty)
 
 
 def _figure(group: SetupGroup, name: str) -> OwnTime | None:
@@ -101,7 +109,9 @@ def _cell(figure: OwnTime | None, style: Style) -> str:
         return style.dash
     if figure.value_ns is not None:
         return duration(figure.value_ns, style.micro)
-    return bounds(None, figure.min_ns, figure.max_ns, style.micro)
+    if figure.min_ns is None or figure.max_ns is None:
+        return bounds(None, figure.min_ns, figure.max_ns, style.micro)
+    return interval(figure.min_ns, figure.max_ns, style.dash, style.micro)
 
 
 def _remarks(summary: SetupSummary, style: Style) -> Iterator[str]:
@@ -109,11 +119,12 @@ def _remarks(summary: SetupSummary, style: Style) -> Iterator[str]:
     if tls.resumed:
         yield f"resumed {share(tls.resumed, tls.connections)}"
     if tls.failed:
-        yield f"TLS failed {share(tls.failed, tls.connections)}"
+        yield f"TLS failed {share(tls.failed, tls.connections)}" if tls.connections > 1 else "TLS failed"
     older = sum(count for version, count in tls.versions.items() if not version.startswith("1.3"))
     saved = summary.saveable_ns.tls13
     if older and saved:
         each = duration(round(saved / older), style.micro)
-        yield f"{older:,} of {tls.connections:,} could have used TLS 1.3: about {each} each"
-    if extra := [f"{count:,} by {reason}" for reason, count in summary.extra_round_trips.items()]:
+        which = f" each for {older:,} of {tls.connections:,}" if tls.connections > 1 else ""
+        yield f"TLS 1.3 would have saved about {each}{which}"
+    if extra := [f"{count:,} ({reason})" for reason, count in summary.extra_round_trips.items()]:
         yield f"extra round trips: {', '.join(extra)}"

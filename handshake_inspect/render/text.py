@@ -12,7 +12,7 @@ from handshake_inspect.render.connections import connection_lines
 from handshake_inspect.render.examples import examples, kind_of
 from handshake_inspect.render.finding_lines import SEVERITY_LOOKS, finding_lines, follower_lines
 from handshake_inspect.render.layout import INDENT, LOOKS, Column, Style, Table, heading, paragraph, written
-from handshake_inspect.render.next_step import next_step
+from handshake_inspect.render.next_step import next_step, telling
 from handshake_inspect.render.quic import quic
 from handshake_inspect.render.setups import setups
 from handshake_inspect.render.spread import spread, usual
@@ -80,8 +80,8 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
     if report.summary.connections and not options.stories:
         yield from _services(report, options, style)
     yield from capture_lines(report.capture, options.width, style)
-    if len(report.connections) and options.connections:
-        yield from next_step(report, (trouble or report.connections[:1])[0], options, style)
+    if options.connections and (number := telling(report, trouble)) is not None:
+        yield from next_step(report, number, options, style)
 
 
 def _trouble(report: Report) -> list[Connection]:

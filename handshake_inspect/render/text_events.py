@@ -19,7 +19,7 @@ from handshake_inspect.report.process import Process, owner_text
 from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.snapshot import Snapshot
 from handshake_inspect.report.story import RttMark, Step
-from handshake_inspect.wire.text import bounds, duration, moment, plural
+from handshake_inspect.wire.text import bounds, gap, moment, plural
 
 _REMEMBERED = 1 << 16  # connections that were written while they were open
 _CLOCK = slice(11, 26)  # of a moment: to the microsecond, without the date
@@ -172,11 +172,11 @@ class _Passing:
         most = max((self._width - _TIMES - len(" > ")) // 2, _LEAST_END)
         client, server = (style.elide(str(end), most) for end in (packet.client, packet.server))
         self._ends = max(self._ends[0], len(client)), max(self._ends[1], len(server))
-        gap = "" if packet.gap_ns is None else f"+{duration(packet.gap_ns, style.micro)}"
+        after = "" if packet.gap_ns is None else gap(packet.gap_ns, style.micro)
         # An ICMP error comes back to who sent what it quotes.
         sign = ">" if (step.sender == "client") == (step.icmp is None) else "<"
         ends = f"{client:>{self._ends[0]}} {sign} {server:<{self._ends[1]}}"
-        head = f"{moment(step.ts_ns)[_CLOCK]} {gap:>{_GAP}}  {ends}  "
+        head = f"{moment(step.ts_ns)[_CLOCK]} {after:>{_GAP}}  {ends}  "
         flags, _, rest = style.clean(_numbers(step)).partition(" ")
         looks = ("bold", "red") if "R" in step.flags or step.icmp else ("bold", "green") if "S" in step.flags else ()
         numbers = f"{style.paint(flags, *looks)} {rest:<{_NUMBERS - len(flags)}}"

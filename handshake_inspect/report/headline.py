@@ -138,7 +138,7 @@ def captured(capture: Capture, micro: str = "µ") -> tuple[str, str]:
     names = source_names(capture)
     name = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "") if names else "nothing"
     lasting = ""
-    if capture.first_ns is not None and capture.last_ns is not None:
+    if capture.first_ns is not None and capture.last_ns is not None and capture.frames > 1:
         lasting = f" in {span(capture.last_ns - capture.first_ns, micro)}"
     return name, f": {plural(capture.frames, 'frame')}{lasting}, {quality(capture)}"
 

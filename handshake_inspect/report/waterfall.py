@@ -179,4 +179,4 @@ def savings(saveable: Saveable, micro: str = "µ") -> str:
     if not saveable.reuse_ns:
         return ""
     kept = f"A connection kept open would have saved {duration(saveable.reuse_ns, micro)}"
-    return listing([kept, *others]) + " (see docs/setup.md)."
+    return listing([kept, *others]) + " (hsi help setup.saveable)."

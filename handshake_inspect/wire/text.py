@@ -76,13 +76,28 @@ def duration(ns: float, micro: str = "µ") -> str:
         value = f"{ns / size:.3g}"
         if abs(float(value)) < 1_000:
             return f"{value} {unit.replace('µ', micro)}"
-    return _clock(ns).removesuffix(" 0 s").removesuffix(" 00 min").removesuffix(" 00 h")
+    return _clock(ns)
 
 
 def bounds(ns: int | None, least_ns: int | None, most_ns: int | None, micro: str = "µ") -> str:
     """A duration, or what it lies between where no value can be named: `40.1 ms`, `1.2 ms to 40 ms`."""
     known = (least_ns, most_ns) if ns is None else (ns,)
-    return " to ".join(duration(each, micro) for each in known if each is not None)
+    # Bounds that look alike are one value to a reader.
+    return " to ".join(dict.fromkeys(duration(each, micro) for each in known if each is not None))
+
+
+def interval(least_ns: int, most_ns: int, dash: str, micro: str = "µ") -> str:
+    """Bounds for a narrow cell, with one unit where they share it: `41.5-83.5 ms`, `0-4.83 ms`, `116 µs-44.7 ms`."""
+    least, most = (duration(each, micro) for each in (least_ns, most_ns))
+    if least == most:
+        return most
+    figure, unit = least.split(" ", maxsplit=1)
+    return f"{figure if most.endswith(f' {unit}') or not least_ns else least}{dash}{most}"
+
+
+def gap(ns: int, micro: str = "µ") -> str:
+    """How long after what stands before: `+3.13 µs`, or `-64.7 µs` where the clock went back."""
+    return ("" if ns < 0 else "+") + duration(ns, micro)
 
 
 def span(ns: int, micro: str = "µ") -> str:
@@ -91,6 +106,10 @@ def span(ns: int, micro: str = "µ") -> str:
 
 
 def _clock(ns: float) -> str:
+    return _on_clock(ns).removesuffix(" 0 s").removesuffix(" 00 min").removesuffix(" 00 h")
+
+
+def _on_clock(ns: float) -> str:
     minutes, seconds = divmod(round(abs(ns) / NS_PER_SECOND), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

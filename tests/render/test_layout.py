@@ -23,6 +23,21 @@ def test_prose_is_wrapped_as_the_standard_library_wraps_it(text, width, indent):
     assert paragraph(text, width, margin) == expected
 
 
+def test_a_number_stays_with_its_unit():
+    assert paragraph("a lookup, up to 191 ms", 22, "") == ["a lookup, up to 191 ms"]
+    assert paragraph("a lookup, up to 191 ms", 21, "") == ["a lookup, up to", "191 ms"]
+    assert paragraph("half of them, 50.0 %", 18, "") == ["half of them,", "50.0 %"]
+    assert paragraph("on 2 samples", 6, "") == ["on 2", "samples"]  # not a unit
+
+
+def test_a_command_that_fits_a_line_is_not_broken():
+    assert paragraph("look at it (`ip route get 10.0.0.2`), then wait", 30, "  ") == [
+        "  look at it", "  (`ip route get 10.0.0.2`),", "  then wait",
+    ]  # fmt: skip
+    long = "see `nft add rule inet filter input ct state invalid drop`"
+    assert paragraph(long, 40, "") == ["see `nft add rule inet filter input ct", "state invalid drop`"]
+
+
 def test_columns_are_as_wide_as_their_widest_cell_whatever_colours_they_have():
     style = Style(color=True, encoding="utf-8")
     columns = [

@@ -76,7 +76,7 @@ def test_the_waterfall():
         "  answer            70.9     1                            ████████████░░░░░░░░░",
         "  first byte       155.5     3  network 121.5, server 31.3, client 2.7 ms",
         "  A connection kept open would have saved 84.4 ms, early data about 40.5 ms and",
-        "  QUIC about 40.5 ms (see docs/setup.md).",
+        "  QUIC about 40.5 ms (hsi help setup.saveable).",
     ]
 
 
@@ -181,24 +181,49 @@ def test_the_table_of_services():
     lines = list(setups(shown, 80, UTF8))
     server = str(service.server)
     assert lines[1:] == [
-        "SET-UP  medians, as the clients saw them, up to the first byte",
-        "  server".ljust(len(server) + 2) + "  protocol  conns      TCP      TLS          answer  first byte",
-        f"  {server}  TLS 1.3      41  40.5 ms  43.2 ms         70.9 ms      156 ms",
-        "  ".ljust(len(server) + 2) + "  TLS 1.2      12  40.4 ms  83.7 ms  47 ms to 89 ms      196 ms",
-        "  resumed 32.1 %; TLS failed 1.9 %; 12 of 53 could have used TLS 1.3: about 40",
-        "  ms each; extra round trips: 2 by nagle",
+        "SET-UP  medians as seen by the clients, up to the first byte",
+        "  server".ljust(len(server) + 2) + "  protocol  conns      TCP      TLS   waits    answer  first byte",
+        f"  {server}  TLS 1.3      41  40.5 ms  43.2 ms  900 µs   70.9 ms      156 ms",
+        "  ".ljust(len(server) + 2) + "  TLS 1.2      12  40.4 ms  83.7 ms  1.1 ms  47\N{EN DASH}89 ms      196 ms",
+        "  resumed 32.1 %; TLS failed 1.9 %; TLS 1.3 would have saved about 40 ms each",
+        "  for 12 of 53; extra round trips: 2 (nagle)",
     ]
 
 
 @pytest.mark.parametrize(
-    ("counts", "said"), [((1,), "as the clients"), ((1, 1), "as the clients"), ((1, 2), "medians, as the clients")]
+    ("counts", "said"), [((1,), "as seen by"), ((1, 1), "as seen by"), ((1, 2), "medians as seen by")]
 )
 def test_a_single_connection_has_no_median(counts, said):
     groups = [SetupGroup("plain", None, count, own(40), None, None, own(1), own(2), own(43)) for count in counts]
     report, reported = healthy(), summary(*groups)
     service = replace(report.services[0], setup=reported)
     shown = replace(report, services=[service], summary=replace(report.summary, setup=reported))
-    assert next(line for line in setups(shown, 80, UTF8) if line).startswith(f"SET-UP  {said} saw them")
+    assert next(line for line in setups(shown, 80, UTF8) if line).startswith(f"SET-UP  {said} the clients")
+
+
+@pytest.mark.parametrize("width", [64, 72, 80])
+def test_rows_of_intervals_fit_the_terminal(width):
+    """Bounds share their unit, and what tells least goes first: waits, the answer, the count, TCP, TLS."""
+    wide = OwnTime(None, 116_000, int(44.7 * MS))
+    report = healthy()
+    reported = summary(SetupGroup("tls", "1.3", 41, wide, wide, None, wide, wide, wide))
+    service = replace(report.services[0], setup=reported)
+    shown = replace(report, services=[service], summary=replace(report.summary, setup=reported))
+    _, _, head, row = list(setups(shown, width, UTF8))[:4]
+    assert max(len(head), len(row)) <= width
+    assert "TLS" in head
+    assert head.endswith("first byte")
+    assert row.endswith("116 µs\N{EN DASH}44.7 ms")
+
+
+def test_a_column_of_dashes_goes_first():
+    group = SetupGroup("plain", None, 2, own(40), None, None, own(1), own(2), own(43))
+    report, reported = healthy(), summary(group)
+    service = replace(report.services[0], setup=reported)
+    shown = replace(report, services=[service], summary=replace(report.summary, setup=reported))
+    assert "TLS" in list(setups(shown, 80, UTF8))[2]
+    assert "TLS" not in list(setups(shown, 60, UTF8))[2]
+    assert "answer" in list(setups(shown, 60, UTF8))[2]
 
 
 def test_no_table_where_nothing_was_set_up():

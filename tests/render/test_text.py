@@ -10,12 +10,14 @@ import pytest
 from support.reports import SAMPLES, connection, flooded, healthy, report, troubled
 
 from handshake_inspect.render import FORMATS, Options
-from handshake_inspect.render.examples import examples, kind_of
+from handshake_inspect.render.examples import examples, in_common, kind_of
 from handshake_inspect.render.finding_lines import figures
 from handshake_inspect.render.layout import Style
 from handshake_inspect.render.text import TROUBLE_SEEN
+from handshake_inspect.report.connection import Server
 from handshake_inspect.report.headline import Narrowed
 from handshake_inspect.report.model import Direction, Endpoint, Evidence, Finding, Problem
+from handshake_inspect.wire.text import plural
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -117,6 +119,30 @@ def test_later_pieces_keep_within_the_width():
 def test_a_run_of_equal_explanations_is_given_once():
     shown = as_text(report([connection(number, "timed-out") for number in range(5)]))
     assert shown.count("port-filtered:") == 1
+
+
+def test_one_explanation_of_many_holds_for_each():
+    """A range where their figures differ, and no address of one of them."""
+    refused = [
+        connection(
+            number,
+            "refused",
+            cause="closed-port",
+            why=f"10.9.0.{number} answered with RST {took} after the SYN: nothing listens on the port.",
+            server=Server(f"10.9.0.{number}", 22),
+        )
+        for number, took in enumerate(["2.73 µs", "222 µs", "1.04 ms"], 3)
+    ]
+    said = in_common(refused, lambda each: each.why)
+    assert said == "the server answered with RST 2.73 µs to 1.04 ms after the SYN: nothing listens on the port."
+    waited = [connection(n, "timed-out", why=f"{plural(n, 'SYN')} in {n}.1 s without any answer") for n in (1, 2, 3)]
+    assert in_common(waited, lambda each: each.why) == "1 to 3 SYNs in 1.1 to 3.1 s without any answer"
+    assert in_common(waited[1:2], lambda each: each.why) == waited[1].why
+
+
+def test_an_address_of_a_third_host_is_no_figure():
+    apart = [connection(n, "timed-out", why=f"but 10.0.0.{n}:80 answered") for n in (8, 9)]
+    assert in_common(apart, lambda each: each.why) == "but 10.0.0.9:80 answered"
 
 
 def test_a_few_of_a_kind_stand_for_all():
@@ -250,6 +276,20 @@ def test_what_to_type_next_is_what_can_be_typed():
     assert "next:" not in as_text(saw)
     assert as_text(saw, saved="a b.pcapng").splitlines()[-1] == "next: hsi explain 'a b.pcapng' 0  segment by segment"
     assert "next: hsi explain eth0 0" in as_text(report([connection(0)], sources=["eth0"], format="pcap"))
+
+
+def test_what_to_look_at_first_is_in_trouble_or_cited_by_a_finding():
+    plain = [connection(number) for number in range(3)]
+    cited = Finding("slow-handshake", "warning", "slow", None, 0, 1, {}, Evidence([5], [2]), "Look.")
+    assert "next: hsi explain capture.pcapng 2" in as_text(report(plain, findings=[cited]))
+    refused = [*plain, connection(3, "refused")]
+    assert "next: hsi explain capture.pcapng 3" in as_text(report(refused, findings=[cited]))
+
+
+def test_a_single_frame_takes_no_time():
+    one = as_text(report([connection(0)], frames=1))
+    assert "capture.pcapng: 1 frame, complete" in one
+    assert "lasting" not in one
 
 
 def test_afterwards_say_how_long_windows_were_shut():

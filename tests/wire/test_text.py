@@ -8,6 +8,8 @@ from handshake_inspect.wire.text import (
     duration,
     durations,
     endpoint_text,
+    gap,
+    interval,
     listing,
     moment,
     offsets,
@@ -64,6 +66,27 @@ def test_bounds_where_no_value_can_be_named():
     assert bounds(40 * MS, 40 * MS, 40 * MS) == "40 ms"
     assert bounds(None, 1_200_000, 40 * MS) == "1.2 ms to 40 ms"
     assert bounds(None, None, 40 * MS) == "40 ms"
+    assert bounds(None, 40_001_000, 40_004_000) == "40 ms"  # to three digits they are one
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "said"),
+    [
+        (41_500_000, 83_500_000, "41.5-83.5 ms"),
+        (116_000, 44_700_000, "116 µs-44.7 ms"),
+        (0, 4_830_000, "0-4.83 ms"),
+        (0, 0, "0 s"),
+        (10_601_000, 10_602_000, "10.6 ms"),
+    ],
+)
+def test_bounds_in_a_narrow_cell_share_their_unit(least, most, said):
+    assert interval(least, most, "-") == said
+
+
+def test_gaps_have_one_sign():
+    assert gap(3_130) == "+3.13 µs"
+    assert gap(-64_700) == "-64.7 µs"
+    assert gap(0) == "+0 s"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +94,7 @@ def test_bounds_where_no_value_can_be_named():
     [
         (40 * MS, "40 ms"),
         (12_512 * MS, "12.5 s"),
-        (60 * SECOND, "1 min 0 s"),
+        (60 * SECOND, "1 min"),
         (130 * SECOND, "2 min 10 s"),
         (3 * 3600 * SECOND + 300 * SECOND, "3 h 05 min"),
         (52 * 3600 * SECOND, "2 d 04 h"),
