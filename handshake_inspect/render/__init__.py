@@ -1,17 +1,19 @@
-"""Report to text: one table of formats, one file for each; none imports another's.
+"""Report to text: a file for each format; none imports another's.
 
-`FORMATS` is the only place that lists them.  The commands, what the name of an output file says, and the refusals come
-from it.
+A file says at its end, in `FORMATS`, what it writes.  The table here has them all: the commands, what the name of an
+output file says, and the refusals come from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import ast
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from pkgutil import iter_modules, resolve_name
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 if TYPE_CHECKING:
+    from importlib.abc import FileLoader
     from pathlib import Path
 
     from handshake_inspect.report.checked import Checked
@@ -75,29 +77,32 @@ class Events(Protocol):
         """Write the last line."""
 
 
+Writer = Callable[..., Any] | str
+
+
 @dataclass(frozen=True)
 class Format:
     """A format: what writes it, and what the commands must know of it.
 
-    `report`, `dataset`, `check`, `diff`, `story`, `verified`, `paired` and `events` name a function (or class) of a
-    module in this folder, as `module:name`; one that is empty is not to be had in this format.  They are imported when
-    they are used.
+    `report`, `dataset`, `check`, `diff`, `story`, `verified`, `paired` and `events` are a function (or class) of the
+    file that declares it, or `module:name` of another one in this folder; one that is empty is not to be had in this
+    format.  The table has all of them as `module:name`: they are imported when they are used.
     """
 
-    report: str = ""  # of `hsi analyze`, and of `hsi live` at its end
+    report: Writer = ""  # of `hsi analyze`, and of `hsi live` at its end
     suffixes: tuple[str, ...] = ()  # endings of file names that mean this format
-    drawn: str = ""  # names the connections of a report whose segments it draws, for `Options.stories`
+    drawn: Writer = ""  # names the connections of a report whose segments it draws, for `Options.stories`
     segments: int = 40  # how many of each of these
     alone: bool = False  # draws a connection only where it is the single one of a report
-    dataset: str = ""  # of `hsi analyze`, into a directory
+    dataset: Writer = ""  # of `hsi analyze`, into a directory
     binary: bool = False  # bytes that are no text
     columns: bool = False  # its columns can be chosen (-e)
-    check: str = ""  # of `hsi check`
-    diff: str = ""  # of `hsi diff`
-    story: str = ""  # of `hsi explain`
-    verified: str = ""  # of `hsi verify`
-    paired: str = ""  # of `hsi pair`
-    events: str = ""  # of `hsi live` while it goes on
+    check: Writer = ""  # of `hsi check`
+    diff: Writer = ""  # of `hsi diff`
+    story: Writer = ""  # of `hsi explain`
+    verified: Writer = ""  # of `hsi verify`
+    paired: Writer = ""  # of `hsi pair`
+    events: Writer = ""  # of `hsi live` while it goes on
     closing: bool = False  # whether its report follows these events
 
     def load(self) -> None:
@@ -143,55 +148,37 @@ class Format:
         return writer
 
 
-# In the order of help texts.  The linter's contract and tests/render/test_table.py hold the files to it.
-FORMATS = {
-    "text": Format(
-        "text:render",
-        (".txt",),
-        check="check_text:render_check",
-        diff="diff_text:render_diff",
-        story="story:render",
-        drawn="text:starring",
-        segments=12,
-        alone=True,
-        verified="verify_text:render_verified",
-        paired="pair_text:render_paired",
-        events="text_events:EventWriter",
-        closing=True,
-    ),
-    "json": Format(
-        "json:render",
-        (".json",),
-        check="json:render_check",
-        diff="json:render_diff",
-        story="json:render_story",
-        verified="json:render_verified",
-        paired="json:render_paired",
-    ),
-    "ndjson": Format(
-        "ndjson:render", (".ndjson", ".jsonl"), columns=True, check="ndjson:render_check", events="ndjson:EventWriter"
-    ),
-    "csv": Format("delimited:render_csv", (".csv",), columns=True, check="delimited:render_csv_check"),
-    "tsv": Format("delimited:render_tsv", (".tsv",), columns=True, check="delimited:render_tsv_check"),
-    "markdown": Format(
-        "markdown:render", (".md",), columns=True, check="markdown:render_check", diff="markdown:render_diff"
-    ),
-    "junit": Format("junit:render", (".xml",), check="junit:render_check"),
-    "sarif": Format("sarif:render", (".sarif",), check="sarif:render_check"),
-    "github": Format("github:render", check="github:render_check"),
-    "zeek": Format("zeek:render", (".log",)),
-    "html": Format(
-        "html:render",
-        (".html", ".htm"),
-        drawn="html:starring",
-        check="html:render_check",
-        diff="html:render_diff",
-        story="html:render_story",
-    ),
-    "svg": Format(suffixes=(".svg",), story="html:render_drawing"),
-    "parquet": Format("arrow:render_parquet", (".parquet",), binary=True, columns=True, dataset="dataset:write"),
-    "arrow": Format("arrow:render_stream", (".arrow", ".arrows"), binary=True, columns=True),
-}
+def _found(writer: Writer) -> Callable[..., Any]:
+    found: Callable[..., Any] = resolve_name(f"{__name__}.{writer}") if isinstance(writer, str) else writer
+    return found
+
+
+_FIRST = ("text", "json", "ndjson", "csv", "tsv", "markdown")  # in help texts; the others follow as the files do
+
+
+def _declared() -> Iterator[tuple[str, Format]]:
+    """What the files of this folder declare at their ends, read but not imported: they need hundreds of modules."""
+    for module in iter_modules(__path__):
+        spec = module.module_finder.find_spec(f"{__name__}.{module.name}", None)
+        if spec is None or module.ispkg:
+            continue
+        loader = cast("FileLoader", spec.loader)
+        _, found, table = loader.get_data(loader.path).partition(b"\nFORMATS = {")
+        if found:
+            yield from _formats(cast("ast.Dict", ast.parse(b"{" + table, mode="eval").body), module.name)
+
+
+def _formats(table: ast.Dict, module: str) -> Iterator[tuple[str, Format]]:
+    def said(value: ast.expr) -> Any:
+        return f"{module}:{value.id}" if isinstance(value, ast.Name) else ast.literal_eval(value)
+
+    for name, each in zip(table.keys, table.values, strict=True):
+        call = cast("ast.Call", each)
+        more: dict[str, Any] = {str(word.arg): said(word.value) for word in call.keywords}
+        yield ast.literal_eval(cast("ast.expr", name)), Format(*map(said, call.args), **more)
+
+
+FORMATS = dict(sorted(_declared(), key=lambda each: (*_FIRST, each[0]).index(each[0])))
 
 # The same by what is written: names of formats in the order of the table.
 REPORTS = [name for name, each in FORMATS.items() if each.report]
@@ -200,8 +187,3 @@ DIFFS = [name for name, each in FORMATS.items() if each.diff]
 STORIES = [name for name, each in FORMATS.items() if each.story]
 VERIFIERS = [name for name, each in FORMATS.items() if each.verified]
 PAIRS = [name for name, each in FORMATS.items() if each.paired]
-
-
-def _found(place: str) -> Callable[..., Any]:
-    found: Callable[..., Any] = resolve_name(f"{__name__}.{place}")
-    return found

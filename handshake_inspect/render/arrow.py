@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-from handshake_inspect.render import Options
+from handshake_inspect.render import Format, Options
 from handshake_inspect.render.rows import columns
 from handshake_inspect.report.arrow import batches, pyarrow, schema
 from handshake_inspect.report.model import Report
@@ -34,3 +34,9 @@ def render_parquet(report: Report, out: BinaryIO, options: Options) -> None:
 
 def _batches(report: Report, options: Options) -> Iterator[Any]:
     return batches(report.connections, columns(options)) if options.connections else iter(())
+
+
+FORMATS = {
+    "parquet": Format(render_parquet, (".parquet",), binary=True, columns=True, dataset="dataset:write"),
+    "arrow": Format(render_stream, (".arrow", ".arrows"), binary=True, columns=True),
+}

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
-from handshake_inspect.render import Options
+from handshake_inspect.render import Format, Options
 from handshake_inspect.render.rows import CHUNK, cell, columns
 from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.fields import Field, find
@@ -100,3 +100,9 @@ def _write_check(checked: Checked, out: BinaryIO, escape: _Escape, separator: st
     rows = [ASSERTION, *([cell(getattr(each, name)) for name in ASSERTION] for each in checked.assertions)]
     text = "".join(f"{separator.join(map(escape, row))}\n" for row in rows)
     out.write(text.encode("utf-8", "backslashreplace"))
+
+
+FORMATS = {
+    "csv": Format(render_csv, (".csv",), columns=True, check=render_csv_check),
+    "tsv": Format(render_tsv, (".tsv",), columns=True, check=render_tsv_check),
+}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
-from handshake_inspect.render import Options
+from handshake_inspect.render import Format, Options
 from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.model import Report, Target
 from handshake_inspect.wire.text import printable
@@ -42,3 +42,8 @@ def _annotation(level: str, title: str, text: str) -> bytes:
     data = lines.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
     name = printable(title).replace("%", "%25").replace(":", "%3A").replace(",", "%2C")
     return f"::{level} title={name}::{data}\n".encode("utf-8", "backslashreplace")
+
+
+FORMATS = {
+    "github": Format(render, check=render_check),
+}

@@ -19,7 +19,7 @@ import msgspec
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup, escape
 
-from handshake_inspect.render import Options
+from handshake_inspect.render import Format, Options
 from handshake_inspect.render.capture_lines import capture_facts
 from handshake_inspect.render.check_text import verdict as check_verdict
 from handshake_inspect.render.diff_text import change, failures, interesting, rtt, verdict
@@ -207,3 +207,9 @@ def _escaped(data: bytes) -> Markup:
     for sign in {"<", ">", "&"} | {sign for sign in set(text) if not sign.isprintable()}:
         text = text.replace(sign, json.dumps(sign)[1:-1] if ord(sign) > ASCII else f"\\u{ord(sign):04x}")
     return Markup(text)  # noqa: S704 - it is escaped
+
+
+FORMATS = {
+    "html": Format(render, (".html", ".htm"), drawn=starring, check=render_check, diff=render_diff, story=render_story),
+    "svg": Format(suffixes=(".svg",), story=render_drawing),
+}

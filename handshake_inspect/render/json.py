@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from handshake_inspect.render import Options
+from handshake_inspect.render import Format, Options
 from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.difference import Difference
 from handshake_inspect.report.encoding import encoded, encoded_lines
@@ -93,3 +93,16 @@ def _write_rows(rows: _Rows, out: BinaryIO) -> None:
         out.write(memoryview(chunk)[skipped:])
         skipped = 0
     out.write(b"]")
+
+
+FORMATS = {
+    "json": Format(
+        render,
+        (".json",),
+        check=render_check,
+        diff=render_diff,
+        story=render_story,
+        verified=render_verified,
+        paired=render_paired,
+    ),
+}

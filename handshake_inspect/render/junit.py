@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 from xml.etree.ElementTree import Element, ElementTree, SubElement, indent
 
-from handshake_inspect.render import Options
+from handshake_inspect.render import Format, Options
 from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.model import TROUBLE_OUTCOMES, Finding, Report, Service
 from handshake_inspect.wire.text import printable
@@ -96,3 +96,8 @@ def _write(suites: Element, out: BinaryIO) -> None:
     out.write(b'<?xml version="1.0" encoding="UTF-8"?>\n')
     ElementTree(suites).write(out, encoding="utf-8", xml_declaration=False)
     out.write(b"\n")
+
+
+FORMATS = {
+    "junit": Format(render, (".xml",), check=render_check),
+}

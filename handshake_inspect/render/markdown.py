@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import BinaryIO
 
-from handshake_inspect.render import Options
+from handshake_inspect.render import Format, Options
 from handshake_inspect.render.diff_text import change, failures, interesting, rtt, verdict
 from handshake_inspect.render.rows import cell, columns, values
 from handshake_inspect.render.spread import spread, usual
@@ -208,3 +208,8 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence
     yield f"|{'|'.join('---:' if i in right else '---' for i in range(len(header)))}|"
     for row in rows:
         yield f"| {' | '.join(row)} |"
+
+
+FORMATS = {
+    "markdown": Format(render, (".md",), columns=True, check=render_check, diff=render_diff),
+}

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from handshake_inspect.render import Options
+from handshake_inspect.render import Format, Options
 from handshake_inspect.render.rows import CHUNK, columns
 from handshake_inspect.report.checked import Checked
 from handshake_inspect.report.event import Phase, Stats, head, line, lines
@@ -98,3 +98,8 @@ class EventWriter:
 
 def _ending(report: Report) -> bytes:
     return line("summary", Ending(tool=report.tool, capture=report.capture, summary=report.summary))
+
+
+FORMATS = {
+    "ndjson": Format(render, (".ndjson", ".jsonl"), columns=True, check=render_check, events=EventWriter),
+}

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, BinaryIO
 from urllib.parse import quote
 
-from handshake_inspect.render import Options
+from handshake_inspect.render import Format, Options
 from handshake_inspect.report.checked import Assertion, Checked
 from handshake_inspect.report.docs import FINDING_DOCS, RULE_DOCS
 from handshake_inspect.report.model import Capture, Finding, Report, Target, Tool
@@ -159,3 +159,8 @@ def _write(
     run["results"] = results
     document = {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
     out.write(json.dumps(document, indent=2, ensure_ascii=True).encode() + b"\n")
+
+
+FORMATS = {
+    "sarif": Format(render, (".sarif",), check=render_check),
+}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from handshake_inspect.render import Options
+from handshake_inspect.render import Format, Options
 from handshake_inspect.render.afterwards import afterwards
 from handshake_inspect.render.capture_lines import capture_lines, in_one_line
 from handshake_inspect.render.connections import connection_lines
@@ -209,3 +209,21 @@ def _connections(report: Report, shown: list[Connection], options: Options, styl
     if total > len(shown):
         yield ""
         yield f"{INDENT}and {total - len(shown):,} more: --all shows every connection"
+
+
+FORMATS = {
+    "text": Format(
+        render,
+        (".txt",),
+        check="check_text:render_check",
+        diff="diff_text:render_diff",
+        story="story:render",
+        drawn=starring,
+        segments=12,
+        alone=True,
+        verified="verify_text:render_verified",
+        paired="pair_text:render_paired",
+        events="text_events:EventWriter",
+        closing=True,
+    ),
+}

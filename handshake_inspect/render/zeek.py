@@ -10,7 +10,7 @@ import hashlib
 from datetime import UTC, datetime
 from typing import BinaryIO
 
-from handshake_inspect.render import Options
+from handshake_inspect.render import Format, Options
 from handshake_inspect.render.rows import CHUNK
 from handshake_inspect.report.model import Report
 
@@ -82,3 +82,8 @@ def _uid(name: str) -> str:
         number, place = divmod(number, len(_PAIRS))
         letters.append(_PAIRS[place])
     return f"C{''.join(letters)[:17]}"
+
+
+FORMATS = {
+    "zeek": Format(render, (".log",)),
+}

@@ -5,8 +5,11 @@ import io
 import re
 import subprocess
 import sys
+from dataclasses import fields
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from pkgutil import resolve_name
 
 import pytest
 from support import reports
@@ -46,13 +49,30 @@ def places(part):
 
 @pytest.mark.parametrize(("place", "part"), list(writers()))
 def test_every_writer_is_in_the_table(place, part):
-    assert place in places(part), f"render/{place.replace(':', '.py: ')} is in no line of FORMATS"
+    assert place in places(part), f"FORMATS at the end of render/{place.replace(':', '.py lacks ')}"
 
 
 @pytest.mark.parametrize(("part", "place"), [(part, place) for part in PARTS for place in places(part)])
 def test_every_place_is_a_writer(part, place):
     """Not some other function: one whose first argument is what is to be written."""
     assert (place, part) in list(writers())
+
+
+def test_the_table_is_what_the_files_declare():
+    """It is made without importing them."""
+    declared = {}
+    for file in sorted(FOLDER.glob("[a-z]*.py")):
+        if file.stem in {place.partition(":")[0] for part in PARTS for place in places(part)}:
+            declared |= getattr(import_module(f"handshake_inspect.render.{file.stem}"), "FORMATS", {})
+    assert set(declared) == set(FORMATS)
+    for name, each in declared.items():
+        for field in fields(each):
+            value, read = getattr(each, field.name), getattr(FORMATS[name], field.name)
+            assert value == (resolve_name(f"handshake_inspect.render.{read}") if callable(value) else read)
+
+
+def test_help_begins_with_what_most_people_want():
+    assert list(FORMATS)[:6] == ["text", "json", "ndjson", "csv", "tsv", "markdown"]
 
 
 def test_no_writer_serves_two_formats():
