@@ -6,6 +6,7 @@ import importlib
 import importlib.metadata
 import inspect
 import re
+import runpy
 import sys
 import tomllib
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -13,6 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import setuptools
+from setuptools.errors import CompileError
 
 import handshake_inspect
 
@@ -71,6 +74,27 @@ def test_extensions_cost_little_to_build():
     at_once = ("-g0", "-O3", "-finline-limit=400")  # one function for what every frame takes
     assert {tuple(each) for each in flags.values()} == {("-g0", "-O1"), ("-g0", "-O3"), at_once}
     assert flags["handshake_inspect.tcp.tracker"] == ["-g0", "-O3"]
+
+
+@pytest.mark.parametrize("failing", [set(), {"one"}, {"one", "two", "three"}], ids=["none", "one", "all"])
+def test_extensions_are_built_together_or_not_at_all(tmp_path, monkeypatch, failing):
+    """Compiled modules share C structures, which a module that runs as plain Python does not have."""
+    made = {}
+    monkeypatch.setattr(setuptools, "setup", lambda **arguments: made.update(arguments))
+    runpy.run_path(str(ROOT / "setup.py"))
+    extensions = [setuptools.Extension(name, [f"{name}.c"], optional=True) for name in ("one", "two", "three")]
+    command = made["cmdclass"]["build_ext"](setuptools.Distribution({"name": "x", "ext_modules": extensions}))
+    command.build_lib, command.build_temp, command.parallel = str(tmp_path), str(tmp_path / "temp"), True
+
+    def compile_one(extension):
+        if extension.name in failing:
+            raise CompileError("the compiler was killed")
+        Path(command.get_ext_fullpath(extension.name)).write_bytes(b"ELF")
+
+    command.build_extension = compile_one
+    command.ensure_finalized()
+    command.build_extensions()
+    assert len(list(tmp_path.glob("*.so"))) == (0 if failing else 3)
 
 
 @pytest.mark.parametrize("twin", TWINS, ids=module_name)
