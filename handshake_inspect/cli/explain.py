@@ -126,7 +126,7 @@ def command(given: ExplainOptions) -> None:
 def _list(given: ExplainOptions, paths: list[str], host: str, target: Target, looks: Options) -> None:
     """List the connections of a host, to choose one by its id."""
     from handshake_inspect.expression.questions import Both
-    from handshake_inspect.render.host_connections import list_connections
+    from handshake_inspect.render.connections import list_connections
 
     if chosen_format(given.form, given.output, STORIES) != "text":
         raise UsageError(f"{host} is a host, not a connection: name its port too, or list its connections as text")

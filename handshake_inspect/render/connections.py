@@ -1,16 +1,20 @@
-"""One line per connection, and under it why it went wrong."""
+"""One line per connection, and under it why it went wrong; or those of one host as a list to choose from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import BinaryIO
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.examples import in_common
-from handshake_inspect.render.layout import INDENT, LOOKS, Column, Style, Table, paragraph
+from handshake_inspect.render.layout import INDENT, LOOKS, Column, Style, Table, paragraph, written
+from handshake_inspect.render.next_step import next_step
 from handshake_inspect.render.words import direction_words, ending_words
-from handshake_inspect.report.model import Connection, has_trouble
+from handshake_inspect.report.model import Connection, Report, has_trouble
 from handshake_inspect.report.trouble import trouble_of_open
-from handshake_inspect.wire.text import bounds, durations, offsets, printable
+from handshake_inspect.wire.text import bounds, durations, offsets, plural, printable
+
+LISTED = 500  # of one host
 
 
 def connection_lines(
@@ -126,3 +130,19 @@ def _details(connection: Connection, style: Style) -> Iterator[str]:
         yield "RTT: " + ", ".join(measured)
     yield f"client: {direction_words(connection.client_to_server)}"
     yield f"server: {direction_words(connection.server_to_client)}"
+
+
+def list_connections(report: Report, host: str, out: BinaryIO, options: Options) -> None:
+    """Write a line for each connection, of very many for the first, and how to see one of them."""
+    style = Style(color=options.color, encoding=options.encoding)
+    total = len(report.connections)
+    shown = report.connections[:LISTED]
+    start = report.capture.first_ns or 0
+    length = (report.capture.last_ns or 0) - start
+    more = f", the first {LISTED} of them" if total > LISTED else ""
+    lines = [
+        style.paint(f"CONNECTIONS of {printable(host)}", "bold") + f"  {plural(total, 'connection')}{more}",
+        *connection_lines([shown], options, style, start, length, ids=True),
+        *next_step(report, next(filter(has_trouble, shown), shown[0]).id, options, style),
+    ]
+    written(out, lines, options.encoding)

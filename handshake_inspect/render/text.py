@@ -17,7 +17,6 @@ from handshake_inspect.render.quic import quic
 from handshake_inspect.render.setups import setups
 from handshake_inspect.render.spread import spread, usual
 from handshake_inspect.report.consequences import shown_together
-from handshake_inspect.report.doc_links import explained_by
 from handshake_inspect.report.headline import MEANING, failures, gravest_of, headline, troubles, verdict, why_nothing
 from handshake_inspect.report.model import Capture, Connection, Report, Service
 from handshake_inspect.wire.text import durations, plural, printable, share
@@ -72,7 +71,7 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
         new = [word for word in dict.fromkeys(each.id for each in (finding, *others)) if word not in explained]
         explained.update(new)
         if new:
-            yield INDENT + style.paint(f"more: {', '.join(map(explained_by, new))}", "dim")
+            yield INDENT + style.paint(f"more: {', '.join(f'hsi help {word}' for word in new)}", "dim")
     if report.summary.connections:
         yield from _tcp(report, trouble, options, style)
     yield from quic(report, options.width, style)

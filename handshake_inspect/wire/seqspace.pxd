@@ -1,7 +1,4 @@
-from libc.stdint cimport int32_t, int64_t, uint32_t
-
-cdef inline uint32_t seq_add(uint32_t seq, int64_t count) noexcept nogil:
-    return <uint32_t>(seq + <uint32_t>count)
+from libc.stdint cimport int32_t, uint32_t
 
 cdef inline int32_t seq_diff(uint32_t a, uint32_t b) noexcept nogil:
     return <int32_t>(a - b)

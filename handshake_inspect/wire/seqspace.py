@@ -8,11 +8,6 @@ _MASK = 0xFFFFFFFF
 _HALF = 0x80000000
 
 
-def seq_add(seq: int, count: int) -> int:
-    """Return the sequence number `count` bytes after `seq` (before it, if negative)."""
-    return (seq + count) & _MASK
-
-
 def seq_diff(a: int, b: int) -> int:
     """Return the signed distance from `b` to `a`, -2^31 .. 2^31 - 1: positive if `a` is later."""
     distance = (a - b) & _MASK

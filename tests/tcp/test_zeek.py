@@ -15,7 +15,7 @@ from handshake_inspect.decode.segment import Segment
 from handshake_inspect.tcp import facts, rows, zeek, zeek_words
 from handshake_inspect.verdicts.aliases import CONN_STATES, conn_state, history_texts
 from handshake_inspect.wire.const import ACK, FIN, MASK32, NOTE_SNAPPED, RST, SYN
-from handshake_inspect.wire.seqspace import seq_add, seq_diff, seq_gt, seq_max
+from handshake_inspect.wire.seqspace import seq_diff, seq_gt, seq_max
 
 pytestmark = pytest.mark.skipif(
     not hasattr(zeek, "observe"),
@@ -63,7 +63,7 @@ class Wire:
             seq = sender.snd_nxt if seen else self.isn[side] + (not flags & SYN)
             seq = self.isn[side] if flags & SYN and not flags & RST else seq & MASK32
         if ack is None and flags & ACK:
-            ack = peer.snd_nxt if peer.traits & facts.TRAIT_SEEN else seq_add(self.isn[side ^ 1], 1)
+            ack = peer.snd_nxt if peer.traits & facts.TRAIT_SEEN else (self.isn[side ^ 1] + 1) & 0xFFFFFFFF
         self.now_ns += int(after * 1_000_000_000)
         segment = Segment(
             ts_ns=self.now_ns,
@@ -85,9 +85,9 @@ class Wire:
         sender.recent_us[sender.recent_at & 3] = segment.ts_ns // 1000 & MASK32
         sender.recent_at += 1
         occupied = segment.payload_len * (not flags & RST) + bool(flags & SYN) + bool(flags & FIN)
-        end = seq_add(start, occupied)
+        end = (start + occupied) & 0xFFFFFFFF
         if flags & SYN or not sender.traits & facts.TRAIT_SEEN:
-            sender.iss = start if flags & SYN else seq_add(start, -1)
+            sender.iss = start if flags & SYN else (start - 1) & 0xFFFFFFFF
             sender.snd_nxt = sender.contiguous = end
             sender.traits |= facts.TRAIT_SEEN
         elif not flags & RST:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from handshake_inspect.quic.quic_rows import STALLS
 from handshake_inspect.tcp.setup.facts import (
     SETUP_FALSE_START,
     SETUP_OFFERS_13,
@@ -23,10 +24,11 @@ from handshake_inspect.tls.numbers import TLS12
 from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings import quic_services, quic_waits
+from handshake_inspect.verdicts.findings import quic_services
 from handshake_inspect.verdicts.findings.base import cite, first_of, median, ratio, target, window, write
 from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.findings.setups import Places, by_service, handshakes
+from handshake_inspect.verdicts.quic.quics import Quics
 from handshake_inspect.verdicts.setup.handshakes import Handshakes
 from handshake_inspect.verdicts.setup.words import TLS_ESTABLISHED
 from handshake_inspect.wire.text import duration, plural
@@ -81,7 +83,7 @@ def of_quic(case: Case) -> list[Finding]:
     if not len(quics):
         return []
     found: list[tuple[str, Times, Places]] = []
-    for reason, cost in quic_waits.costs(quics).items():
+    for reason, cost in quic_costs(quics).items():
         found += [(reason, cost, each) for each in quic_services.by_key(quics.service, np.flatnonzero(cost >= 0))]
     found.sort(key=lambda each: -len(each[2]))
     return first_of(
@@ -187,3 +189,25 @@ def numbers(reason: str, cost: Times, total: int, clients: int) -> dict[str, Any
         "cost_total_ns": int(cost.sum()),
     }
     return metrics  # noqa: RET504  a test finds them by their name
+
+
+def quic_costs(quics: Quics) -> dict[str, Times]:
+    """What each QUIC connection paid on top of its round trip, by reason; -1 for nothing."""
+    rows = quics.rows
+    first, second, third = (rows[name].astype(np.int64) for name in ("first_ns", "second_ns", "third_ns"))
+    begun = np.where(third > 0, third - second, second - first)
+    retried = (rows["retry_ns"] > 0) & (second > 0) & ((third > 0) | (rows["negotiation_ns"] == 0))
+    reply = rows["reply_ns"].astype(np.int64) - first
+    return {
+        "hello-retry": np.where(quics.asked_again & (reply > 0), reply, -1),
+        "amplification": amplification(quics),
+        "retry": np.where(retried, begun, -1),
+    }
+
+
+def amplification(quics: Quics) -> Times:
+    """How long the servers waited in all for the address of a client to be proved."""
+    rows = quics.rows
+    paused = (np.arange(STALLS) < rows["stalls"][:, None]) & ~quics.stalled_by_loss
+    total = np.where(paused, rows["stall_ns"], 0).sum(axis=1)
+    return np.where(paused.any(axis=1), total, -1)
