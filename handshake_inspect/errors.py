@@ -1,5 +1,6 @@
 """Who is at fault, and the exit status that says so."""
 
+import errno
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -52,3 +53,22 @@ def check_keywords(function: str, given: Iterable[str], known: Sequence[str]) ->
     for name in given:
         if name not in known:
             raise TypeError(f"{function}() has no keyword {name!r}; there are {', '.join(sorted(known))}")
+
+
+_MENDED = {
+    errno.ENOSPC: "free some space, or write elsewhere",
+    errno.EDQUOT: "free some space, or write elsewhere",
+    errno.ENOENT: "make its directory, or write elsewhere",
+    errno.ENOTDIR: "name a file in a directory",
+    errno.EISDIR: "name a file in it",
+    errno.EACCES: "write elsewhere, or as a user who may",
+    errno.EPERM: "write elsewhere, or as a user who may",
+    errno.EROFS: "write elsewhere",
+}
+
+
+def unwritable(name: str, error: BaseException) -> str:
+    """That a file cannot be written, why, and what to do about it."""
+    code = getattr(error, "errno", None)
+    fix = f"; {_MENDED[code]}" if code in _MENDED else ""
+    return f"cannot write {name}: {getattr(error, 'strerror', None) or error}{fix}"

@@ -80,7 +80,7 @@ def _word(word: str) -> str:
         return "\n\n".join([f"**{name}** ({' and '.join(kinds)})", *pages]) + "\n"
     if fields := _fields(word):
         return "\n".join(fields) + "\n"
-    raise UsageError(f"no help on {word!r}{_near(word)}; hsi help lists every word")
+    raise UsageError(f"no help on {word!r}{_near(word) or '; hsi help lists every word'}")
 
 
 def _fields(word: str) -> list[str]:

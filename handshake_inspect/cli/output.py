@@ -15,7 +15,7 @@ from typing import BinaryIO
 import click
 
 from handshake_inspect.cli.overwriting import refuse_capture
-from handshake_inspect.errors import HsiError, UsageError
+from handshake_inspect.errors import HsiError, UsageError, unwritable
 
 _LEAST_WIDTH, _USUAL_WIDTH = 64, 80
 
@@ -66,7 +66,7 @@ class Target:
         try:
             descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except (OSError, ValueError) as error:
-            raise HsiError(f"cannot write {name}: {getattr(error, 'strerror', None) or error}") from None
+            raise HsiError(unwritable(name, error)) from None
         with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
             target = _Held(name, stream, encoding="utf-8", terminal=False)
             try:
@@ -93,7 +93,7 @@ class Target:
         except OSError as error:
             if self.name == "-":
                 _silence_standard_output()
-            raise HsiError(f"cannot write {_called(self.name)}: {error.strerror or error}") from error
+            raise HsiError(unwritable(_called(self.name), error)) from error
 
     def page(self, write: Callable[[BinaryIO], object], *, wanted: bool = True) -> None:
         """Write by `put`, on a terminal through a pager if that is `wanted` and more than a screen is written."""
@@ -220,7 +220,7 @@ def _mended(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise HsiError(f"cannot write {name}: {error.strerror or error}") from error
+        raise HsiError(unwritable(name, error)) from error
 
 
 @contextmanager

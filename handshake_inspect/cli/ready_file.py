@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from handshake_inspect.errors import HsiError, UsageError
+from handshake_inspect.errors import HsiError, UsageError, unwritable
 
 _LONGEST = 21  # bytes of a PID and its newline
 
@@ -30,7 +30,7 @@ def clear(name: str | None) -> None:
         if not path.absolute().parent.is_dir():
             raise HsiError(f"cannot write {name}: no such directory")
     except (OSError, ValueError) as error:
-        raise HsiError(f"cannot write {name}: {getattr(error, 'strerror', None) or error}") from None
+        raise HsiError(unwritable(name, error)) from None
 
 
 @contextmanager
@@ -76,4 +76,4 @@ def _put(path: Path, said: bytes) -> None:
         Path(beside).chmod(0o644)
         Path(beside).rename(path)
     except OSError as error:
-        raise HsiError(f"cannot write {path}: {error.strerror or error}") from None
+        raise HsiError(unwritable(str(path), error)) from None

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -90,6 +91,8 @@ class Hsi(Documented, click.Group):
             return _complain(f"{error.format_message().rstrip('.')}{usage}", UNUSABLE)
         except click.NoSuchOption as error:
             return _complain(_near_version(error), UNUSABLE)
+        except click.BadParameter as error:
+            return _complain(_bad_value(error), UNUSABLE)
         except click.UsageError as error:
             return _complain(error.format_message(), UNUSABLE)
         except HsiError as error:
@@ -123,7 +126,28 @@ def _near_version(error: click.NoSuchOption) -> str:
     from difflib import get_close_matches
 
     near = get_close_matches(error.option_name, ["--version", *(error.possibilities or ())], n=1)
-    return f"{error.message} Did you mean hsi --version?" if near == ["--version"] else error.format_message()
+    if near == ["--version"]:
+        return f"{error.message} Did you mean hsi --version?"
+    if error.possibilities or error.ctx is None:
+        return error.format_message()
+    return f"no such option: {error.option_name}; {error.ctx.command_path} --help lists them"
+
+
+def _bad_value(error: click.BadParameter) -> str:
+    """What is wrong with the value of an option or an argument: its name, the reason, and what there is instead."""
+    from difflib import get_close_matches
+
+    if error.param is None:
+        return error.format_message()
+    name = max(error.param.opts, key=len) if isinstance(error.param, click.Option) else error.param.human_readable_name
+    message = error.message.rstrip(".")
+    if isinstance(error.param.type, click.Choice):
+        given, choices = message.partition(" is not one of ")[0].strip("'"), error.param.type.choices
+        near = get_close_matches(given, choices, n=1)
+        message = f"{given!r} is not one of {', '.join(choices)}" + (f"; did you mean {near[0]}?" if near else "")
+    message = re.sub(r"is not in the range x>=(\S+)", r"is too small: at least \1", message)
+    message = re.sub(r"is not in the range (\S+)<=x<=(\S+)", r"is out of range: \1 to \2", message)
+    return f"{name.strip('[]').removesuffix('...')}: {message}"
 
 
 def _complain(message: str, status: int, notes: Sequence[str] = ()) -> int:

@@ -25,6 +25,7 @@ from handshake_inspect.report.fields import Field, find
 from handshake_inspect.verdicts.findings import KINDS
 
 FINDING = "finding"  # which is no field: connections do not know of what they are evidence
+_PROTOCOLS = ("http.", "icmp.")  # of which connections know nothing
 _SIGNS = {"=": "==", "eq": "==", "ne": "!=", "gt": ">", "lt": "<", "ge": ">=", "le": "<="}
 
 LONGEST = 10_000  # characters
@@ -61,12 +62,14 @@ NAME: /[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z0-9_][A-Za-z0-9_-]*)*/
 """
 
 _EXPECTED = {
-    "NAME": "a field", "OP": "a comparison (== != < <= > >=)", "STRING": "a value", "LBRACE": "{", "RBRACE": "}",
-    "LPAR": "(", "RPAR": ")", "COMMA": ",", "AND": "and", "OR": "or", "IN": "in", "NOT": "not",
-    "__ANON_2": "..", "$END": "the end",
+    "NAME": "a field", "OP": "a comparison (== != < <= > >=)", "STRING": "a value", "LBRACE": "'{'", "RBRACE": "'}'",
+    "LPAR": "'('", "RPAR": "')'", "COMMA": "','", "AND": "'and'", "OR": "'or'", "IN": "'in'", "NOT": "'not'",
+    "__ANON_2": "'..'", "$END": "the end",
 }  # fmt: skip
 
 
+_TCPDUMP = re.compile(r"\s*((tcp|udp|ip6?|src|dst)\s+)*(port|portrange|host|net)\s+[\w.:/-]+", re.IGNORECASE)
+NO_TCPDUMP = "this looks like a filter of tcpdump; ask for ip.addr == 10.0.0.1 and tcp.port == 80"
 NO_UNIT = "only durations have a unit: write the number out, such as 1000"
 
 
@@ -76,6 +79,8 @@ class ExpressionError(UsageError):
     def __init__(self, message: str, text: str, place: int) -> None:
         """`place` counts characters of `text`."""
         super().__init__(message)
+        if not text.strip():
+            return
         # One sign for one character, so that the caret stands where it should.
         shown = "".join(sign if sign.isprintable() else " " for sign in text)
         start = max(0, place - 60)
@@ -96,16 +101,18 @@ def parse(text: str) -> questions.Test:
     if depth > DEEPEST:
         raise UsageError(f"an expression with more than {DEEPEST} parentheses and negations is too deep")
     if not text.strip():
-        raise ExpressionError("the expression is empty", text, 0)
+        raise ExpressionError("the expression is empty; write one such as outcome == refused", text, 0)
     try:
         test: questions.Test = _Reader(text).transform(_parser().parse(text))
     except UnexpectedCharacters as error:
-        raise ExpressionError("unexpected character", text, error.pos_in_stream or 0) from None
+        place = error.pos_in_stream or 0
+        raise ExpressionError(f"unexpected {text[place]!r}; text with signs goes in quotes", text, place) from None
     except UnexpectedToken as error:
         place = len(text.rstrip()) if error.token.type == "$END" else error.token.start_pos or 0
         number_before = 0 < place < len(text) and text[place - 1].isdigit()
         unit = number_before and text[place].isalpha()
-        raise ExpressionError(NO_UNIT if unit else _what_was_expected(error), text, place) from None
+        known = NO_UNIT if unit else NO_TCPDUMP if _TCPDUMP.match(text) else ""
+        raise ExpressionError(known or _what_was_expected(error), text, place) from None
     except UnexpectedInput as error:
         raise ExpressionError("this is not an expression", text, error.pos_in_stream or 0) from None
     except VisitError as error:
@@ -117,7 +124,7 @@ def _what_was_expected(error: UnexpectedToken) -> str:
     words = sorted({_EXPECTED[name] for name in error.accepts or error.expected if name in _EXPECTED})
     if "a value" in words:
         words = [word for word in words if word != "a field"]
-    found = "the expression ends here" if error.token.type == "$END" else f"not {str(error.token)!r} here"
+    found = "the expression ends here" if error.token.type == "$END" else f"unexpected {str(error.token)!r}"
     return f"{found}; expected {', '.join(words[:-1])}{' or ' if words[1:] else ''}{words[-1]}" if words else found
 
 
@@ -282,8 +289,9 @@ def _hint(name: str) -> str:
     """What to ask for instead of a name that is no field, where that can be guessed."""
     if name == FINDING:
         return "finding needs a comparison, such as finding == syn-flood"
-    if name in HINTS:
-        return f"{name} is a field of packets; {HINTS[name]}"
+    packets = name if name in HINTS else name.partition(".")[0] if name.startswith(_PROTOCOLS) else ""
+    if packets:
+        return f"{name} is a field of packets; {HINTS[packets]}"
     for field in ("outcome", "cause", "close.how", "state.client"):
         if name in find(field).words:
             return f"no field {name}; did you mean {field} == {name}?"

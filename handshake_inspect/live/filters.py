@@ -83,7 +83,7 @@ def hint(expression: str) -> str:
             "; that looks like a display filter of Wireshark: it goes after -Y; a filter of packets is as for tcpdump,"
             " such as tcp port 80 and host 10.0.0.2"
         )
-    return ""
+    return "; it is written as for tcpdump, such as tcp port 80 and host 10.0.0.2"
 
 
 def is_available() -> bool:

@@ -99,7 +99,10 @@ def test_strict_is_for_captures_that_are_cut(run):
         (["analyze"], "name a capture"),
         (["--strickt", "healthy"], "--strict"),
         (["analyze", "--al", "healthy"], "--all"),
-        (["-T", "yaml", "healthy"], "'yaml' is not one of"),
+        (["-T", "yaml", "healthy"], "--format: 'yaml' is not one of text, json, "),
+        (["-T", "jsn", "healthy"], "; did you mean json?"),
+        (["-Q", "healthy"], "no such option: -Q; hsi analyze --help lists them"),
+        (["-o", "no/such/place.json", "healthy"], "; make its directory, or write elsewhere"),
         (["schem"], "Did you mean schema?"),
         (["analyse"], "Did you mean analyze?"),
         (["-q", "analyze", "healthy"], "options come after the command: hsi analyze"),
@@ -108,7 +111,8 @@ def test_strict_is_for_captures_that_are_cut(run):
         (["--timeout", "-1", "healthy"], "not a number of seconds"),
         (["--timeout", "nan", "healthy"], "not a number of seconds"),
         (["--timeout", "1e400", "healthy"], "not a number of seconds"),
-        (["--max-connections", "0", "healthy"], "0"),
+        (["--max-connections", "0", "healthy"], "--max-connections: 0 is too small: at least 1"),
+        (["--jobs", "999", "healthy"], "--jobs: 999 is out of range: 0 to 256"),
         (["missing"], "missing: no such file"),
         (["bug"], r"please report it with what HSI_DEBUG=1 shows: ZeroDivisionError: a\nbug"),
         (["memory"], "--max-connections"),
@@ -191,7 +195,10 @@ def test_output_to_a_device(run):
     assert run("-o", "/dev/null", "healthy").exit_code == 0
     result = run("-o", "/dev/full", "healthy")
     assert result.exit_code == 2
-    assert result.stderr == "hsi: error: cannot write /dev/full: No space left on device\n"
+    assert (
+        result.stderr
+        == "hsi: error: cannot write /dev/full: No space left on device; free some space, or write elsewhere\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,9 @@ def test_a_full_disk_is_an_error():
             check=False,
         )
     assert result.returncode == 2
-    assert result.stderr == b"hsi: error: cannot write standard output: No space left on device\n"
+    assert result.stderr == (
+        b"hsi: error: cannot write standard output: No space left on device; free some space, or write elsewhere\n"
+    )
 
 
 def test_a_closed_stdout_is_an_error():

@@ -112,7 +112,6 @@ def test_meaning(expression, ids):
 @pytest.mark.parametrize(
     ("expression", "place", "message"),
     [
-        ("", 0, "empty"),
         ("outcome == refsued", 11, "did you mean refused?"),
         ("outcome == nothing", 11, "it is one of aborted"),
         ("cause == closed_port", 9, "did you mean closed-port?"),
@@ -120,9 +119,9 @@ def test_meaning(expression, ids):
         ("decided and rtt == 5ms", 12, "did you mean rtt.synack or rtt.ackdat or rtt.total?"),
         ("bytes > 10kB", 10, "write the number out, such as 1000"),
         ("server.port == ", 14, "the expression ends here; expected a value"),
-        ("(decided", 8, "expected )"),
-        ("decided decided", 8, "not 'decided' here"),
-        ("decided ? 3", 8, "unexpected character"),
+        ("(decided", 8, "expected ')'"),
+        ("decided decided", 8, "unexpected 'decided'"),
+        ("decided ? 3", 8, "unexpected '?'; text with signs goes in quotes"),
         ("outcome > refused", 8, "has no order"),
         ("rtt.total > 50", 12, "give a unit, such as 50ms"),
         ("rtt.total > 0.3ns", 12, "whole number of nanoseconds"),
@@ -148,7 +147,11 @@ def test_meaning(expression, ids):
         ("tcp.port == http", 12, "is a number"),
         ("ip.addr > 10.0.0.1", 8, "has no order"),
         ("rtt_ms > 3", 9, "compare rtt.total"),
-        ("outcome equals refused", 8, "not 'equals' here"),
+        ("http.request", 0, "is a field of packets; ask for server.port in {80, 8080}"),
+        ("tcp port 80", 4, "looks like a filter of tcpdump; ask for ip.addr == 10.0.0.1 and tcp.port == 80"),
+        ("src host 10.0.0.1", 4, "looks like a filter of tcpdump"),
+        ("decided and", 11, "expected '(', 'not' or a field"),
+        ("outcome equals refused", 8, "unexpected 'equals'"),
     ],
 )
 def test_mistakes_are_shown_where_they_are(expression, place, message):
@@ -274,3 +277,10 @@ def test_derived_fields_from_rows_are_those_of_connections(pcaps, name):
         expected = read_all(objects, field.name)
         assert connections.column(field.name).listed() == expected
         assert [value for (values,) in connections.values([field.name], 100) for value in values] == expected
+
+
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_nothing_is_no_place_to_show(nothing):
+    with pytest.raises(ExpressionError, match="empty; write one such as outcome == refused") as caught:
+        parse(nothing)
+    assert not hasattr(caught.value, "__notes__")

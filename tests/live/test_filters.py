@@ -38,7 +38,7 @@ def test_no_expression_takes_everything_up_to_the_snap_length():
 @pytest.mark.parametrize(
     ("expression", "words"),
     [
-        ("tcp prot 80", "syntax error"),
+        ("tcp prot 80", "syntax error; it is written as for tcpdump, such as tcp port 80 and host 10.0.0.2"),
         ("port 99999", "illegal port number"),
         ("host 1.2.3.4.5", "1.2.3.4.5"),
         ("tcp[", "syntax error"),
