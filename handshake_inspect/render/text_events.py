@@ -19,7 +19,7 @@ from handshake_inspect.report.process import Process, owner_text
 from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.snapshot import Snapshot
 from handshake_inspect.report.story import RttMark, Step
-from handshake_inspect.wire.text import bounds, gap, moment, plural
+from handshake_inspect.wire.text import bounds, duration, gap, moment, plural
 
 _REMEMBERED = 1 << 16  # connections that were written while they were open
 _CLOCK = slice(11, 26)  # of a moment: to the microsecond, without the date
@@ -136,7 +136,8 @@ def _facts(c: Connection, style: Style) -> Iterator[str]:
     if c.outcome != "established":
         yield f"{c.cause}: {c.why}" if c.cause else c.why
         return
-    yield _ENDINGS[c.close.how].format(end=c.close.reset_by or c.close.first or "both ends")
+    side = c.close.reset_by or c.close.first
+    yield _ENDINGS[c.close.how].format(end=f"the {side}" if side else "both ends")
     yield _amounts(c)
     if again := c.client_to_server.retransmissions + c.server_to_client.retransmissions:
         yield plural(again, "retransmission")
@@ -149,8 +150,8 @@ def _owners(process: Process) -> Iterator[str]:
 
 
 _ENDINGS = {
-    "open": "open", "fin": "closed by {end}", "half-closed": "half closed by {end}", "rst": "reset by {end}",
-    "rst-after-fin": "closed, then reset by {end}", "timeout": "timed out",
+    "open": "open", "fin": "closed by {end}", "half-closed": "half closed by {end}",
+    "rst": "reset by {end}", "rst-after-fin": "closed, then reset by {end}", "timeout": "timed out",
 }  # fmt: skip
 
 
@@ -214,7 +215,7 @@ class _Passing:
         """What it did, with the round trips that it ends, and what is odd about it."""
         done = [self._style.clean(mark.text) for mark in step.events]
         if step.rtt:
-            done.append(f"({'; '.join(_round_trip(leg, self._style) for leg in step.rtt)})")
+            done.append(f"({'; '.join(_round_trip(leg, step, self._style) for leg in step.rtt)})")
         if done:
             yield f"{self._signs.event} {' '.join(done)}", ()
         for mark in step.anomalies:
@@ -244,7 +245,11 @@ def _numbers(step: Step) -> str:
     return " ".join(parts)
 
 
-def _round_trip(mark: RttMark, style: Style) -> str:
+def _round_trip(mark: RttMark, step: Step, style: Style) -> str:
+    """A leg and how long it took; where a SYN was repeated, waiting for that made opening longer than the legs."""
     leg = mark.measured
     took = bounds(leg.value_ns, leg.min_ns, leg.max_ns, style.micro)
+    opened = step.since_first_ns
+    if mark.leg == "total" and leg.max_ns is not None and opened > leg.max_ns:
+        return f"connect RTT {took}; open {duration(opened, style.micro)} after the first SYN"
     return f"{_ROUND_TRIPS[mark.leg]} {took}"

@@ -87,6 +87,7 @@ def test_a_handshake_reads_like_a_story(pcaps):
 def test_what_is_odd_is_marked(pcaps):
     shown = "\n".join(lines((pcaps / "lost-syn.pcap").read_bytes()))
     assert "▲ The client sends its SYN for the 2nd time" in shown
+    assert "connect RTT 41.2 ms; open 1.07 s after the first SYN" in shown  # waiting is no round trip
     assert "[R.]" in "\n".join(lines((pcaps / "refused.pcap").read_bytes()))
     icmp = lines((pcaps / "rejected-admin-prohibited.pcap").read_bytes())[1]
     assert " < " in icmp

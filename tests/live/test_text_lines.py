@@ -46,7 +46,7 @@ def test_there_is_no_second_line_when_one_ends():
     assert "established  10.0.0.1:4000 → 10.9.0.2:443  connect RTT 2 µs, open, sent 0 bytes, got 0 bytes" in shown[0]
     shown = of(lines(spaced(*completed(START), (START + 5000, reset))), "10.0.0.1:4000")
     assert len(shown) == 1
-    assert "reset by client" in shown[0]
+    assert "reset by the client" in shown[0]
 
 
 def test_a_capture_that_goes_on_does_not_end():

@@ -272,6 +272,16 @@ def test_findings_say_how_old_they_are():
     held = troubled().findings
     assert "as of 3 s ago" in plain(snapshot(findings=held, found_ns=START + HEALTHY_NS - 3 * SECOND))
     assert "as of" not in plain(snapshot(findings=held, found_ns=START + HEALTHY_NS))
+    assert "FINDINGS  none, as of 3 s ago" in plain(snapshot(found_ns=START + HEALTHY_NS - 3 * SECOND))
+    assert "FINDINGS  none\n" in plain(snapshot(found_ns=START + HEALTHY_NS)).replace(" \n", "\n")
+    assert "none" not in plain(snapshot(found_ns=None)).split("FINDINGS")[1].splitlines()[0]  # nobody has looked
+
+
+@pytest.mark.parametrize("width", [80, 100, 150, 160, 200])
+def test_the_reason_of_a_group_is_whole_where_its_server_is_short(width):
+    given = troubled()
+    assert "port-filtered" in plain(given, width, 50).split("TROUBLE")[1]
+    assert "last just now" not in plain(given, width, 50)
 
 
 def test_a_filter_may_be_an_expression():
@@ -290,6 +300,8 @@ def test_a_filter_may_be_an_expression():
     screen.show(given)
     for key in ("/", *"outcome ="):
         screen.press(key)
+    assert "half an expression" in screen.lines(given, 80, 24)[-1].plain
+    screen.press("enter")  # is not taken
     assert "half an expression" in screen.lines(given, 80, 24)[-1].plain
     for key in ("=", *" 1"):
         screen.press(key)

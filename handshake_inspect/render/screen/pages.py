@@ -42,7 +42,7 @@ def _scrolled(scene: Scene, lines: list[Text]) -> list[Text]:
     below = len(lines) - scene.view.scroll - room
     rest = scene.look.rule * scene.width
     if below > 0:
-        note = f" {plural(below, 'line')} more below "
+        note = f" {plural(below, 'more line')} below "
         rest = scene.look.rule * max(scene.width - len(note) - 3, 0) + note + scene.look.rule * 3
     shown = lines[scene.view.scroll : scene.view.scroll + room]
     shown += [scene.look.line()] * (room - len(shown))

@@ -159,7 +159,9 @@ def findings(scene: Scene, width: int, room: int) -> list[Text]:
     look = scene.look
     held = [row.of for row in scene.lists["findings"] if isinstance(row.of, Finding)]
     if not held:
-        return [title(scene, "FINDINGS", "none now")][:room]
+        searched = scene.snapshot.found_ns is not None
+        said = ", ".join(["none", *_age(scene)]) if searched else "not looked for yet"
+        return [title(scene, "FINDINGS", said)][:room]
     head = title(scene, "FINDINGS", ", ".join([*_tally(held), *_age(scene)]))
     chosen = place_of(scene, held)
     if chosen is not None:

@@ -121,10 +121,10 @@ def _group(scene: Scene, group: TroubleGroup, width: int, *, selected: bool, unf
     """How many, what, to where, why in a word, and when the last one began."""
     look = scene.look
     age = look.age(max(scene.snapshot.at_ns - group.last_ns, 0))
-    age = f"last {age}" if width >= 90 else age
+    age = f"last {age}" if width >= 90 and age.endswith(" ago") else age
     when = WHEN + 5 * (width >= 90)
     free = width - 2 - COUNT - 1 - OUTCOME - 2 - when - 1
-    cause = min(free - SERVER - 1, CAUSE) if width >= 70 else 0
+    cause = min(free - min(SERVER, _longest_server(scene)) - 1, CAUSE) if width >= 70 else 0
     room = max(free - (cause + 1 if cause else 0), 6)
     fold = (look.cursor if selected else " ") + (look.unfolded if unfolded else look.folded)
     server = look.elide(f"{look.words.arrow} {look.clean(str(group.server))}", room)
@@ -135,6 +135,12 @@ def _group(scene: Scene, group: TroubleGroup, width: int, *, selected: bool, unf
         f"  {server:<{room}} ", (f"{look.cut(group.cause or '', cause):<{cause}} " if cause else "", ""),
         (f"{age:>{when}}", "dim"),
     )  # fmt: skip
+
+
+def _longest_server(scene: Scene) -> int:
+    """Columns of the longest server of a group, with its arrow."""
+    groups = (row.of for row in scene.lists["trouble"] if isinstance(row.of, TroubleGroup))
+    return 2 + max((len(scene.look.clean(str(group.server))) for group in groups), default=0)
 
 
 def _connection(scene: Scene, connection: Connection, width: int, *, selected: bool, inside: bool) -> Text:

@@ -103,8 +103,10 @@ class Screen:
     def press(self, key: str) -> None:
         """React to a key as if it had been typed."""
         held = self._held
-        before = self.view.shown
+        before, typing = self.view.shown, self.view.mode == "filter"
         self.view.press(key, self._lists(held))
+        if typing and key == "enter" and self._fault:
+            self.view.mode = "filter"  # which says what is wrong; Esc drops it
         if self.view.filter != self._filter:
             self._read_filter()
         if self.view.shown is not before:
