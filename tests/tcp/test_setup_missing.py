@@ -1,9 +1,14 @@
 """Frames of a set-up that the capture lacks, while both ends had them: what acknowledges them shows that they were."""
 
 import pytest
+from support import frames
+from support.captures import pcap
 from support.tls import (
     EARLY,
+    ENDS,
+    MS,
     RETRY_RANDOM,
+    START,
     TLS12,
     TLS13,
     Read,
@@ -321,6 +326,20 @@ def test_a_flight_that_goes_on_behind_the_end_of_the_capture_has_no_size():
     talk = Talk([(0, client_hello()), (1, hello_13() + record(2760) + record(53))])
     del talk.sent[-1]
     assert flight_bytes(talk) is None
+
+
+def test_the_end_of_a_server_is_no_byte_that_is_missing():
+    """It answered accepted early data and closed, before the client went on: that acknowledges its FIN, too."""
+    flight = hello_13() + record(53)
+    talk = Talk([(0, client_hello(extra=EARLY) + record(300)), (1, flight), (1, record(5000))])
+    closed = frames.fin(*ENDS[::-1], seq=talk.next[1], ack=talk.next[0])
+    at = talk.free[0]
+    talk.say(0, record(21) + record(53), at=at + 1, ack=talk.next[1] + 1)
+    capture = pcap(sorted([*talk.frames(), (START + round(at * MS), closed)], key=lambda each: each[0]), nano=True)
+    (connection,) = report_of(capture)["connections"]
+    assert connection["tls"]["early_data"] == "accepted"
+    assert connection["tls"]["server_flight_bytes"] == len(flight)
+    assert connection["setup"]["client"]["finished"]["value_ns"] is not None
 
 
 # False starts (RFC 7918)

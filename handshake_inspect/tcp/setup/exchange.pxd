@@ -37,7 +37,7 @@ cdef void answer_again(
 cdef void read(Focus focus, void *owners, seg.Segment *segment) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *")
 cdef void note_client(Focus focus, uint32_t seq, uint32_t end, int64_t now) noexcept nogil
-@cython.locals(reading="sr.Reading *", setup="sr.Setup *", unseen=bint)
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *")
 cdef void note_server(Focus focus, uint32_t seq, int64_t now) noexcept nogil
 @cython.locals(asked=bint)
 cdef bint is_plain(

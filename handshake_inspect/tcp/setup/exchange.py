@@ -175,8 +175,7 @@ def note_server(focus: Any, seq: int, now: int) -> None:
     """
     setup = focus.setup
     reading = focus.reading
-    unseen = seqspace.seq_gt(focus.acked, reading.next[focus.side ^ 1])
-    if unseen and seqspace.seq_gt(focus.acked, reading.server_hello_ack):
+    if focus.lacks(focus.acked) and seqspace.seq_gt(focus.acked, reading.server_hello_ack):
         return
     if setup.flags & SETUP_SERVER_HELLO and not reading.answered:
         if setup.flags & SETUP_SERVER_FINISHED and seqspace.seq_ge(seq, reading.finished_end):

@@ -1,3 +1,4 @@
+cimport cython
 from libc.stdint cimport int64_t, uint32_t
 
 from handshake_inspect.tcp cimport rows
@@ -5,7 +6,10 @@ from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.store cimport Setups
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.tls cimport hello_row
+from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.facts cimport TRAIT_FIN
 from handshake_inspect.tcp.setup.facts cimport EXCHANGE_GIVEN_UP, EXCHANGE_SETUP, READ_OVER, SETUP_GIVEN_UP, SETUP_HOLE
+from handshake_inspect.wire.const cimport MASK32
 
 cdef class Focus:
     cdef readonly Setups setups
@@ -33,6 +37,8 @@ cdef class Focus:
 
     cdef int start(self, Table table) except -1 nogil
     cdef void finish(self) noexcept nogil
+    @cython.locals(after=uint32_t, closed=bint)
+    cdef bint lacks(self, uint32_t number) noexcept nogil
     cdef void conclude(self) noexcept nogil
     cdef bint is_as_plain(self) noexcept nogil
     cdef void give_up(self) noexcept nogil

@@ -6,6 +6,7 @@ There is one for every tracker, set for every segment that is read.
 from typing import Any
 
 from handshake_inspect.tcp import rows
+from handshake_inspect.tcp.facts import TRAIT_FIN
 from handshake_inspect.tcp.setup import setup_rows as sr
 from handshake_inspect.tcp.setup.facts import (
     EXCHANGE_GIVEN_UP,
@@ -15,6 +16,8 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_HOLE,
 )
 from handshake_inspect.tls import hello_row
+from handshake_inspect.wire import seqspace
+from handshake_inspect.wire.const import MASK32
 
 
 class Focus:
@@ -61,6 +64,14 @@ class Focus:
                 self.setups.drop(self.exchange.setup & EXCHANGE_SETUP)
                 self.exchange.setup &= ~EXCHANGE_SETUP
             self.setup = sr.nothing()
+
+    def lacks(self, number: int) -> bool:
+        """Whether the sender, by this acknowledgment number, has bytes of its peer that are not available here."""
+        after = self.reading.next[self.side ^ 1]
+        if not seqspace.seq_gt(number, after):
+            return False
+        closed = self.peer.traits & TRAIT_FIN and number == self.peer.fin_seq
+        return not (closed and number == (after + 1) & MASK32)  # a FIN is no byte
 
     def conclude(self) -> None:
         """The response came.  It is received when the client acknowledges it; until then it may be sent again."""

@@ -44,7 +44,6 @@ cdef bint may_be_early(Focus focus) noexcept nogil
 cdef void answer(Focus focus, unsigned int kind) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")
 cdef void on_client_hello(Focus focus) noexcept nogil
-@cython.locals(reading="sr.Reading *", side="unsigned int", unseen=bint)
 cdef bint is_asked_again(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *")
 cdef bint infer_version(Focus focus, unsigned int kind, unsigned int message) noexcept nogil

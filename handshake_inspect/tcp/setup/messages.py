@@ -142,7 +142,7 @@ def may_be_early(focus: Any) -> bool:
     reading = focus.reading
     side = focus.side
     offered = focus.setup.flags & (SETUP_EARLY_OFFERED | SETUP_CUT | SETUP_UNREAD) != 0
-    return offered and not seqspace.seq_gt(reading.ack[side], reading.next[side ^ 1])
+    return offered and not focus.lacks(reading.ack[side])
 
 
 def answer(focus: Any, kind: int) -> None:
@@ -153,10 +153,10 @@ def answer(focus: Any, kind: int) -> None:
         return
     reading.answered = 1
     server = focus.side ^ 1
-    if seqspace.seq_gt(reading.ack[focus.side], reading.next[server]):
+    if focus.lacks(reading.ack[focus.side]):
         setup.server_flight_bytes = 0  # not all of it is in the capture, or so far
-    if seqspace.seq_gt(reading.ack[focus.side], reading.beyond[server]):
-        setup.flight_ns = 0
+        if seqspace.seq_gt(reading.ack[focus.side], reading.beyond[server]):
+            setup.flight_ns = 0
 
 
 def on_client_hello(focus: Any) -> None:
@@ -182,10 +182,7 @@ def on_client_hello(focus: Any) -> None:
 
 def is_asked_again(focus: Any) -> bool:
     """Whether a HelloRetryRequest came before: captured, or acknowledged as what the capture lacks."""
-    reading = focus.reading
-    side = focus.side
-    unseen: bool = seqspace.seq_gt(reading.ack[side], reading.next[side ^ 1])
-    return focus.setup.flags & SETUP_HELLO_RETRY != 0 or unseen
+    return focus.setup.flags & SETUP_HELLO_RETRY != 0 or focus.lacks(focus.reading.ack[focus.side])
 
 
 def infer_version(focus: Any, kind: int, message: int) -> bool:

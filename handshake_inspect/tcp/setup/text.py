@@ -204,7 +204,7 @@ def request(focus: Any, at: int) -> None:
         focus.exchange.request_frame = focus.frame
         reading.request_at = at
         reading.ack[focus.side] = focus.acked
-        if seqspace.seq_gt(focus.acked, reading.next[focus.side ^ 1]):
+        if focus.lacks(focus.acked):
             focus.setup.lacks |= LACKS_GREETING
 
 
@@ -213,7 +213,7 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
     reading = focus.reading
     setup = focus.setup
     exchange = focus.exchange
-    unseen = seqspace.seq_gt(focus.acked, reading.next[focus.side ^ 1])
+    unseen = focus.lacks(focus.acked)
     blind = focus.peer.traits & (TRAIT_ISS | TRAIT_SEEN) == 0  # the capture lacks all that the client sent
     begun = unseen or blind or not focus.connection.facts & (FACT_SYN | FACT_SYNACK) or setup.flags & SETUP_CUT
     if begun and looks_like_server_hello(data, at, count):

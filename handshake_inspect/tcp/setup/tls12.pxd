@@ -32,7 +32,7 @@ cdef void note_resumed(Focus focus) noexcept nogil
 cdef void on_cut(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", settings=bint)
 cdef void on_server_data(Focus focus) noexcept nogil
-@cython.locals(reading="sr.Reading *", client="unsigned int", missing=bint)
+@cython.locals(reading="sr.Reading *", client="unsigned int")
 cdef bint may_be_asked(Focus focus) noexcept nogil
 @cython.locals(setup="sr.Setup *")
 cdef void finish_client(Focus focus) noexcept nogil

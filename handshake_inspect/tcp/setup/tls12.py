@@ -53,7 +53,7 @@ def on_client(focus: Any, kind: int, message: int) -> None:
     elif kind == APPLICATION_DATA and setup.flags & SETUP_CLIENT_FINISHED and focus.exchange.request_frame == 0:
         note_request(focus)
         unfinished = not reading.changed[side ^ 1] or not seqspace.seq_ge(reading.ack[side], reading.finished_end)
-        if unfinished and not seqspace.seq_gt(reading.ack[side], reading.next[side ^ 1]):
+        if unfinished and not focus.lacks(reading.ack[side]):
             setup.flags |= SETUP_FALSE_START  # and not for want of the server's flight in the capture
 
 
@@ -83,10 +83,10 @@ def on_server(focus: Any, kind: int) -> None:
     side = focus.side
     if kind == CHANGE_CIPHER_SPEC:
         first = not reading.changed[side] and not reading.changed[side ^ 1]
-        if first and not seqspace.seq_gt(reading.ack[side], reading.next[side ^ 1]):
+        if first and not focus.lacks(reading.ack[side]):
             setup.flags |= SETUP_SERVER_CHANGED  # and not for want of the client's flight in the capture, or so far
         reading.changed[side] = 1
-        if setup.flags & SETUP_CLIENT_FINISHED and seqspace.seq_gt(reading.ack[side], reading.next[side ^ 1]):
+        if setup.flags & SETUP_CLIENT_FINISHED and focus.lacks(reading.ack[side]):
             setup.flags |= SETUP_FALSE_START  # it had more than the client's flight, which the capture lacks
         reading.finished_end = (reading.header[side] + RECORD_HEADER) & MASK32
     elif kind == HANDSHAKE and reading.changed[side] and not setup.flags & SETUP_SERVER_FINISHED:
@@ -148,8 +148,7 @@ def may_be_asked(focus: Any) -> bool:
     """Whether the client may have sent a request that cannot be seen: missing, or behind what the snap length left."""
     reading = focus.reading
     client = focus.side ^ 1
-    missing: bool = seqspace.seq_gt(reading.ack[focus.side], reading.next[client])
-    return missing or reading.state[client] == READ_LOST
+    return focus.lacks(reading.ack[focus.side]) or reading.state[client] == READ_LOST
 
 
 def finish_client(focus: Any) -> None:
