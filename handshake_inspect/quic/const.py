@@ -19,6 +19,8 @@ OFFSET, PRIME = 0xCBF29CE484222325, 0x100000001B3  # of FNV-1a
 LONGEST_CID = 20
 FLIGHT_NS = 2_000_000  # packets of one flight follow each other sooner than this
 EDGES = 2  # of the spin bit of each side: fewer may be a bit that a side sets at random for a connection
+LEAST_DCID = 8  # bytes of the connection ID that a client's first Initial is sent to (RFC 9000 section 7.2)
+SYSTEM_PORTS = 1024  # below are ports of services (RFC 6335 section 6)
 LEAST_INITIAL = 1200  # bytes of a client's datagram with an Initial (RFC 9000 section 14.1)
 # The kinds that the four values of the type mean, a byte each, the first value in the lowest.
 V1_KINDS = RETRIED << 24 | HANDSHAKE << 16 | EARLY_DATA << 8 | INITIAL

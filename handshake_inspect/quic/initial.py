@@ -42,6 +42,7 @@ class Opened:
     acknowledges: bool = False
     packets: int = 0  # opened
     repeated: bool = False  # handshake bytes that were sent before
+    foreign: bool = False  # the client's first Initial does not open: its keys are of one before
     pieces: dict[int, bytes] = field(default_factory=dict)
 
 
@@ -117,6 +118,7 @@ def open_all(datagrams: Iterable[tuple[bool, bytes]]) -> tuple[Opened, Opened]:
                 _read_frames(plain, sides[from_server])
     for side in sides:
         side.crypto = _joined(side.pieces)
+    sides[0].foreign = keys is not None and not sides[0].packets
     return sides
 
 

@@ -10,7 +10,7 @@ from handshake_inspect.tcp cimport rows
 from handshake_inspect.wire.const cimport MASK32, NOTE_SNAPPED
 
 cdef unsigned int EARLY_DATA, FIXED, HANDSHAKE, INITIAL, LONG, NEGOTIATION, RETRIED, SHORT, UNKNOWN
-cdef unsigned int LEAST_INITIAL
+cdef unsigned int LEAST_DCID, LEAST_INITIAL, SYSTEM_PORTS
 cdef uint32_t FORCED, FORCES
 cdef unsigned int CLIENT_GONE, CLIENT_HANDSHAKE, CLIENT_SHORT, CUT, EARLY, ICMP_ERROR, INITIAL_AGAIN, NEGOTIATED, RETRY
 cdef unsigned int SERVER_HANDSHAKE, SERVER_INITIAL, SERVER_SHORT, TOKEN
@@ -67,7 +67,9 @@ cdef class QuicTracker:
     cdef bint is_worth_keeping(self, quic_rows.Quic *row, segment.Segment *segment) noexcept nogil
     @cython.locals(frame=uint32_t, mine="unsigned int")
     cdef void from_client(self, quic_rows.Quic *row, segment.Segment *segment, unsigned int kinds) noexcept nogil
-    cdef void on_client_initial(self, quic_rows.Quic *row, segment.Segment *segment, uint32_t frame) noexcept nogil
+    cdef void on_client_initial(
+        self, quic_rows.Quic *row, segment.Segment *segment, uint32_t frame, unsigned int kinds
+    ) noexcept nogil
     @cython.locals(same=bint)
     cdef void on_client_short(self, quic_rows.Quic *row, segment.Segment *segment, uint32_t frame) noexcept nogil
     @cython.locals(took=int64_t)

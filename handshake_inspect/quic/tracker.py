@@ -16,11 +16,13 @@ from handshake_inspect.quic.const import (
     FORCES,
     HANDSHAKE,
     INITIAL,
+    LEAST_DCID,
     LEAST_INITIAL,
     LONG,
     NEGOTIATION,
     RETRIED,
     SHORT,
+    SYSTEM_PORTS,
     UNKNOWN,
 )
 from handshake_inspect.quic.datagram import Datagram
@@ -117,11 +119,19 @@ class QuicTracker:
         return 0
 
     def begins(self, segment: Any, kinds: int) -> bool:
-        """Whether the datagram is the first of a client."""
+        """Whether the datagram is the first of a client.
+
+        What has keys of the handshake is not, nor is what a server sends: to a client's connection ID, often an empty
+        one, or from a service's port to a client's.
+        """
         version = self.datagram.version
         if segment.payload_len < LEAST_INITIAL or not datagram.is_known(version):
             return False
-        return kinds & INITIAL != 0 or version & FORCES == FORCED
+        if version & FORCES == FORCED:
+            return True
+        if not kinds & INITIAL or kinds & (HANDSHAKE | SHORT) or self.datagram.dcid_len < LEAST_DCID:
+            return False
+        return not segment.src_port < SYSTEM_PORTS <= segment.dst_port
 
     def begins_again(self, i: int, segment: Any, kinds: int, data: Any) -> bool:
         """Whether the datagram begins another connection on the 4-tuple of row `i`."""
@@ -219,7 +229,7 @@ class QuicTracker:
         if kinds & (INITIAL | HANDSHAKE | EARLY_DATA):
             row.version = self.datagram.version
         if kinds & INITIAL:
-            self.on_client_initial(row, segment, frame)
+            self.on_client_initial(row, segment, frame, kinds)
         if kinds & EARLY_DATA and row.early_ns == 0:
             row.early_ns = segment.ts_ns
             row.early_frame = frame
@@ -235,7 +245,7 @@ class QuicTracker:
             self.on_client_short(row, segment, frame)
         row.client_ns = segment.ts_ns
 
-    def on_client_initial(self, row: Any, segment: Any, frame: int) -> None:
+    def on_client_initial(self, row: Any, segment: Any, frame: int, kinds: int) -> None:
         """An Initial of the client: its first, one more of the same flight, another copy, or what follows a Retry."""
         if row.retry_ns or row.negotiation_ns:
             if row.second_ns == 0:
@@ -243,6 +253,8 @@ class QuicTracker:
                 row.second_frame = frame
             elif row.retry_ns > row.second_ns and row.third_ns == 0:
                 row.third_ns = segment.ts_ns
+        elif kinds & (HANDSHAKE | SHORT):
+            return  # it was answered, and the capture lacks that
         elif row.answer_ns == 0 and row.client_frames > 1 and segment.ts_ns - row.client_ns >= AGAIN_NS:
             row.again_ns = segment.ts_ns
             row.again_frame = frame

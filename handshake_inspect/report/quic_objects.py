@@ -160,8 +160,8 @@ class QuicReport:
     # -- set-up ------------------------------------------------------------------------------------------------
 
     def _setup(self, i: int) -> Setup | None:
-        """What setting one up cost; None where nothing answered."""
-        if not self.judged.answered[i]:
+        """What setting one up cost; None where nothing answered, or the capture lacks its beginning."""
+        if not self.judged.answered[i] or self.quics.begun_before[i]:
             return None
         spans, row = self.spans, self.quics.rows[i]
         finished = bool(spans.finished[i])
@@ -171,8 +171,9 @@ class QuicReport:
         method = "lost" if self.quics.lost[i] else "cut" if spans.hidden[i] else "exact"
         parts = {"quic": _span(spans.handshake, i, 0, trips, method, "not-finished")}
         if request >= 0:
-            parts["response"] = _span(spans.response, i, request - first, 1, "ambiguous", "no-response")
-            parts["first_byte"] = _span(spans.first_byte, i, 0, trips + 1, "ambiguous", "no-response")
+            why = "one-sided" if int(spans.answers[2][i]) >= 0 else "no-response"
+            parts["response"] = _span(spans.response, i, request - first, 1, "ambiguous", why)
+            parts["first_byte"] = _span(spans.first_byte, i, 0, trips + 1, "ambiguous", why)
             if finished:
                 since = int(row["finished_ns"]) - first
                 parts["before_request"] = _span(spans.before_request, i, since, 0, "ambiguous")

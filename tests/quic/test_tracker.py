@@ -102,10 +102,29 @@ def test_an_acknowledgment_before_the_end_of_the_server_s_flight_is_no_finished(
         (quic.short(1300), False),
         (b"\xc0" + bytes(1300), False),
         (struct.pack(">BI", 0xC0, V1) + b"\x15" + bytes(1300), False),  # a connection ID of 21 bytes
+        (quic.initial(size=1200) + quic.early(200), True),
+        # In the middle of a handshake: behind an Initial that acknowledges, and what servers send
+        (quic.initial(size=300) + quic.handshake(1000), False),
+        (quic.initial(size=300) + quic.short(1000), False),
+        (quic.initial(dcid=b"", size=1200), False),
+        (quic.initial(dcid=bytes(7), size=1200), False),  # RFC 9000 section 7.2
     ],
 )
 def test_what_begins_a_connection(payload, begins):
     assert len(Flow().client(payload).rows()) == begins
+
+
+@pytest.mark.parametrize(("ports", "begins"), [((443, 50000), False), ((50000, 443), True), ((4433, 50000), True)])
+def test_what_a_service_s_port_sends_begins_nothing(ports, begins):
+    """The capture lacks the client's first Initial."""
+    assert len(Flow(("192.0.2.1", ports[0]), ("198.51.100.2", ports[1])).client(HELLO).rows()) == begins
+
+
+@pytest.mark.parametrize("behind", [quic.handshake(1000), quic.short(1000)])
+def test_an_initial_with_more_behind_it_was_answered(behind):
+    """It is no copy of the first one, though the capture lacks the answer."""
+    row = only(Flow().client(HELLO).wait(50 * MS).client(quic.initial(quic.acknowledge(), size=200) + behind))
+    assert not row.flags & q.INITIAL_AGAIN
 
 
 def test_a_retransmitted_answer_is_no_second_answer():

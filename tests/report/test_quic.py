@@ -199,3 +199,23 @@ def test_a_hello_retry_request_refuses_early_data():
     setup, _ = finish(flow.server(*answer(pn=1, offset=len(quic.HELLO_RETRY))))
     assert setup["spans"]["before_request"]["max_ns"] == 0
     assert (setup["spans"]["response"]["min_ns"], setup["spans"]["response"]["max_ns"]) == (40 * MS, 41 * MS)
+
+
+def test_a_capture_that_begins_with_the_client_s_second_initial_measures_nothing():
+    """Its keys are those of the first one's connection ID, which the capture lacks."""
+    flow = Flow().client(hello(pn=1)).wait(MS).server(quic.handshake(900)).wait(MS)
+    flow.client(quic.handshake(60, dcid=SERVER_CID), quic.short(100)).wait(40 * MS).server(quic.short(300, dcid=b""))
+    (one,) = report_of(flow.file().getvalue())["quic_connections"]
+    assert (one["outcome"], one["names_read"]) == ("established", False)
+    if can_open():
+        assert (one["setup"], one["rtt"]["initial"]["value_ns"]) == (None, None)
+
+
+def test_without_the_server_s_first_answer_the_way_to_the_client_is_not_known():
+    """So is what the client saw until a frame of the server; what it did itself remains."""
+    flow = Flow().client(hello()).wait(40 * MS).server(*answer())
+    del flow.frames[-1]
+    setup, _ = finish(flow)
+    spans = setup["spans"]
+    assert [spans[name]["reason"] for name in ("quic", "response", "first_byte")] == [None, "one-sided", "one-sided"]
+    assert spans["quic"]["value_ns"] == 41 * MS

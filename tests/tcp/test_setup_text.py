@@ -4,7 +4,19 @@ import struct
 
 import pytest
 from support.captures import pcap
-from support.tls import RETRY_RANDOM, Read, Talk, client, client_hello, handshake, hello_13, record, server
+from support.tls import (
+    RETRY_RANDOM,
+    TLS12,
+    TLS13,
+    Read,
+    Talk,
+    client,
+    client_hello,
+    handshake,
+    hello_13,
+    record,
+    server,
+)
 from support.wire import report_of
 
 from handshake_inspect.tcp.setup.facts import EXCHANGE_ALERTED, EXTRA_LOSS, UPGRADES
@@ -330,8 +342,24 @@ def test_one_side_alone_does_not_show_who_spoke_first(said, kind):
 
 
 def test_a_server_alone_names_its_protocol_by_its_greeting(said):
-    read = one_sided(Talk(PROLOGUES["smtp"] + said), 1)
-    assert (UPGRADES[read.upgrade], read.has("SPOKE_FIRST"), read.greeting_frame) == ("smtp", False, 0)
+    talk = Talk(PROLOGUES["smtp"] + said)
+    assert UPGRADES[one_sided(talk, 1).upgrade] == "smtp"
+    assert setup_of(talk)["milestones"]["greeting"] is None  # as far as is known, it answered
+
+
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_without_the_syn_and_the_client_hello_a_server_hello_is_no_greeting(version):
+    talk = Talk(handshake(client(version), server(version)))
+    del talk.opening[0], talk.sent[0]
+    read = Read(talk.capture())
+    assert read.has("TLS", "SERVER_HELLO", "CLIENT_FINISHED")
+    assert not read.has("SPOKE_FIRST")
+
+
+def test_a_greeting_before_all_that_was_captured_of_the_client_is_one():
+    talk = Talk([(1, b"220 mail\r\n"), (0, b"EHLO me\r\n"), (1, b"250 OK\r\n")])
+    talk.opening = talk.opening[1:2]
+    assert setup_of(talk)["speaks_first"] == "server"
 
 
 LINE = b"PROXY TCP4 192.0.2.100 198.51.100.200 40000 443\r\n"

@@ -9,7 +9,7 @@ from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
-from handshake_inspect.tcp.facts cimport FACT_SYN, FACT_SYNACK, TRAIT_HOLE, TRAIT_ISS
+from handshake_inspect.tcp.facts cimport FACT_SYN, FACT_SYNACK, TRAIT_HOLE, TRAIT_ISS, TRAIT_SEEN
 from handshake_inspect.tcp.setup.facts cimport (
     EXCHANGE_ALERTED, EXCHANGE_SETUP, EXCHANGE_UNREAD, MOST_BYTES, MOST_SEGMENTS, READ_OVER, SETUP_EARLY_SENT,
     SETUP_SERVER_FINISHED, SETUP_SERVER_HELLO, SETUP_SPOKE_FIRST, SETUP_TLS, UPGRADE_NONE,

@@ -7,7 +7,7 @@ All else is read byte by byte: TLS, servers that speak first, flights of several
 from typing import Any
 
 from handshake_inspect.decode import payload
-from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK, TRAIT_HOLE, TRAIT_ISS
+from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK, TRAIT_HOLE, TRAIT_ISS, TRAIT_SEEN
 from handshake_inspect.tcp.setup import reassembly, text, waits
 from handshake_inspect.tcp.setup import setup_rows as sr
 from handshake_inspect.tcp.setup.facts import (
@@ -280,8 +280,8 @@ def begin(focus: Any, i: int, segment: Any) -> None:
 
 
 def start_side(reading: Any, side: int, end: Any, seq: int) -> None:
-    """Where the bytes of a side begin: behind its SYN, or with what is seen of it."""
-    first = (end.iss + 1) & MASK32 if end.traits & TRAIT_ISS else seq
+    """Where the bytes of a side begin: behind its SYN, or with what was seen of it first."""
+    first = (end.iss + 1) & MASK32 if end.traits & (TRAIT_ISS | TRAIT_SEEN) else seq
     reading.base[side] = first
     reading.next[side] = first
     reading.beyond[side] = first

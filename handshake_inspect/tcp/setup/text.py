@@ -234,15 +234,13 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
                 exchange.setup |= EXCHANGE_ALERTED
         if not reading.lasting:
             focus.conclude()
-    elif setup.greeting_frame == 0 and not unseen and not blind:  # else it answers what the capture lacks
+    elif setup.greeting_frame == 0 and not unseen:  # else it answers what the capture lacks
         setup.flags |= SETUP_SPOKE_FIRST
         setup.lacks &= ~LACKS_GREETING  # it was captured late
         setup.greeting_ns = focus.ns
         setup.greeting_frame = focus.frame
         reading.kind = kind_of_server(data, at, count)
         reading.lasting = count < 4 or big_endian.be32(data, at) != SSH
-    elif blind and reading.kind == UPGRADE_NONE:
-        reading.kind = kind_of_server(data, at, count)
 
 
 def looks_like_server_hello(data: Any, at: int, count: int) -> bool:

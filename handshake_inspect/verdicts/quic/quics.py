@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.quic import quic_rows
 from handshake_inspect.quic.initial import Opened, can_open, open_all
-from handshake_inspect.quic.quic_rows import BY_SERVER, INITIAL_AGAIN, NEGOTIATED, RETRY, STALLS
+from handshake_inspect.quic.quic_rows import BY_SERVER, CUT, INITIAL_AGAIN, NEGOTIATED, RETRY, STALLS
 from handshake_inspect.tls.facts import is_retry_request
 from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.columns import Copies, whole_frames
@@ -119,6 +119,12 @@ class Quics:
     def asked_again(self) -> Bools:
         """Connections whose server answered with a HelloRetryRequest (RFC 8446 section 4.1.4), where that was read."""
         return np.array([each is not None and is_retry_request(each[1].crypto) for each in self.opened], dtype=bool)
+
+    @cached_property
+    def begun_before(self) -> Bools:
+        """Connections whose first Initial the capture lacks, as the keys of the next one show, where it was read."""
+        foreign = [each is not None and each[0].foreign for each in self.opened]
+        return np.array(foreign, dtype=bool) & ~self.has(CUT)
 
     @cached_property
     def lost(self) -> Bools:

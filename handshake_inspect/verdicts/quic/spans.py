@@ -45,7 +45,7 @@ class QuicSpans:
         first, again = self._time("first"), self._time("again")
         stateless = np.where(self._time("negotiation") > 0, self._time("negotiation"), self._time("retry"))
         answer = np.where(stateless > 0, stateless, self._time("answer"))
-        known = answer > 0
+        known = (answer > 0) & ~self.quics.begun_before
         repeated = known & self.quics.has(INITIAL_AGAIN)
         high = np.where(known, answer - first, UNKNOWN)
         low = np.where(repeated, answer - again, high)
@@ -209,8 +209,8 @@ class QuicSpans:
     def response(self) -> Interval:
         """The request to the answer, as the client saw it."""
         first, last, place = self.answers
-        known = (place >= 0) & (self.request.high >= 0)
-        way = np.maximum(self.reply.high, 0)
+        known = (place >= 0) & (self.request.high >= 0) & self.reply.known
+        way = self.reply.high
         low = np.where(known, np.maximum(first - self.request.high, 0), UNKNOWN)
         high = np.where(known, last - self.request.low + way, UNKNOWN)
         return latest(low, high)
@@ -219,8 +219,8 @@ class QuicSpans:
     def first_byte(self) -> Interval:
         """The first Initial to the answer."""
         first, last, place = self.answers
-        start, way = self._time("first"), np.maximum(self.reply.high, 0)
-        known = (place >= 0) & (self.request.high >= 0)
+        start, way = self._time("first"), self.reply.high
+        known = (place >= 0) & (self.request.high >= 0) & self.reply.known
         return latest(np.where(known, first - start, UNKNOWN), np.where(known, last - start + way, UNKNOWN))
 
     @cached_property

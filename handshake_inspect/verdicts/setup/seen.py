@@ -186,7 +186,7 @@ class Seen:
         # Without the server's ISN nobody knows whether the client's first data acknowledge any; a ClientHello does not.
         numbered = self.fact(FACT_SYNACK) | (self.fact(FACT_SYN) & self.tls & (self["upgrade"] == 0))
         known = seen & numbered & (self["lacks"] & LACKS_GREETING == 0)
-        return np.where(self.flag(SETUP_SPOKE_FIRST), 1, np.where(known, 0, -1))
+        return np.where(seen & self.flag(SETUP_SPOKE_FIRST), 1, np.where(known, 0, -1))
 
     @cached_property
     def unread(self) -> Bools:

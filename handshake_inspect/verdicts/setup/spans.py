@@ -147,7 +147,7 @@ class Spans:
         seen = self.seen
         length = exact(seen.time("hello"), seen.there("hello")).less(self._connected)
         why = np.where(seen.there("hello"), NO_OPENING, UNREAD)
-        trips = np.where(seen["lacks"] != 0, -1, seen["turns"])
+        trips = np.where((seen["lacks"] != 0) | ((seen["upgrade"] != 0) & (seen.speaker < 0)), -1, seen["turns"])
         return self._span(
             seen.tls, self._from_start(seen.of("ack_ns")), length, trips, why,
             self.extras.any(EXTRA_LOSS, SPAN_BEFORE_TLS),
@@ -271,6 +271,7 @@ class Spans:
             return *self.request, np.where(early, seen.frame("early"), seen.frame("request"))
         column = _COLUMNS.get(name, name)
         there = seen.there(column) & (seen.flag(SETUP_SERVER_HELLO) | (name != "server_hello"))
+        there &= (seen.speaker == 1) | (name != "greeting")  # without its client, nobody knows what a server answers
         return there, seen.time(column), seen.frame(column)
 
     @cached_property
