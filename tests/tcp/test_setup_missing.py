@@ -76,6 +76,17 @@ def test_a_second_server_hello_shows_that_the_first_was_none(left):
     assert read.hello_2_frame == (0 if left == 6 else 6)
 
 
+@pytest.mark.parametrize("left", [12, 2000])
+def test_a_hello_that_was_asked_for_again_has_no_answer_yet(left):
+    """Where the capture ends behind it; of each segment so many bytes are left."""
+    talk = retried()
+    last = next(i for i, sent in enumerate(talk.sent) if i > 1 and sent[1] == 1)
+    talk.sent = talk.sent[:last]
+    read = Read(talk.capture(ETHERNET_IPV4_TCP + left))
+    assert (read.retry_frame, read.hello_2_frame) == (5, 6)
+    assert (read.server_hello_ns, read.server_hello_frame, read.has("SERVER_HELLO")) == (0, 0, False)
+
+
 def test_a_capture_that_begins_with_the_second_hello():
     """The server's ChangeCipherSpec before its ServerHello follows a HelloRetryRequest (RFC 8446 appendix D.4)."""
     talk = Talk([(0, client_hello()), (1, CHANGE + FLIGHT)], opened=False)

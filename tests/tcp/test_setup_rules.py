@@ -208,15 +208,18 @@ TEN = 14 + 20 + 20 + 10
         (record(70, 22) + record(1, 20) + record(40, 22), 0x0303),
     ],
 )
-def test_heads_of_records_that_were_cut(flight, version):
+@pytest.mark.parametrize("lacking", [0, 1], ids=["whole", "without the SYN"])
+def test_heads_of_records_that_were_cut(flight, version, lacking):
+    """Whichever end the first frame is of."""
     talk = Talk([(0, client_hello()), (1, FLIGHT), (0, flight)])
     if version == 0x0303:
         talk.say(1, record(1, 20) + record(40, 22))
     talk.say(0, record(80))
     talk.say(1, record(5000))
+    talk.opening = talk.opening[lacking:]
     read = Read(cut(talk, TEN))
     assert read.has("TLS", "CUT", "SERVER_HELLO", "CLIENT_FINISHED", "SERVER_FINISHED")
-    assert (read.version, read.has("SERVER_CHANGED"), read.client_finished_frame) == (version, False, 6)
+    assert (read.version, read.has("SERVER_CHANGED"), read.client_finished_frame) == (version, False, 6 - lacking)
     last = len(talk.frames())
     assert (read.exchange.request_frame, read.exchange.response_frame) == (last - 4, last - 3)
 
@@ -395,6 +398,15 @@ def test_records_are_found_again_where_one_begins_a_segment():
     read = Read(cut(talk, 96))
     assert read.has("CUT", "CERTIFICATE_SENT")
     assert (read.client_finished_frame, read.exchange.request_frame, read.exchange.response_frame) == (7, 8, 9)
+
+
+def test_what_is_no_record_leaves_unknown_what_follows():
+    """Of a capture that lacks nothing; and a record has at most 2^14 + 256 bytes (RFC 8446 section 5.2)."""
+    for data, known in ((record(300), True), (b"\x17\x03\x03\xff\xff" + bytes(300), False), (b"plain text", False)):
+        talk = talk_13(53)
+        talk.say(0, record(80))
+        talk.say(1, data)
+        assert Read(talk.capture()).has("MALFORMED") is not known
 
 
 def test_an_alert_at_once_is_no_close_though_the_flight_was_cut():

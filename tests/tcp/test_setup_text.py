@@ -114,6 +114,15 @@ def test_an_alert_after_a_greeting_is_no_answer_to_plain_text():
     assert read.exchange.setup & EXCHANGE_ALERTED == 0
 
 
+@pytest.mark.parametrize("asked", [b"GET / HTTP/1.1\r\n\r\n", b"STARTTLS\r\n"])
+@pytest.mark.parametrize(("minor", "is_alert"), [(0, True), (1, True), (3, True), (4, True), (5, False)])
+def test_an_alert_that_answers_plain_text_says_that_tls_was_wanted(minor, is_alert, asked):
+    """Of SSL 3.0 to what drafts of TLS 1.3 wrote."""
+    alert = bytes([21, 3, minor, 0, 2, 2, 50])
+    read = Read(Talk([(0, asked), (1, alert)]).capture())
+    assert bool(read.exchange.setup & EXCHANGE_ALERTED) == is_alert
+
+
 def test_plain_talk_is_no_upgrade():
     read = Read(Talk([*PROLOGUES["smtp"][:4], (1, b"454 no TLS\r\n")]).capture())
     assert (read.upgrade, read.has("TLS"), read.has("SPOKE_FIRST")) == (0, False, True)
@@ -185,6 +194,9 @@ def test_the_client_alone_shows_whose_prologue_it_is(said, kind):
         (b"a STARTLED\r\n", "other"),
         (b"a STARTTL", "other"),
         (b"a-tag-that-is-too-long STARTTLS\r\n", "other"),
+        (b"<stream:stream to='lab.test'>", "xmpp"),  # the XML declaration may be left out (RFC 6120)
+        (b"\x05\x01\x00", "socks"),
+        (b"\x05\x00", "other"),  # a client of SOCKS names at least one method (RFC 1928 section 3)
     ],
 )
 def test_commands_that_show_it(said, text, kind):
