@@ -23,7 +23,8 @@ from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.arrays import Array, Keys
 from handshake_inspect.wire.const import NOTE_BAD_CHECKSUM, NOTE_CHECKSUM_GOOD
 
-Message = tuple[int, int, tuple[Client, int, Client, int], bytes]  # time in ns, frame, ends, its bytes
+# Time in ns, frame, ends, its bytes, and where they stand in a stream of TCP.
+Message = tuple[int, int, tuple[Client, int, Client, int], bytes, int | None]
 Ranks = int | Keys  # numbers before a part, or the numbers of all its frames
 
 
@@ -59,9 +60,11 @@ class Messages:
     def __init__(self) -> None:
         self.messages: list[Message] = []
 
-    def take(self, ts_ns: int, frame: int, ends: tuple[Client, int, Client, int], data: bytes) -> None:
-        """Keep a message."""
-        self.messages.append((ts_ns, frame, ends, data))
+    def take(
+        self, ts_ns: int, frame: int, ends: tuple[Client, int, Client, int], data: bytes, seq: int | None = None
+    ) -> None:
+        """Keep a datagram, or a segment of TCP."""
+        self.messages.append((ts_ns, frame, ends, data, seq))
 
 
 class Moves(Parting):

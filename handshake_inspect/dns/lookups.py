@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from handshake_inspect.dns.messages import HTTPS, PORT, Message, read
+from handshake_inspect.dns.streams import Streams
 
 MOST_PENDING = 1 << 16
 MOST_ANSWERS = 1 << 18
@@ -70,13 +71,23 @@ class Lookups:
         self.pending: OrderedDict[tuple[Client, str, int], _Pending] = OrderedDict()
         self.unanswered: list[Lookup] = []
         self.dropped = 0  # lookups that had to make room
+        self.streams = Streams()
         self.leads: OrderedDict[tuple[Client, str], tuple[tuple[str, int], ...]] = OrderedDict()  # targets: from where
 
     def __len__(self) -> int:
         return len(self.answered) + len(self.unanswered) + len(self.pending)
 
-    def take(self, ts_ns: int, frame: int, ends: tuple[Client, int, Client, int], data: bytes) -> None:
-        """Take note of a datagram between `ends` (source, its port, destination, its port)."""
+    def take(
+        self, ts_ns: int, frame: int, ends: tuple[Client, int, Client, int], data: bytes, seq: int | None = None
+    ) -> None:
+        """Take note of a datagram between `ends` (source, its port, destination, its port), or of a segment of TCP."""
+        if seq is None:
+            self._take(ts_ns, frame, ends, data)
+            return
+        for message in self.streams.messages(ends, seq, data):
+            self._take(ts_ns, frame, ends, message)
+
+    def _take(self, ts_ns: int, frame: int, ends: tuple[Client, int, Client, int], data: bytes) -> None:
         src, src_port, dst, dst_port = ends
         message = read(data)
         if message is None:

@@ -5,7 +5,6 @@ Any bytes may come: what is no message is None.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from handshake_inspect.dns.services import mapped, services, text_of
@@ -32,15 +31,6 @@ class Message(NamedTuple):
     addresses: tuple[bytes, ...] = ()
     ttl: int = 0  # seconds, the least of the records that lead to the addresses
     targets: tuple[str, ...] = ()  # other names that HTTPS records lead to
-
-
-def messages_of(stream: bytes) -> Iterator[bytes]:
-    """The messages that a segment of TCP holds whole, each behind its length (RFC 1035 section 4.2.2)."""
-    at = 0
-    while at + 2 < len(stream):
-        start, at = at + 2, at + 2 + int.from_bytes(stream[at : at + 2], "big")
-        if at <= len(stream):
-            yield stream[start:at]
 
 
 def read(data: bytes) -> Message | None:

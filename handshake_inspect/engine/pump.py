@@ -11,7 +11,6 @@ from handshake_inspect.decode import payload, uncommon
 from handshake_inspect.decode import segment as seg
 from handshake_inspect.decode.fragments import Reassembler
 from handshake_inspect.dns.lookups import Lookups
-from handshake_inspect.dns.messages import messages_of
 from handshake_inspect.engine import owners, plain_frames
 from handshake_inspect.engine.relay import Relay
 from handshake_inspect.engine.senders import Senders
@@ -263,8 +262,8 @@ class Pump:
         """A datagram to or from a name server, or a segment with payload."""
         data = self.payload_of(record)
         src, dst = pack(">QQ", record.src_hi, record.src_lo), pack(">QQ", record.dst_hi, record.dst_lo)
-        for message in messages_of(data) if over_tcp else (data,):
-            self.lookups.take(record.ts_ns, record.frame, (src, record.src_port, dst, record.dst_port), message)
+        ends, seq = (src, record.src_port, dst, record.dst_port), record.seq if over_tcp else None
+        self.lookups.take(record.ts_ns, record.frame, ends, data, seq)
         return 0
 
     def take(self, kind: int, reader: FrameReader, record: Any) -> bool:

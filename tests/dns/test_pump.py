@@ -10,6 +10,7 @@ from support.captures import pcap
 from support.dns import answer, query
 
 from handshake_inspect.capture.trace import open_trace
+from handshake_inspect.dns.streams import MOST_STREAMS
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.stream import pump_all
 from handshake_inspect.tcp.tracker import Tracker
@@ -41,6 +42,39 @@ def test_lookups_over_tcp(cut, found):
     said = in_stream(answer("a.example", records=[]), answer("b.example", number=8, records=[]))[:cut]
     lookups = pumped(asked, frames.data(said, src=RESOLVER, dst=CLIENT)).lookups.all()
     assert [(each.name, each.rcode == 0) for each in lookups] == found
+
+
+def pieces(stream, size):
+    """Segments of the resolver of `size` bytes, whose last one comes 20 ms after the one before."""
+    return [
+        frames.data(stream[at : at + size], src=RESOLVER, dst=CLIENT, seq=frames.SERVER_ISN + 1 + at)
+        for at in range(0, len(stream), size)
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 40, 200, 10_000])
+def test_an_answer_in_several_segments(size):
+    """Its length may be alone in one; the answer has come when its last byte has."""
+    asked = frames.data(in_stream(query("a.example"), query("b.example", number=8)), src=CLIENT, dst=RESOLVER)
+    said = in_stream(answer("a.example", records=[]), answer("b.example", number=8, records=[]))
+    parts = pieces(said, size)
+    lookups = pumped(asked, *parts).lookups.all()
+    assert [(each.name, each.rcode) for each in lookups] == [("a.example", 0), ("b.example", 0)]
+    assert lookups[1].answer_frame == 1 + len(parts)
+
+
+def test_a_part_of_an_answer_that_is_sent_again_or_missing():
+    asked = frames.data(in_stream(query("a.example")), src=CLIENT, dst=RESOLVER)
+    first, second, *others = pieces(in_stream(answer("a.example", records=[])), 10)
+    (found,) = pumped(asked, first, first, second, *others).lookups.all()
+    assert found.rcode == 0
+    (found,) = pumped(asked, first, *others).lookups.all()
+    assert found.rcode == -1
+
+
+def test_streams_are_bounded():
+    begun = [frames.data(b"\xff\xff" + bytes(20), src=("192.0.2.1", 1000 + at), dst=RESOLVER) for at in range(300)]
+    assert len(pumped(*begun).lookups.streams.begun) == MOST_STREAMS
 
 
 def test_a_truncated_answer_is_asked_for_again_over_tcp():
