@@ -115,7 +115,7 @@ cdef struct Reading:
     uint8_t said
     uint8_t veiled
     uint8_t exchanged
-    uint8_t spare[2]
+    uint8_t spare[6]
 
 cdef struct Buffer:
     int64_t ns[48]

@@ -150,7 +150,7 @@ class Reading(ctypes.Structure):
         ("said", ctypes.c_uint8),  # whether the server sent more than alerts after its Finished
         ("veiled", ctypes.c_uint8),  # of the record behind the client's ChangeCipherSpec, only its type was captured
         ("exchanged", ctypes.c_uint8),  # TLS 1.2: whether the client sent a message before its ChangeCipherSpec
-        ("spare", ctypes.c_uint8 * 2),
+        ("spare", ctypes.c_uint8 * 6),
     )
 
 
