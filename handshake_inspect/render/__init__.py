@@ -9,13 +9,11 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pkgutil import iter_modules, resolve_name
+from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 if TYPE_CHECKING:
-    from importlib.abc import FileLoader
-    from pathlib import Path
-
     from handshake_inspect.report.checked import Checked
     from handshake_inspect.report.difference import Difference
     from handshake_inspect.report.event import Phase
@@ -158,14 +156,10 @@ _FIRST = ("text", "json", "ndjson", "csv", "tsv", "markdown")  # in help texts; 
 
 def _declared() -> Iterator[tuple[str, Format]]:
     """What the files of this folder declare at their ends, read but not imported: they need hundreds of modules."""
-    for module in iter_modules(__path__):
-        spec = module.module_finder.find_spec(f"{__name__}.{module.name}", None)
-        if spec is None or module.ispkg:
-            continue
-        loader = cast("FileLoader", spec.loader)
-        _, found, table = loader.get_data(loader.path).partition(b"\nFORMATS = {")
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        _, found, table = file.read_bytes().partition(b"\nFORMATS = {")
         if found:
-            yield from _formats(cast("ast.Dict", ast.parse(b"{" + table, mode="eval").body), module.name)
+            yield from _formats(cast("ast.Dict", ast.parse(b"{" + table, mode="eval").body), file.stem)
 
 
 def _formats(table: ast.Dict, module: str) -> Iterator[tuple[str, Format]]:
