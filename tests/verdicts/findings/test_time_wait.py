@@ -54,6 +54,23 @@ def test_a_server_that_closes_first_holds_them(few_ports):
     assert finding["metrics"]["closed_first_by"] == "server"
 
 
+@pytest.mark.parametrize("first", ["client", "server"])
+def test_who_held_them_is_known_though_a_rst_ended_them(few_ports, first):
+    """RFC 1337: the other end, which is in CLOSED, resets a socket in TIME-WAIT."""
+
+    def ended(wire, _):
+        wire.handshake().close(first)
+        (wire.server if first == "client" else wire.client).rst()
+
+    finding = only(merged(*crowd(40, ended, every=10 * MS)), "time-wait-pressure")
+    assert (finding["metrics"]["closed_first_by"], finding["metrics"]["time_wait_peak"]) == (first, 40)
+
+
+def test_the_range_is_that_of_linux():
+    """net.ipv4.ip_local_port_range 32768 to 60999, both of them included."""
+    assert len(range(32768, 60999 + 1)) == time_wait.EPHEMERAL_PORTS
+
+
 def test_what_expires_in_time_is_no_pressure(few_ports):
     report = merged(*crowd(40, short("client"), every=10 * MS), time_wait_ns=50 * MS)
     assert found(report, "time-wait-pressure") == []
