@@ -44,11 +44,39 @@ def test_errors_of_version_6(kind, code):
     assert segment["flags"] == frames.SYN
 
 
+@pytest.mark.parametrize(
+    ("offending", "kind", "code", "rest", "mtu"),
+    [
+        (SYN4, 3, 4, 1400, 1400),
+        (SYN4, 3, 4, 7 << 16 | 1400, 1400),  # of IPv4 it has 16 bits
+        (SYN4, 3, 1, 1400, 0),
+        (SYN4, 12, 4, 1400, 0),
+        (SYN6, 2, 0, 1400, 1400),
+        (SYN6, 2, 0, 70_000, 65_535),  # as much as the row holds
+        (SYN6, 1, 4, 1400, 0),
+    ],
+)
+def test_what_is_too_big_says_what_is_not(offending, kind, code, rest, mtu):
+    """RFC 1191 section 4, RFC 4443 section 3.2."""
+    assert seen(frames.icmp_error(offending, type=kind, code=code, rest=rest))["mtu"] == mtu
+
+
 def test_a_long_quote_shows_more():
     offending = frames.data(b"x" * 700, ack=0xFFFFFFFF, link=raw)
     segment = seen(frames.icmp_error(offending, quote=548))
     assert (segment["flags"], segment["ack"]) == (frames.PSH | frames.ACK, 0xFFFFFFFF)
     assert segment["payload_len"] == 700
+    offending = frames.data(b"x" * 700, CLIENT6, SERVER6, ack=0xFFFFFFFF, link=raw)
+    segment = seen(frames.icmp_error(offending, type=1))
+    assert (segment["flags"], segment["ack"], segment["payload_len"]) == (frames.PSH | frames.ACK, 0xFFFFFFFF, 700)
+
+
+def test_the_flags_of_a_segment_that_is_quoted_whole():
+    """The lowest bit of the byte before them is one, too (AE, RFC 9768)."""
+    fin = frames.fin(link=raw)
+    assert seen(frames.icmp_error(fin, quote=40))["flags"] == frames.FIN | frames.ACK
+    accurate = fin[:32] + bytes([fin[32] | 1]) + fin[33:]
+    assert seen(frames.icmp_error(accurate, quote=40))["flags"] == 0x100 | frames.FIN | frames.ACK
 
 
 def test_the_quoted_packet_may_have_options_and_extension_headers():
@@ -94,3 +122,14 @@ def test_every_cut(whole):
         segment = seen(whole[:kept], len(whole))
         assert segment["kind"] == const.KIND_DAMAGED
         assert segment["notes"] == const.NOTE_SNAPPED | const.NOTE_CUT_HEADER
+
+
+@pytest.mark.parametrize(("src", "dst", "kind"), [(CLIENT, SERVER, 3), (CLIENT6, SERVER6, 1)], ids=["v4", "v6"])
+def test_the_ports_of_a_datagram_that_an_error_quotes(src, dst, kind):
+    """Four bytes of its header have them; of one that quotes less nobody knows whose it was."""
+    datagram = frames.udp(src, dst, link=raw)
+    ports = len(datagram) - len(b"?") - 8 + 4
+    found = seen(frames.icmp_error(datagram, type=kind, quote=ports))
+    assert (found["kind"], found["src_port"], found["dst_port"]) == (const.KIND_UDP_ERROR, src[1], dst[1])
+    assert found["hash"] == seen(frames.udp(src, dst))["hash"]
+    assert seen(frames.icmp_error(datagram, type=kind, quote=ports - 1))["kind"] == const.KIND_NONE

@@ -136,6 +136,7 @@ NOT_TUNNELS = {
     "mpls, one label": (1, lambda p: frames.ethernet(mpls(p, 1), ethertype=0x8847)),
     "mpls, deep": (1, lambda p: frames.ethernet(mpls(p, 30), ethertype=0x8848)),
     "pseudowire": (1, lambda p: frames.ethernet(mpls(b"\0\0\0\0" + frames.ethernet(p)), ethertype=0x8847)),
+    "pseudowire, cisco hdlc": (104, lambda p: b"\x0f\0\x88\x47" + mpls(b"\0\0\0\0" + frames.ethernet(p))),
     "mpls, cooked": (113, lambda p: frames.sll(p)[:14] + b"\x88\x47" + mpls(p)),
     "mpls, cooked v2": (276, lambda p: b"\x88\x47" + frames.sll2(p)[2:20] + mpls(p)),
     "snap": (1, lambda p: frames.ethernet(llc_snap(p), ethertype=len(llc_snap(p)))),
@@ -146,6 +147,7 @@ NOT_TUNNELS = {
     "cisco hdlc": (104, lambda p: b"\x0f\0" + struct.pack(">H", frames.ethertype_of(p)) + p),
     "wifi": (105, lambda p: wifi(llc_snap(p))),
     "wifi, qos": (105, lambda p: wifi(llc_snap(p), control=0x8802, length=26)),
+    "wifi, qos with a priority": (105, lambda p: wifi(b"\x05\0" + llc_snap(p), control=0x8802)),
     "wifi, aggregated": (105, lambda p: wifi(b"\x80\0" + msdu(llc_snap(p)), control=0x8802)),
     "enc, little-endian": (109, lambda p: family(p, "<") + b"\0" * 8 + p),
     "enc, big-endian": (109, lambda p: family(p, ">") + b"\0" * 8 + p),
@@ -203,6 +205,12 @@ TUNNELS = {
     "gre, ethernet": (101, lambda p: over_ip(47, gre(frames.vlan(p), protocol=0x6558))),
     "pptp": (101, lambda p: over_ip(47, gre(ppp(p), 0x3081, b"\0" * 12, protocol=0x880B))),
     "authenticated": (101, lambda p: over_ip(51, bytes([4 if p[0] >> 4 == 4 else 41, 4]) + b"\0" * 22 + p)),
+    "authenticated capwap": (
+        101,
+        lambda p: over_ip(
+            51, bytes([17, 4]) + b"\0" * 22 + over_udp(5247, capwap(wifi(llc_snap(p)), 0x184320, b"\0" * 4))[20:]
+        ),
+    ),
     "authenticated, ipv6": (101, lambda p: over_ip(51, bytes([4 if p[0] >> 4 == 4 else 41, 4]) + b"\0" * 22 + p, 6)),
     "erspan I": (101, lambda p: over_ip(47, gre(frames.ethernet(p), protocol=0x88BE))),
     "erspan II": (101, lambda p: over_ip(47, gre(b"\0" * 8 + frames.vlan(p), 0x1000, b"\0" * 4, protocol=0x88BE))),
@@ -255,7 +263,7 @@ FAST = {number for number in encapsulation.LINK_TYPES if encapsulation.FRAMINGS[
 LEFT = {
     "snap", "vn-tag", "e-tag", "fabric path", "provider backbone", "nsh", "trill", "trill, options", "vxlan-gpe",
     "teredo", "teredo, from its server", "ayiya", "l2tp", "l2tp, with all there is", "capwap", "capwap, of a radio",
-    "capwap, from a controller", "gre, wifi",
+    "capwap, from a controller", "gre, wifi", "authenticated capwap",
 }  # fmt: skip
 
 
@@ -300,6 +308,8 @@ def test_link_types_that_nobody_knows():
         (9, b"\xff\x03\xc0\x21" + V4),
         (1, frames.ethernet(b"\x42\x42\x03" + b"\0" * 35, ethertype=38)),
         (105, wifi(V4, control=0x8000, length=24)),
+        (105, wifi(llc_snap(V4), control=0x8000)),  # of management
+        (105, wifi(llc_snap(V4), control=0x4801)),  # of data without any
         (101, over_ip(47, b"\0\0\x08\x06" + V4)),
         (101, over_udp(5247, capwap(V4, 0x104208))),
         (101, frames.udp(link=raw)),
