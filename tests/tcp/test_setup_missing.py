@@ -76,6 +76,15 @@ def test_a_second_server_hello_shows_that_the_first_was_none(left):
     assert read.hello_2_frame == (0 if left == 6 else 6)
 
 
+def test_two_server_hellos_in_one_flight_ask_for_nothing():
+    """Between a HelloRetryRequest and the ServerHello its client speaks; of each segment twelve bytes are left."""
+    talk = Talk([(0, client_hello())])
+    talk.say(1, FLIGHT, think=1)
+    talk.say(1, FLIGHT)
+    talk.say(0, record(53))
+    assert not Read(talk.capture(ETHERNET_IPV4_TCP + 12)).has("HELLO_RETRY")
+
+
 @pytest.mark.parametrize("left", [12, 2000])
 def test_a_hello_that_was_asked_for_again_has_no_answer_yet(left):
     """Where the capture ends behind it; of each segment so many bytes are left."""

@@ -167,6 +167,18 @@ def test_an_encrypted_alert_of_tls12():
     assert Read(talk.capture()).has("ALERT", "ALERT_SERVER", "ALERT_ENCRYPTED", "ALERT_LATE")
 
 
+def test_a_hole_in_a_request_of_tls12_leaves_no_doubt_about_the_handshake():
+    """There the types of messages are in the clear, so that it was surely a Finished."""
+    talk = Talk([(0, client_hello()), (1, hello_12() + record(900, 22))])
+    talk.say(0, record(70, 22) + record(1, 20) + record(40, 22))
+    talk.say(1, record(1, 20) + record(40, 22))
+    talk.say(0, record(3000))
+    del talk.sent[-2]
+    read = Read(talk.capture())
+    assert read.has("CLIENT_FINISHED", "SERVER_FINISHED", "HOLE")
+    assert not read.has("DOUBTED")
+
+
 def test_a_session_of_tls12_that_is_resumed_behind_a_short_snap_length():
     context, other, kept = client(TLS12), server(TLS12), []
     handshake(context, other, keep=kept)
@@ -407,6 +419,21 @@ def test_what_is_no_record_leaves_unknown_what_follows():
         talk.say(0, record(80))
         talk.say(1, data)
         assert Read(talk.capture()).has("MALFORMED") is not known
+
+
+def test_what_is_sent_again_and_again_beyond_a_hole_is_kept_once():
+    """Else its copies would take the room of what follows it."""
+    talk = talk_13()
+    talk.say(0, record(300))
+    talk.say(0, record(53))
+    (at, *certificate), finished = talk.sent[-2:]
+    talk.sent[-2:] = [(at + 100 * i, *finished[1:]) for i in range(60)]
+    talk.say(0, record(80), at=at + 7000)
+    talk.sent.append((at + 8000, *certificate))
+    talk.say(1, record(5000), at=at + 8100)
+    read = Read(talk.capture())
+    assert read.has("CLIENT_FINISHED")
+    assert (read.ms("request"), read.exchange.response_frame) == (at + 7000, len(talk.frames()) - 3)
 
 
 def test_an_alert_at_once_is_no_close_though_the_flight_was_cut():

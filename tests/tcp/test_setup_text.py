@@ -19,7 +19,7 @@ from support.tls import (
 )
 from support.wire import report_of
 
-from handshake_inspect.tcp.setup.facts import EXCHANGE_ALERTED, EXTRA_LOSS, UPGRADES
+from handshake_inspect.tcp.setup.facts import EXCHANGE_ALERTED, EXTRA_LOSS, LACKS_PROLOGUE, UPGRADES
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +257,16 @@ def test_what_the_server_does_not_have_yet_is_waited_for(said):
     assert (UPGRADES[read.upgrade], read.has("TLS"), read.has("HOLE")) == ("xmpp", True, False)
     assert read.hello_ns == talk.frames()[-2][0]  # when it was first seen
     assert read.facts[0] == b"lab.test"
+
+
+@pytest.mark.parametrize("kind", ["smtp", "xmpp"])
+def test_a_command_that_is_stored_behind_the_next_one_is_not_missing(said, kind):
+    """Though the server acknowledged it before, text beyond it is no ClientHello that would show that it is lost."""
+    talk = Talk(PROLOGUES[kind] + said)
+    first, second, *_ = (at for at, sent in enumerate(talk.sent) if sent[1] == 0)
+    talk.sent[first] = (talk.sent[second][0] + 0.5, *talk.sent[first][1:])
+    read = Read(talk.capture())
+    assert (UPGRADES[read.upgrade], read.has("TLS"), read.lacks & LACKS_PROLOGUE) == (kind, True, 0)
 
 
 CHANGED = [(kind, lacks) for kind in PROLOGUES for lacks in (False, True) if (kind, lacks) != ("mysql", True)]
