@@ -28,20 +28,27 @@ def render_check(checked: Checked, out: BinaryIO, options: Options) -> None:
 
 def _check(checked: Checked, options: Options, style: Style) -> Iterator[str]:
     width = min(_LONGEST_RULE, max((len(printable(each.rule)) for each in checked.assertions), default=0))
+    listed: dict[tuple[int | str, ...], str] = {}
     for each in checked.assertions:
         sign = style.paint("FAIL", "red") if each.status == "failed" else style.paint("ok  ", "green")
         rule = printable(each.rule).ljust(width)
-        yield f"{sign}  {rule}  {printable(each.measured)}; allowed: {printable(each.allowed)}"
+        yield f"{sign}  {rule}  {printable(each.measured)}; expected: {printable(each.allowed)}"
         if each.status == "failed":
-            yield from _broken(each, options, style)
+            yield from _broken(each, listed, options, style)
     for note in checked.notes:
         yield f"{style.paint('note', 'yellow')}  {printable(note)}"
     yield from _next(checked, options, style)
 
 
-def _broken(each: Assertion, options: Options, style: Style) -> Iterator[str]:
+def _broken(each: Assertion, listed: dict[tuple[int | str, ...], str], options: Options, style: Style) -> Iterator[str]:
+    """Findings and connections; those that are `listed` under another rule already are not listed again."""
     for finding in each.findings:
         yield from paragraph(printable(finding), options.width, _MARGIN)
+    same = tuple(breach.id for breach in each.breaches if breach.value is None)
+    if same and same in listed:
+        yield f"{_MARGIN}connections: as under {listed[same]}"
+        return
+    listed[same] = printable(each.rule)
     for breach in each.breaches:
         if breach.value is not None:
             yield f"{_MARGIN}{printable(breach.name)}  {duration(breach.value, style.micro)}"
@@ -59,9 +66,13 @@ def verdict(checked: Checked, style: Style, width: int) -> str:
     total = plural(len(checked.assertions), "assertion")
     word = style.paint("passed", "green") if checked.passed else style.paint("failed", "red")
     count = total if checked.passed else f"{len(failed)} of {total}"
-    said = f"hsi check: {word}, {count}, {plural(checked.connections, 'connection')}"
-    room = width - len(said) + len(word) - len("failed")
-    return said + next((names for names in _names(failed) if len(names) <= room), "")
+    short = f"hsi check: {word}, {count}"
+    said = f"{short}, {plural(checked.connections, 'connection')}"
+    for beginning in (said, short):  # what failed tells more than how many connections there were
+        room = width - len(beginning) + len(word) - len("failed")
+        if names := next((names for names in _names(failed) if len(names) <= room), ""):
+            return beginning + names
+    return said
 
 
 def _names(failed: Sequence[Assertion]) -> Iterator[str]:

@@ -28,7 +28,7 @@ def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
     for each in checked.assertions:
         if each.status == "failed":
             shown = "".join(f"\n{breach.name}: {breach.outcome}: {breach.why}" for breach in each.breaches)
-            text = f"{each.measured}; allowed: {each.allowed}{shown}"
+            text = f"{each.measured}; expected: {each.allowed}{shown}"
             out.write(_annotation("error", f"hsi check: {each.rule}", text))
     out.writelines(_annotation("warning", "hsi check", note) for note in checked.notes)
 

@@ -44,7 +44,7 @@ def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
     suite = SubElement(suites, "testsuite", name="hsi check")
     for each in checked.assertions:
         case = SubElement(suite, "testcase", classname="hsi.check", name=_clean(each.rule))
-        text = f"{each.measured}; allowed: {each.allowed}"
+        text = f"{each.measured}; expected: {each.allowed}"
         if each.status == "passed":
             SubElement(case, "system-out").text = _clean(text)
             continue

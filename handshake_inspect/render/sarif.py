@@ -89,7 +89,7 @@ def _finding(capture: Capture, finding: Finding, rule: int) -> dict[str, Any]:
 
 
 def _assertion(capture: Capture, assertion: Assertion, rule: int) -> dict[str, Any]:
-    lines = [f"{assertion.rule}: {assertion.measured}; allowed: {assertion.allowed}.", *assertion.findings]
+    lines = [f"{assertion.rule}: {assertion.measured}; expected: {assertion.allowed}.", *assertion.findings]
     lines += [f"{breach.name}: {breach.outcome}: {breach.why}" for breach in assertion.breaches]
     return {
         "ruleId": _kind(assertion),

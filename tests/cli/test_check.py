@@ -29,15 +29,30 @@ def test_one_line_per_assertion_and_what_broke_it(hsi, pcaps, tmp_path):
     why = [line for line in lines if line.startswith("         ")]
     assert why[0].startswith("         refused: 10.0.0.2 answered with RST")
     assert [line for line in lines if line not in why] == [
-        "ok    min-connections 1  1 connection; allowed: at least 1",
-        "FAIL  max-refused 0      1 of 1 connection (100.0 %); allowed: none",
+        "ok    min-connections 1  1 connection; expected: at least 1",
+        "FAIL  max-refused 0      1 of 1 connection (100.0 %); expected: none",
         "      #0 10.0.0.1:40001 > 10.0.0.2:81 (frames 1, 2)",
-        "ok    max-timed-out 0    0 of 1 connection; allowed: none",
+        "ok    max-timed-out 0    0 of 1 connection; expected: none",
         f"next  hsi explain {capture} 0",
         "hsi check: failed, 1 of 3 assertions, 1 connection; max-refused 0",
     ]
     assert done.stderr == b""
     assert len(hsi("check", "-q", "--max-refused", "0", capture, cwd=tmp_path).stdout.splitlines()) == 1
+
+
+def test_connections_of_two_assertions_are_listed_once(hsi, pcaps, tmp_path):
+    done = hsi("check", "--max-refused", "0", "--fail-on", "critical", pcaps / "refused-storm.pcap", cwd=tmp_path)
+    lines = done.stdout.decode().splitlines()
+    assert sum(line.startswith("      #0 ") for line in lines) == 1
+    assert "      connections: as under max-refused 0" in lines
+
+
+def test_the_last_line_names_what_failed_before_it_counts_connections(hsi, pcaps, tmp_path):
+    capture = pcaps / "accept-queue-overflow.pcap"
+    done = hsi("check", "--expect", "10.0.0.2:443 established", "--max-refused", "0", capture, cwd=tmp_path)
+    assert done.stdout.decode().splitlines()[-1] == (
+        "hsi check: failed, 1 of 3 assertions; expect 10.0.0.2:443 established"
+    )
 
 
 def test_rules_of_the_working_directory(hsi, pcaps, tmp_path):
@@ -148,7 +163,7 @@ def test_the_slowest_connections_are_listed_with_their_times(hsi, pcaps, tmp_pat
     assert len(listed) == 5
     assert listed[0].endswith("  115 µs")
     assert "      and 145 more" in lines
-    assert "allowed: at most 1us" in lines[1]
+    assert "expected: at most 1us" in lines[1]
     more = hsi("check", "--max-p95", "1us", "--limit", "7", capture, cwd=tmp_path).stdout.decode()
     assert more.count("      #") == 7
     report = json.loads(hsi("check", "--max-p95", "1us", "-T", "json", capture, cwd=tmp_path).stdout)

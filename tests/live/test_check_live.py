@@ -69,9 +69,9 @@ def test_streams_pass_and_the_report_follows(check, make):
     said, *lines = done.stdout.decode().splitlines()
     assert (said, done.stderr) == ("said a line", b"complained\n")
     assert [line for line in lines if not line.startswith(" ")] == [
-        "ok    command make       exit status 0; allowed: exit status 0",
-        "ok    min-connections 1  4 connections; allowed: at least 1",
-        "FAIL  max-refused 0      1 of 4 connections (25.0 %); allowed: none",
+        "ok    command make       exit status 0; expected: exit status 0",
+        "ok    min-connections 1  4 connections; expected: at least 1",
+        "FAIL  max-refused 0      1 of 4 connections (25.0 %); expected: none",
         "hsi check: failed, 1 of 3 assertions, 4 connections; max-refused 0",
     ]
     assert done.returncode == 1
@@ -118,7 +118,7 @@ def test_a_command_that_fails_fails_the_check(check, make, tmp_path, form):
 def test_a_command_that_is_killed(check):
     done = check("--min-connections", "0", "--", "sh", "-c", "kill -KILL $$")
     assert done.returncode == 1
-    assert b"FAIL  command sh         killed by SIGKILL (exit status 137); allowed: exit status 0" in done.stdout
+    assert b"FAIL  command sh         killed by SIGKILL (exit status 137); expected: exit status 0" in done.stdout
 
 
 def test_a_command_that_cannot_be_started(check, tmp_path):
@@ -221,7 +221,7 @@ def test_a_signal_is_passed_on_and_the_check_made(check, user, own, name):
     done = check("--min-connections", "0", *user, "--", "sh", "-c", script, **options)
     assert done.stdout.splitlines()[:2] == [
         b"caught",
-        b"FAIL  command sh         exit status 7; allowed: exit status 0",
+        b"FAIL  command sh         exit status 7; expected: exit status 0",
     ]
     assert (done.returncode, done.stderr) == (1, b"")
 
@@ -260,7 +260,7 @@ def test_ctrl_c_reaches_the_command_once(network, tmp_path):
             said += terminal.read(1000)
         assert process.wait(PATIENCE_S) == 1
     assert b"SIGINT SIGUSR1\r\n" in said
-    assert b"exit status 2; allowed: exit status 0" in said
+    assert b"exit status 2; expected: exit status 0" in said
 
 
 def test_a_signal_that_another_thread_gets_is_passed_on():
