@@ -135,6 +135,7 @@ def _anomalies(setup: Setup | None) -> Iterator[tuple[int | None, Mark]]:
 
 def _wait(extra: ExtraRoundTrip) -> Mark:
     mark = _ODD[extra.reason]
-    cost = "" if extra.cost_ns is None else f": {duration(extra.cost_ns)}"
+    by = " by " if extra.reason == "loss" else ": "
+    cost = "" if extra.cost_ns is None else f"{by}{duration(extra.cost_ns)}"
     delayed = ", for the other end delayed that acknowledgment" if extra.delayed_ack else ""
     return Mark(mark.id, f"{mark.text}{delayed}{cost}.", mark.reference)

@@ -217,6 +217,16 @@ def test_a_listener_is_named_and_its_backlog_drawn():
     assert "backlog 4" in text
 
 
+def test_what_a_finding_cites_is_shown_though_it_had_no_trouble(pcaps):
+    """Slow handshakes all worked: they are what the page is about."""
+    path = pcaps / "slow-handshake.pcap"
+    report = tree(drawn(path))
+    (section,) = [each for each in report.iter("section") if each.findtext("h2", "").startswith("Cited by findings")]
+    assert [each.get("id") for each in section.iter("details") if each.get("id")] == ["c9", "c19"]
+    assert len(section.xpath(".//*[local-name()='svg']")) >= 2
+    assert report.xpath("//a[@href='#c9']")  # from the evidence of the finding
+
+
 def test_without_connections_there_are_none(pcaps):
     report = engine.analyze([pcaps / "refused.pcap"])
     assert not FORMATS["html"].starring(report, Options(connections=False))

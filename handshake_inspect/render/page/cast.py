@@ -25,6 +25,8 @@ GROUPS = 20  # of connections in trouble
 EXAMPLES = 5  # of one group
 SETUPS = 4  # the slowest
 FEW = 12  # connections that are all shown
+CITED = 2  # connections without trouble of each finding that cites them
+CITED_IN_ALL = 8
 LISTED = 250  # with --all
 LADDERS = 600_000  # bytes of drawings, beyond which there are no more
 
@@ -143,7 +145,7 @@ class Cast:
     def ids(self) -> set[int]:
         """The ids of those that can be referred to."""
         named = [*self.every, *(each for group in self.groups for each in group.examples)]
-        named += [] if self.ordinary is None else [self.ordinary]
+        named += [*self.cited, *([] if self.ordinary is None else [self.ordinary])]
         return {each.connection.id for each in named}
 
     @cached_property
@@ -159,6 +161,14 @@ class Cast:
             return None
         place = self.pictures.ordinary()
         return None if place is None else self._one(place)
+
+    @cached_property
+    def cited(self) -> list[Shown]:
+        """Those that findings cite and no trouble shows, such as slow ones; not where all are shown."""
+        if not self.options.connections or self.every:
+            return []
+        ordinary = None if self.ordinary is None else self.ordinary.connection.id
+        return [each for each in self._all(cited_places(self.report)) if each.connection.id != ordinary]
 
     @cached_property
     def every(self) -> list[Shown]:
@@ -203,6 +213,16 @@ def _sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}." if words else ""
 
 
+def cited_places(report: Report) -> list[int]:
+    """The first connections without trouble that each finding cites; of a part of the capture none."""
+    connections, places = report.connections, dict[int, None]()
+    for finding in report.findings:
+        ids = [number for number in finding.evidence.connections if number < len(connections)]
+        plain = [n for n in ids if connections[n].id == n and not has_trouble(connections[n])]
+        places.update(dict.fromkeys(plain[:CITED]))
+    return list(places)[:CITED_IN_ALL]
+
+
 def starring(report: Report, options: Options) -> Iterator[Connection]:
     """The connections whose segments the page draws: one of each trouble, the slowest, an ordinary one."""
     if not options.connections or not len(report.connections):
@@ -212,5 +232,6 @@ def starring(report: Report, options: Options) -> Iterator[Connection]:
     places += pictures.slowest(SETUPS) if report.summary.setup else []
     ordinary = pictures.ordinary()
     places += [] if ordinary is None else [ordinary]
+    places += cited_places(report)
     places += range(min(len(report.connections), FEW)) if len(report.connections) <= FEW else []
     yield from (report.connections[place] for place in dict.fromkeys(places))

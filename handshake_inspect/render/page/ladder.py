@@ -44,6 +44,7 @@ NARROW = Shape("narrow", 360, 14, 346, True, 0, 44, 50)  # a telephone's
 _FIGURES = ((64, 9, "muted", "end"), (124, 9, "plain", "end"), (130, 3, "muted", None))  # place, characters, look
 _CHARACTER = 7  # pixels, of a figure
 _ROW, _NOTE = 26, 15  # pixels of a rung, and of a line above or below it
+_APART = 6  # pixels, between notes and the rung below them
 _FIGURES_ROOM = 22  # pixels, of a line of figures
 _PALE = "#c3cad2"
 _STYLE = Style(color=False, encoding="utf-8")
@@ -168,6 +169,7 @@ class _Drawing:
         self.figures: list[Markup] = []
         self.parts: list[Markup] = []
         self.top = self.y = 30 + _NOTE * shape.narrow
+        self._noted = False  # whether notes stand above: what follows keeps away from them
         self.shift = 0
         self._places = []
         if shape.narrow:
@@ -180,8 +182,10 @@ class _Drawing:
 
     def row(self, row: Row) -> None:
         """An arrow, with what belongs to it."""
+        self._keep_away()
         for note in row.before:
             self.note(note)
+        self._noted = False
         lines = wrap(row.label, self.shape.label) or [""]
         self.y += _ROW + _NOTE * (len(lines) - 1) + _FIGURES_ROOM * self.shape.narrow
         y, kind = self.y, row.kind
@@ -199,6 +203,10 @@ class _Drawing:
         self._states(y - 8, row.states)
         for note in row.notes:
             self.note(note)
+
+    def _keep_away(self) -> None:
+        self.y += _APART * self._noted
+        self._noted = False
 
     def _label(self, line: str, y: int, kind: str, color: str) -> Markup:
         return tag(
@@ -227,6 +235,7 @@ class _Drawing:
 
     def note(self, note: Note) -> None:
         """A note, wrapped."""
+        self._noted = True
         kind = {_SIGNS.anomaly: "odd", _SIGNS.rtt: "round"}.get(note.sign, "muted")
         room = self.shape.note * 7 // 8 if kind == "odd" else self.shape.note  # bold letters are wider
         for number, line in enumerate(wrap(note.text, room)):
@@ -238,6 +247,7 @@ class _Drawing:
     def end(self, rungs: Rungs) -> None:
         """What both ends are in when the capture ends."""
         state, steps = rungs.story.connection.state, rungs.story.steps
+        self._keep_away()
         self.y += _ROW + _FIGURES_ROOM * self.shape.narrow
         y, ends = self.y, {"x1": self.shape.client, "x2": self.shape.server}
         self._figures((rungs.times[-1], rungs.end_gap, ""), y - 8 - _NOTE)

@@ -19,6 +19,7 @@ from handshake_inspect.render.page.findings import FindingShown, shown_finding
 from handshake_inspect.render.page.parts import LegShown, ServiceShown, Tile, figures, since_start
 from handshake_inspect.render.page.waterfall import waterfall
 from handshake_inspect.render.quic import MEANING as QUIC_MEANING
+from handshake_inspect.render.quic_ladder import VERSIONS
 from handshake_inspect.render.setups import setup_columns, setup_figures, setup_remarks
 from handshake_inspect.render.spread import ENOUGH, usual
 from handshake_inspect.report.headline import (
@@ -275,6 +276,8 @@ class Sections:
         return setup_remarks(self.report, STYLE)
 
     # -- QUIC --------------------------------------------------------------------------------------------------------
+
+    versions = VERSIONS
 
     @property
     def quic_outcomes(self) -> list[tuple[str, str, str, str]]:

@@ -169,13 +169,13 @@ def describe(case: Case, rows: ConnectionRows) -> Finding:
     return Finding(
         KIND,
         "critical" if len(rows) >= MANY and lost * 2 > len(rows) else "warning",
-        f"Accept queue of {write(host, port)} is full: {len(rows):,} of {plural(acked, 'completed handshake')} "
-        f"not accepted, {len(recovered):,} recovered{stuck}",
+        f"Accept queue of {write(host, port)} {'is' if lost else 'was'} full: {len(rows):,} of "
+        f"{plural(acked, 'completed handshake')} not accepted, {len(recovered):,} recovered{stuck}",
         host,
         port,
         *span(trace, rows),
         metrics,
         "Let the application accept() faster, or raise its listen() backlog and net.core.somaxconn together: "
-        f"`ss -ltn 'sport = :{port}'` shows Recv-Q above Send-Q, `nstat -az TcpExtListenOverflows` counts.",
+        f"`ss -ltn 'sport = :{port}'` shows Recv-Q above Send-Q, `nstat -az TcpExtListenOverflows` counts the drops.",
         *cite(case, rows),
     )

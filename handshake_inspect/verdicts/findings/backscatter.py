@@ -126,6 +126,6 @@ def describe(case: Case, rows: ConnectionRows, addresses: int) -> Finding:
         *span(trace, rows),
         metrics,
         f"Nothing here is under attack; notify the operator of {write(host)} that it receives forged SYNs, and drop "
-        "unsolicited segments (nft add rule inet filter input ct state invalid drop).",
+        "unsolicited segments (`nft add rule inet filter input ct state invalid drop`).",
         *cite(case, rows),
     )

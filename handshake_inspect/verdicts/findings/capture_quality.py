@@ -124,9 +124,8 @@ def files(case: Case) -> Iterator[Finding]:
         yield quality(case, "cut", "warning", message, advice, {"frames": capture.frames}, frames=frames)
     if capture.dropped:
         part = share(capture.dropped, capture.dropped + capture.frames)
-        title = (
-            f"the capture lost {plural(capture.dropped, 'packet')}, {part}: what seems lost may have been on the wire"
-        )
+        lost = f"the capture lost {plural(capture.dropped, 'packet')}, {part}"
+        title = f"{lost}: what seems to be missing may have been on the wire"
         metrics = {
             "dropped": capture.dropped,
             "dropped_ratio": ratio(capture.dropped, capture.dropped + capture.frames),
@@ -160,7 +159,11 @@ def one_sided(case: Case) -> Iterator[Finding]:
         "undecidable": int(blind(trace).sum()),
     }
     side = "client" if server_missing * 2 >= len(rows) else "server"
-    title = f"only what the {side} sent is in the capture for {len(rows):,} of {plural(both + len(rows), 'connection')}"
+    other = "server" if side == "client" else "client"
+    affected = (
+        f"{len(rows):,} of {plural(both + len(rows), 'connection')} {'is' if len(rows) == 1 else 'are'} one-sided"
+    )
+    title = f"the capture lacks what the {other} sent: {affected}"
     advice = "Capture where both directions pass (routing may be asymmetric), or mirror both: receive and transmit."
     yield quality(case, "one-sided", "warning", title, advice, metrics, rows)
 
@@ -205,7 +208,7 @@ def duplicated(case: Case) -> Iterator[Finding]:
     )
     advice = "Capture on one interface instead of `-i any`, or remove copies with `editcap -d`."
     if renumbered:
-        advice = "Capture on one side of the firewall: `editcap -d` takes no copies out that have other numbers."
+        advice = "Capture on one side of the firewall: `editcap -d` cannot remove copies whose numbers differ."
     yield quality(case, "duplicated", "info", title, advice, metrics, rows)
 
 
@@ -228,7 +231,10 @@ def reordered(case: Case) -> Iterator[Finding]:
         text
         for count, text in (
             (capture.backwards, f"{plural(capture.backwards, 'frame')} older than the one before"),
-            (handshakes.sum(), f"{plural(int(handshakes.sum()), 'handshake')} out of order, whose RTT is not claimed"),
+            (
+                handshakes.sum(),
+                f"{plural(int(handshakes.sum()), 'handshake')} out of order, of which no RTT is reported",
+            ),
             (late.sum(), f"data of {late_senders(facts[late])} behind its acknowledgment"),
         )
         if count
@@ -250,8 +256,8 @@ def order_advice(backwards: int) -> str:
     if backwards:
         return "Sort it with `reordercap`; capture with one queue (`ethtool -L DEV combined 1`) and a steady clock."
     return (
-        "The times are as late as the frames, so `reordercap` cannot mend it: capture with one queue "
-        "(`ethtool -L DEV combined 1`), or with the times of the card (`tcpdump -j adapter_unsynced`)."
+        "The timestamps are as late as the frames, so `reordercap` cannot sort it: capture with one queue "
+        "(`ethtool -L DEV combined 1`), or with timestamps of the card (`tcpdump -j adapter_unsynced`)."
     )
 
 

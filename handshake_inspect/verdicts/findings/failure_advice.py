@@ -12,12 +12,12 @@ ADVICE = {
     "middlebox-reset": "Find the box that resets in the server's name by its TTL: `hsi explain`, `tracepath {host}`.",
     "host-silent": "Check that {host} is up and routed in both directions: `ping {host}`, `ip route get {host}`.",
     "answered-from-elsewhere": "Translate the way back too: the rule for {host} lacks its source NAT (`nft add rule ip "
-    "nat postrouting ip daddr BACKEND masquerade`), or the answer of {others} goes to the client past the box that "
+    "nat postrouting ip daddr BACKEND masquerade`), or the answer of {others} does not come back through the box that "
     "translates (`ip route get CLIENT` there).",
     "bogon-source": "Drop what cannot be before it reaches {host} (BCP 38; `nft add rule inet filter prerouting fib "
     "saddr . iif oif missing drop`): these sources are forged, and no answer can reach anybody.",
-    "no-final-ack": "Find where the way back breaks: capture on the client whether {host}'s SYN-ACKs arrive, and check "
-    "its firewall and reverse path (`sysctl net.ipv4.conf.all.rp_filter`).",
+    "no-final-ack": "Find where the way back breaks: capture on the client to see whether {host}'s SYN-ACKs arrive, "
+    "and check its firewall and reverse path (`sysctl net.ipv4.conf.all.rp_filter`).",
     "accept-queue-overflow": "Let the application accept faster, or raise its backlog and net.core.somaxconn: "
     "`{listeners}` shows Recv-Q against Send-Q.",
     "final-ack-lost": "Find what keeps ACKs from {host}: mostly an asymmetric path past a stateful firewall, "
@@ -40,7 +40,7 @@ SIGNED_BY = (
 # Of a handshake that is signed, the key is the likeliest reason that it does not complete.
 SIGNED = {
     "no-final-ack": "Compare the key (TCP MD5 or TCP-AO) of both peers, since a client drops a SYN-ACK that another "
-    "one signed (`nstat -az '*MD5*' '*TCPAO*'` there); else capture on the client whether {host}'s SYN-ACKs arrive.",
+    "one signed (`nstat -az '*MD5*' '*TCPAO*'` there); else see on the client whether {host}'s SYN-ACKs arrive.",
     "final-ack-lost": "Compare the key (TCP MD5 or TCP-AO) of both peers, since {host} drops an ACK that another one "
     "signed (`nstat -az '*MD5*' '*TCPAO*'` there); else look for an asymmetric path past a stateful firewall.",
 }
@@ -55,7 +55,7 @@ SILENT_BY = {
 DROPPED_BY = (
     "a full queue on {host} (`nstat -az TcpExtListenDrops TcpExtListenOverflows`, `ss -ltn`)",
     "a NAT without free ports or a full connection table on the way (`conntrack -S`)",
-    "timestamps older than the newest from that address, as of clients behind one NAT (PAWS: `nstat -az '*PAWS*'`)",
+    "timestamps older than the newest from that address, as clients behind one NAT send (PAWS: `nstat -az '*PAWS*'`)",
     "a rate limit",
 )
 PAWS = 2

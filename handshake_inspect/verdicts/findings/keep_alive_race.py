@@ -33,7 +33,7 @@ from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, ascending
-from handshake_inspect.wire.text import duration, plural
+from handshake_inspect.wire.text import bounds, duration, plural
 
 LEAST = 3
 LEAST_SHARE = 0.01
@@ -107,19 +107,18 @@ def finding(case: Case, rows: ConnectionRows) -> Finding:
         "idle_max_ns": int(idle.max()),
     }
     cited = earliest(trace, rows)
-    shortest = duration(metrics["idle_min_ns"])
+    paused = bounds(None, metrics["idle_min_ns"], metrics["idle_max_ns"])
     return Finding(
         KIND,
         "warning",
-        f"{plural(len(rows), 'request')} to {write(host, port)} crossed the FIN of an idle connection and drew a RST, "
-        f"after pauses of {shortest} to {duration(metrics['idle_max_ns'])} "
-        f"({len(rows):,} of {plural(total, 'connection')})",
+        f"{plural(len(rows), 'request')} to {write(host, port)} crossed the FIN of an idle connection and drew a RST: "
+        f"{len(rows):,} of {plural(total, 'connection')}, after pauses of {paused}",
         host,
         port,
         metrics=metrics,
         advice="Let the client close idle connections sooner than the server does: set its pool's idle timeout below "
-        f"the server's keep-alive timeout, which is near {shortest}, or raise the server's above "
-        "the client's; let the client retry idempotent requests once.",
+        f"the server's keep-alive timeout, which is near {duration(metrics['idle_min_ns'])}, or raise the server's "
+        "above the client's; let the client retry idempotent requests once.",
         frames=tuple(silence.whole_frames(trace, cited, trace.connections["rst_frame"][cited])),
         connections=tuple(cited.tolist()),
         **window(trace, rows),

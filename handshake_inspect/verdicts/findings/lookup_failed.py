@@ -116,7 +116,7 @@ def finding(group: tuple[bytes, str], lookups: Sequence[Lookup], known: Known) -
     gave_up = sum(not went_on(one, known) for one in lookups)
     names = len({one.name for one in lookups})
     asked = f"{plural(len(lookups), 'lookup')} of {plural(names, 'name')}"
-    outcome = f"{gave_up} of them without another answer" if gave_up else "all of them in passing"
+    outcome = f"{gave_up} of them without another answer" if gave_up else "but every client got an address otherwise"
     return Finding(
         KIND,
         "warning" if gave_up else "info",

@@ -165,7 +165,7 @@ def detect(case: Case) -> list[Finding]:
 
 KIND = Kind(
     "path-mtu",
-    "Long packets do not pass",
+    "Large packets do not pass",
     "Short packets pass between two hosts and long ones never do, whatever is repeated: a link has a smaller MTU, "
     "and no ICMP error reports it.",
     detect,
@@ -218,13 +218,13 @@ def finding(trace: Attempts, found: Hole) -> Finding:
     }
     cited = np.lexsort((trace.ids[failed.rows], first))[:CITED]
     said = f'{found.too_big} ICMP "too big" seen' if found.too_big else 'no ICMP "too big" seen'
-    passed = f"{found.passed} bytes of payload passed, {least} never"
+    passed = f"payloads of {found.passed:,} bytes pass, those of {least:,} never"
     if found.changed == metrics["connections"]:
-        passed = f"{least} bytes of payload passed before, and not any more"
+        passed = f"payloads of {least:,} bytes passed before, and no longer do"
     return Finding(
         KIND,
         "warning",
-        f"Long packets do not pass from {write(sender)} to {write(receiver)}: {passed}, on "
+        f"Large packets do not get from {write(sender)} to {write(receiver)}: {passed}, on "
         f"{plural(metrics['connections'], 'connection')}; {said}",
         receiver,
         None,

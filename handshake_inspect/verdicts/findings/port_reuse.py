@@ -101,12 +101,18 @@ def service_finding(case: Case, rows: ConnectionRows, gaps: NDArray[np.int64]) -
     host, port = target(trace, int(rows[0]))
     cited = earliest(trace, rows)
     result = (
-        f"{failed} of them failed" if failed else f"{repeated} needed more than one SYN" if repeated else "all worked"
+        f"{failed} of them failed"
+        if failed
+        else f"{repeated} needed more than one SYN"
+        if repeated
+        else "all worked"
+        if len(rows) > 1
+        else "it worked"
     )
     return Finding(
         KIND,
         "warning" if failed or repeated else "info",
-        f"{plural(len(rows), 'connection')} to {write(host, port)} took a 4-tuple again after "
+        f"{plural(len(rows), 'connection')} to {write(host, port)} reused a 4-tuple after "
         f"{duration(waited['gap_p50_ns'])}: {result}",
         host,
         port,

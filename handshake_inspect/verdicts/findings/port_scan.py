@@ -73,6 +73,9 @@ NAMED = 10  # of what is open, in the title
 OPEN, CLOSED, FILTERED, UNCLEAR, UNFILTERED = ("open", "closed", "filtered", "open_or_filtered", "unfiltered")
 
 
+SCANS = {"syn": "SYN", "fin": "FIN", "null": "NULL", "xmas": "Xmas", "ack": "ACK"}  # as people write them
+
+
 def detect(case: Case) -> list[Finding]:
     """One finding for each source and kind of scan."""
     ids = case.attempts.ids
@@ -147,14 +150,14 @@ def describe(case: Case, scan: Scan) -> Finding:
     return Finding(
         KIND,
         "warning" if lists.get(OPEN) else "info",
-        f"{source} scanned {whereof(metrics)} ({kind} scan): {learned(found, lists)}",
+        f"{source} scanned {whereof(metrics)} ({SCANS.get(kind, kind)} scan): {learned(found, lists)}",
         source_of(case, int(rows[0])),
         None,
         int(times.min()),
         int(times.max()),
         metrics,
-        f"If this scan is not your own, drop {source} at the firewall (nft add rule inet filter input "
-        f"{'ip6' if ':' in source else 'ip'} saddr {source} drop), and close what need not be open.",
+        f"If this scan is not your own, drop {source} at the firewall (`nft add rule inet filter input "
+        f"{'ip6' if ':' in source else 'ip'} saddr {source} drop`), and close what need not be open.",
         *cite(case, rows),
     )
 

@@ -129,6 +129,6 @@ def describe(case: Case, rows: ConnectionRows) -> Finding:
         *span(trace, rows),
         metrics,
         f"Have the answers filtered upstream of {write(victim)} by their source ports, and drop unsolicited segments "
-        "(nft add rule inet filter input ct state invalid drop); the hosts that answer are being abused.",
+        "(`nft add rule inet filter input ct state invalid drop`); the hosts that answer are being abused.",
         *cite(case, rows),
     )

@@ -291,5 +291,7 @@ def title(tally: Tally, outcome: int, attempts: int, where: str, why: str) -> st
         late = f" after {duration(waited)}" if waited else ""
         return f"The connection to {where} {VERBS_OF_ONE[outcome]}{why}{late}"
     said = f"{tally.connections:,} of {attempts:,} connections to {where} {VERBS[outcome]}{why}"
+    if tally.connections == 1:
+        return f"{said} after {duration(waited)}" if waited else said
     late = f", after waiting up to {duration(waited)}" if waited else ""
     return f"{said}, from {plural(len(tally.clients), 'client')}{late}"

@@ -62,7 +62,7 @@ class Half:
 SERVER = Half(
     "slow-handshake",
     "SYN-ACK",
-    "Compare with `ss -ltn` (full queues), `nstat -az TcpExtListenOverflows` and CPU steal on the server then; "
+    "Compare with `ss -ltn` (full queues), `nstat -az TcpExtListenOverflows` and CPU steal on the server at that time; "
     "if it is idle, look for a firewall or load balancer that holds new flows back.",
     "server",
 )

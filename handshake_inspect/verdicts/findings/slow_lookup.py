@@ -76,7 +76,8 @@ def finding(server: bytes, lookups: Sequence[Lookup]) -> Finding:
     return Finding(
         KIND,
         "warning",
-        f"{write(host, PORT)} takes {duration(middle or 0)} for a lookup, up to {duration(longest)}{again}",
+        f"{write(host, PORT)} takes {duration(middle or 0)} for a lookup in the median, "
+        f"up to {duration(longest)}{again}",
         host,
         PORT,
         lookups[0].first_ns,

@@ -138,7 +138,7 @@ def finding(trace: Attempts, rows: ConnectionRows, sides: NDArray[np.integer], k
     host, number = endpoint(trace, int(rows[0]), side)
     port = None if side == int(c["client"][rows[0]]) else number
     cited = earliest(trace, rows)
-    lost = "lost its side of" if kind == "bare_resets" else "forgot and opened again"
+    lost = "lost its side of" if kind == "bare_resets" else "lost and opened again"
     return Finding(
         KIND,
         "warning" if len(rows) >= MANY else "info",

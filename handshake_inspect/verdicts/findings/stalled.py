@@ -146,6 +146,6 @@ def advice(idle: bool) -> str:
             "net.ipv4.tcp_keepalive_time` below the shortest pause), or let the pool close idle connections sooner."
         )
     return (
-        "Look whether the host was up, and at what changed on the path (route, firewall state, failover); "
+        "Check whether the host was up, and what changed on the path (route, firewall state, failover); "
         "TCP_USER_TIMEOUT, or `sysctl net.ipv4.tcp_retries2`, lets the application know sooner."
     )

@@ -281,7 +281,8 @@ def describe(case: Case, strays: Strays) -> Finding:
         start,
         end,
         metrics,
-        f"Drop segments without a connection before {write(victim)} (nft add rule inet filter input ct state invalid "
-        "drop, with sysctl net.netfilter.nf_conntrack_tcp_loose=0), and have forged sources filtered upstream.",
+        f"Drop segments without a connection before {write(victim)} (`nft add rule inet filter input ct state "
+        "invalid drop`, with `sysctl -w net.netfilter.nf_conntrack_tcp_loose=0`), and have forged "
+        "sources filtered upstream.",
         *cite(case, rows),
     )

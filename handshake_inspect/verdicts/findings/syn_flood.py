@@ -67,13 +67,13 @@ UNHARMED = 0.9
 PORTS = 20  # that a finding about more than one lists, the lowest
 
 CARPET_ADVICE = (
-    "Have {where} scrubbed upstream as a whole, since limits for each host do not see it, and have SYN cookies on "
-    "(sysctl -w net.ipv4.tcp_syncookies=1) on all of its hosts."
+    "Have {where} scrubbed upstream as a whole, since limits for each host do not see it, and enable SYN cookies "
+    "(`sysctl -w net.ipv4.tcp_syncookies=1`) on all of its hosts."
 )
 
 FEW_RETRIES = 2  # SYN-ACKs are repeated 5 times as a rule; below this, a lost one is hardly made up for
 STEPS = (
-    Step("have SYN cookies on (sysctl -w net.ipv4.tcp_syncookies=1)", "tcp_syncookies", lambda mode: mode >= 1),
+    Step("enable SYN cookies (`sysctl -w net.ipv4.tcp_syncookies=1`)", "tcp_syncookies", lambda mode: mode >= 1),
     Step("raise net.ipv4.tcp_max_syn_backlog and the listener's backlog"),
     Step("lower net.ipv4.tcp_synack_retries", "tcp_synack_retries", lambda most: most <= FEW_RETRIES),
     Step("have forged sources filtered upstream"),

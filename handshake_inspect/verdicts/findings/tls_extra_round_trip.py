@@ -51,7 +51,7 @@ _ADVICE = {
     "(RFC 8879); or raise the initial window (`ip route change … initcwnd 20`).",
     "amplification": "Shorten the server's flight to three times the client's first datagram, about 3,600 bytes: leave "
     "out certificates that clients have, use ECDSA, compress certificates (RFC 8879).",
-    "retry": "Let the server ask for a proof of addresses under load alone, and let clients come back with tokens "
+    "retry": "Let the server ask for a proof of addresses only under load, and let clients come back with tokens "
     "(NEW_TOKEN).",
     "older-version": "Enable TLS 1.3 on the server (`ssl_protocols TLSv1.2 TLSv1.3` in nginx), or on the box that "
     "terminates TLS before it.",
@@ -172,8 +172,8 @@ def severity(cost: Times, total: int) -> Literal["warning", "info"]:
 def title(protocol: str, service: str, reason: str, cost: Times, total: int) -> str:
     """How many paid, and for what."""
     return (
-        f"{len(cost):,} of {plural(total, f'{protocol} handshake')} with {service} took one round trip more, "
-        f"{duration(median(cost) or 0)} in the median: {_WORDS[reason]}"
+        f"{len(cost):,} of {plural(total, f'{protocol} handshake')} with {service} took one more round trip, "
+        f"{duration(median(cost) or 0)}{' in the median' if len(cost) > 1 else ''}: {_WORDS[reason]}"
     )
 
 

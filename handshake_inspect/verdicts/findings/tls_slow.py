@@ -67,8 +67,8 @@ def server(case: Case, tls: Handshakes, places: Places) -> Finding:
     return Finding(
         SERVER,
         "warning",
-        f"{write(host, port)} takes {duration(median(taken) or 0)} of its own to answer a ClientHello, in the median "
-        f"of {plural(len(rows), 'handshake')}",
+        f"{write(host, port)} itself takes {duration(median(taken) or 0)} to answer a ClientHello: the median of "
+        f"{plural(len(rows), 'handshake')}",
         host,
         port,
         metrics={
@@ -94,7 +94,7 @@ def slow_client(case: Case, tls: Handshakes, part: str, column: Times, places: P
     return Finding(
         CLIENT,
         "info",
-        f"{write(host)} takes {duration(median(column[places]) or 0)} of its own {what}, in the median of "
+        f"{write(host)} itself takes {duration(median(column[places]) or 0)} {what}: the median of "
         f"{plural(len(rows), 'handshake')}",
         host,
         None,
@@ -106,7 +106,7 @@ def slow_client(case: Case, tls: Handshakes, part: str, column: Times, places: P
         },
         advice="Look at the client: does it check certificates over the network (OCSP, CRLs), is its event loop busy?"
         if part == "finished"
-        else "Look at the client: is its event loop busy, does it connect long before it has something to say?",
+        else "Look at the client: is its event loop busy, does it connect long before it has anything to say?",
         frames=frames,
         connections=connections,
         **window(case.attempts, rows),

@@ -143,6 +143,16 @@ def test_the_longest_wait_is_in_the_title():
     assert one["title"].endswith("from 1 client, after waiting up to 7 s")
 
 
+def test_a_single_failure_has_one_wait():
+    """Of several attempts one came to nothing: it has one client, which waited once."""
+    served = used(0, ("10.0.0.3", 4001))
+    here = ("10.0.0.1", 5000)
+    lost = [(START + at * SECOND, wire.syn(here, SERVER, seq=1, options=RICH)) for at in (0, 1, 3, 7)]
+    (one,) = found([*served, *lost, end(60 * SECOND)], "timed-out")
+    assert one["title"].startswith("1 of 2 connections to ")
+    assert one["title"].endswith(" after 7 s")
+
+
 def test_a_single_attempt_is_not_counted():
     (one,) = found(refused(0, ("10.0.0.1", 4000)), "refused")
     assert one["title"] == "The connection to 198.51.100.2:443 was refused (closed-port)"

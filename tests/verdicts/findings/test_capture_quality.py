@@ -25,7 +25,7 @@ def test_one_direction(wire, only, other):
     assert finding["severity"] == "warning"
     assert finding["target"] is None
     assert finding["metrics"][f"{other}_not_heard"] == 1
-    assert f"Only what the {only} sent" in finding["title"]
+    assert finding["title"] == f"The capture lacks what the {other} sent: 1 of 1 connection is one-sided"
 
 
 def test_the_silence_of_a_server_whose_answers_are_not_captured_is_no_finding():
@@ -93,7 +93,7 @@ def transferred(wire):
     return wire
 
 
-@pytest.mark.parametrize(("stamps", "advice"), [("right", "Sort it"), ("late", "cannot mend it")])
+@pytest.mark.parametrize(("stamps", "advice"), [("right", "Sort it"), ("late", "cannot sort it")])
 @pytest.mark.parametrize(("since", "handshakes"), [(0, 1), (1, 0)], ids=["all", "only data"])
 @pytest.mark.parametrize("who", ["client", "server"])
 def test_one_direction_that_is_stored_late(who, since, handshakes, stamps, advice):
@@ -102,7 +102,7 @@ def test_one_direction_that_is_stored_late(who, since, handshakes, stamps, advic
     assert finding["metrics"]["stored_late"] == 1
     assert f"data of {who}s behind its acknowledgment" in finding["title"]
     assert finding["metrics"]["handshakes_out_of_order"] == handshakes
-    assert ("1 handshake out of order, whose RTT is not claimed" in finding["title"]) == bool(handshakes)
+    assert ("1 handshake out of order, of which no RTT is reported" in finding["title"]) == bool(handshakes)
     assert (finding["metrics"]["frames_back_in_time"] > 0) == (stamps == "right")
     assert advice in finding["advice"]
 

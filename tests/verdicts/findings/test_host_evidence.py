@@ -161,7 +161,7 @@ def test_a_syn_ack_lost_on_the_way_fills_no_queue():
 
 
 @pytest.mark.parametrize(("mode", "retries", "advice"), [
-    (0, 5, "Have SYN cookies on (sysctl -w net.ipv4.tcp_syncookies=1), raise"),
+    (0, 5, "Enable SYN cookies (`sysctl -w net.ipv4.tcp_syncookies=1`), raise"),
     (1, 5, "Raise net.ipv4.tcp_max_syn_backlog and the listener's backlog, lower net.ipv4.tcp_synack_retries, and"),
     (2, 1, "Raise net.ipv4.tcp_max_syn_backlog and the listener's backlog, and have forged"),
 ])  # fmt: skip
@@ -171,7 +171,7 @@ def test_what_is_done_is_not_advised(pcaps, monkeypatch, mode, retries, advice):
     path = str(pcaps / "syn-flood-cookies.pcap")
     assert seen_by(Watch(["10.0.1.2"]), path)["syn-flood"].advice.startswith(advice)
     elsewhere = seen_by(Watch(["10.0.1.99"]), path)["syn-flood"].advice
-    assert elsewhere.startswith("Have SYN cookies on")
+    assert elsewhere.startswith("Enable SYN cookies")
 
 
 @pytest.mark.parametrize(("ports", "reuse", "left"), [

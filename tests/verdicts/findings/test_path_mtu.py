@@ -232,7 +232,7 @@ def test_a_hole_that_opens_midway():
     wires = crowd(3, moved, every=10 * MS)
     finding = only(merged(*wires), "path-mtu")
     assert (finding["metrics"]["smallest_failed_bytes"], finding["metrics"]["passed_before"]) == (1400, 3)
-    assert "1400 bytes of payload passed before, and not any more" in finding["title"]
+    assert "payloads of 1,400 bytes passed before, and no longer do" in finding["title"]
 
 
 def changed(wire, number=0, *, copies=6, alive=True):
