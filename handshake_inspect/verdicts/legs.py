@@ -176,7 +176,7 @@ def rejections(trace: Attempts) -> Rejections:
     rows = trace.tracked_where(asked & ~lived & ~trace.untimed)
     facts, rst_ns, icmp_ns = facts[rows], c["rst_ns"][rows], c["icmp_ns"][rows]
     when = np.where(facts & FACT_REFUSED != 0, rst_ns, -1)
-    icmp = (facts & FACT_ICMP != 0) & (facts & (FACT_SYNACK | FACT_REFUSED | FACT_ACKED) == 0)
+    icmp = facts & (FACT_SYNACK | FACT_REFUSED | FACT_ACKED) == 0  # not refused: it was an ICMP error
     icmp &= (facts & FACT_ABORTED == 0) | (icmp_ns <= rst_ns)
     when = np.where(icmp, icmp_ns, when)
     rows, when = rows[when >= 0], when[when >= 0]

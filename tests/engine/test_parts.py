@@ -94,10 +94,19 @@ def test_a_header_in_pieces_is_put_together(ends, size):
     assert capture["problems"] == []
 
 
-def test_fragments_behind_another_link_layer():
-    connection, _ = connection_of(taken(conversation(), {0, 3}, 16, link=frames.qinq))
-    assert connection["client_to_server"]["bytes"] == 3100
-    connection, _ = connection_of(taken(conversation(), {0, 3}, 16, link=frames.sll), link_type=frames.LINK_SLL)
+LINKS = {
+    "two tags": (frames.qinq, frames.LINK_ETHERNET),
+    "cooked": (frames.sll, frames.LINK_SLL),
+    "raw": (frames.raw, frames.LINK_RAW),  # whose versions the packets say themselves
+    "loopback": (frames.null, frames.LINK_NULL),
+}
+
+
+@pytest.mark.parametrize("name", LINKS)
+@pytest.mark.parametrize("ends", [{}, V6], ids=["v4", "v6"])
+def test_fragments_behind_another_link_layer(name, ends):
+    link, link_type = LINKS[name]
+    connection, _ = connection_of(taken(conversation(**ends), {0, 3}, 16, link=link), link_type=link_type)
     assert connection["client_to_server"]["bytes"] == 3100
 
 

@@ -116,6 +116,16 @@ def test_an_alert_of_the_server_stays_though_the_client_goes_on():
     assert Read(talk.capture()).has("ALERT", "ALERT_SERVER", "ALERT_ENCRYPTED")
 
 
+def test_an_alert_in_the_clear_stays_though_early_data_ended():
+    """Of which the capture has no more than its end: that takes back only what looked like a close."""
+    refusal = bytes.fromhex("15030300020228")
+    talk = Talk([(0, client_hello(extra=EARLY)), (1, FLIGHT + refusal)])
+    talk.say(0, record(21) + record(53))
+    read = Read(talk.capture())
+    assert read.has("EARLY_ENDED", "ALERT", "ALERT_SERVER")
+    assert (read.alert_level, read.alert_code) == (2, 40)
+
+
 @pytest.mark.parametrize("order", [("a warning", "unknown_ca"), ("unknown_ca", "a warning")])
 def test_of_a_warning_and_a_fatal_alert_the_fatal_one_counts(order):
     read = Read(Talk([(0, client_hello()), (1, ALERTS[order[0]] + ALERTS[order[1]])]).capture())
