@@ -162,11 +162,12 @@ def _rtt(report: Report, width: int, style: Style) -> Iterator[str]:
 
 def _services(report: Report, options: Options, style: Style) -> Iterator[str]:
     total = len(report.services)
-    shown, which = list(report.services[: total if options.every else SERVICES_SHOWN]), "busiest"
+    shown = list(report.services[: total if options.every else SERVICES_SHOWN])
+    remark = f"the {len(shown)} busiest of {total:,}" if len(shown) < total else f"{total:,}"
     if len(shown) < total and any(finding.id == "port-scan" for finding in report.findings):
         # Of a scan nothing is busy, and most is closed.
-        shown, which = sorted(report.services[:SCANNED], key=_closed)[:SERVICES_SHOWN], "most open"
-    remark = f"the {len(shown)} {which} of {total:,}" if len(shown) < total else f"{total:,}"
+        shown = sorted(report.services[:SCANNED], key=_closed)[:SERVICES_SHOWN]
+        remark = f"{len(shown)} of {total:,}" + (", open ones first" if _closed(shown[0]) < 1 else "")
     yield from heading("SERVICES", remark, style)
     columns = [
         Column("server", [printable(str(service.server)) for service in shown], floor=21, soft=21),

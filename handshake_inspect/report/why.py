@@ -24,7 +24,8 @@ def sentence(row: dict[str, Any]) -> str:
 
 # How sentences about the end of a capture read while it goes on.
 _SO_FAR = (
-    (re.compile("it was still open when the capture ended"), "it is open"),
+    (re.compile("the connection was still open when the capture ended"), "the connection is open"),
+    (re.compile(" yet: the capture ends with it"), " yet"),
     (re.compile(r" yet, but the capture ends (.*) after the first\."), r" yet; the first was \1 ago."),
     (re.compile(r"; the capture ends (.*) later\."), r", \1 ago."),
     (re.compile("the capture ends too soon to show"), "it is too early to say"),
@@ -49,14 +50,14 @@ def _trouble(row: dict[str, Any]) -> str:
 
 
 _ENDS = {
-    None: "it was still open when the capture ended",
-    "closed": "both ends closed it with FIN",
+    None: "the connection was still open when the capture ended",
+    "closed": "both ends closed the connection with FIN",
     "half-closed": "only the {first} has closed its direction",
-    "reset-by-client": "the client reset it",
-    "reset-by-server": "the server reset it",
+    "reset-by-client": "the client reset the connection",
+    "reset-by-server": "the server reset the connection",
     "dead-peer": "one end gave up with a RST because the other had stopped answering",
-    "reset-by-middlebox": "a RST that fits neither end reset it",
-    "address-conflict": "another host with the server's address reset it",
+    "reset-by-middlebox": "a RST that fits neither end reset the connection",
+    "address-conflict": "another host with the server's address reset the connection",
 }
 
 
@@ -143,6 +144,8 @@ def _pending(row: dict[str, Any]) -> str:
     syns = plural(row["syn_count"], "SYN")
     if row["answered_from"]:
         return f"{syns} to {row['server']}, but {_elsewhere(row)}; the capture ends {duration(row['waited_ns'])} later."
+    if not row["waited_ns"]:
+        return f"{syns} without an answer yet: the capture ends with it."
     return f"{syns} without an answer yet, but the capture ends {duration(row['waited_ns'])} after the first."
 
 

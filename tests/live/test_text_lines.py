@@ -62,13 +62,17 @@ def test_a_capture_that_goes_on_does_not_end():
 
     run_of(spaced(*completed(START)), Seeing(), 256, lambda: next(clock)).run()
     assert seen  # at the end 50 newer ones are listed
-    assert set(seen) == {"The handshake completed; it is open."}
+    assert set(seen) == {"The handshake completed; the connection is open."}
 
 
 @pytest.mark.parametrize(
     ("sentence", "now"),
     [
-        ("The handshake completed; it was still open when the capture ended.", "The handshake completed; it is open."),
+        (
+            "The handshake completed; the connection was still open when the capture ended.",
+            "The handshake completed; the connection is open.",
+        ),
+        ("1 SYN without an answer yet: the capture ends with it.", "1 SYN without an answer yet."),
         ("1 SYN without an answer yet, but the capture ends 2 s after the first.",
          "1 SYN without an answer yet; the first was 2 s ago."),
         ("1 SYN-ACK and no final ACK yet, but the capture ends 617 ms after the first.",

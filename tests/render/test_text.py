@@ -232,7 +232,7 @@ def test_of_a_scan_the_open_ports_are_shown():
     ]
     scan = Finding("port-scan", "warning", "a scan", None, None, None, {}, Evidence(), "Drop it.")
     services = as_text(report(probes, [scan])).split("SERVICES")[1].split("CAPTURE")[0]
-    assert services.startswith("  the 10 most open of 99")
+    assert services.startswith("  10 of 99, open ones first")
     assert re.findall(r"10.0.0.2:(\d+)", services)[:3] == ["22", "53", "80"]
     assert "the 10 busiest of 99" in as_text(report(probes))
 

@@ -143,7 +143,7 @@ HALF_OPEN = {
     "the ACK was not taken": (SHAKEN | f.FACT_SYNACK_AFTER_ACK, 0, "accept-queue-overflow"),
     "nor after a RST": (SHAKEN | f.FACT_SYNACK_AFTER_ACK | f.FACT_BARE_RST_AFTER_ACK, 1, "accept-queue-overflow"),
     "a RST answered the ACK": (SHAKEN | f.FACT_BARE_RST_AFTER_ACK | f.FACT_RST, 1, "reset-by-server"),
-    "the server reset it": (OPENED | f.FACT_RST, 1, "reset-by-server"),
+    "the server reset the connection": (OPENED | f.FACT_RST, 1, "reset-by-server"),
     "a RST of the client": (OPENED | f.FACT_RST, 0, "no-final-ack"),
     "the client's RST was lost": (OPENED | f.FACT_RST_LOST, 0, "final-ack-lost"),
     "a side without a RST": (OPENED, 1, "no-final-ack"),
