@@ -2,16 +2,47 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from handshake_inspect.render import Options
 from handshake_inspect.render.layout import INDENT, Style, labelled, paragraph
+from handshake_inspect.report.consequences import shown_together
 from handshake_inspect.report.model import Finding
 from handshake_inspect.wire.text import duration, moment, rounded, share
 
 SEVERITY_LOOKS = {"critical": "red", "warning": "yellow", "info": "cyan"}
+ALIKE_SHOWN = 3  # findings of one kind and cause
 LISTED = 20  # values, frames or connections of one list
+
+
+def all_findings(found: Sequence[Finding], options: Options, style: Style) -> Iterator[str]:
+    """Every finding with what follows from it; of many with one cause the first, and how many there are."""
+    explained: set[str] = set()
+    together = list(shown_together(found))
+    counts, seen = Counter(_alike(finding) for finding, _ in together), Counter[tuple[str, ...]]()
+    for finding, others in together:
+        kind = _alike(finding)
+        seen[kind] += 1
+        left = counts[kind] - ALIKE_SHOWN if options.verbosity <= 0 else 0
+        if left > 1 and seen[kind] > ALIKE_SHOWN:
+            continue
+        yield from finding_lines(finding, options, style)
+        for other in others:
+            yield from follower_lines(other, options, style)
+        new = [word for word in dict.fromkeys(each.id for each in (finding, *others)) if word not in explained]
+        explained.update(new)
+        if new:
+            yield INDENT + style.paint(f"more: {', '.join(f'hsi help {word}' for word in new)}", "dim")
+        if left > 1 and seen[kind] == ALIKE_SHOWN:
+            yield ""
+            yield f"and {left:,} more findings like these {ALIKE_SHOWN}: -v shows all"
+
+
+def _alike(finding: Finding) -> tuple[str, ...]:
+    """What findings share that differ in their targets alone."""
+    return finding.severity, finding.id, str(finding.metrics.get("cause") or finding.metrics.get("kind") or "")
 
 
 def finding_lines(finding: Finding, options: Options, style: Style) -> Iterator[str]:

@@ -10,13 +10,12 @@ from handshake_inspect.render.afterwards import afterwards
 from handshake_inspect.render.capture_lines import capture_lines, in_one_line
 from handshake_inspect.render.connections import connection_lines
 from handshake_inspect.render.examples import examples, kind_of
-from handshake_inspect.render.finding_lines import SEVERITY_LOOKS, finding_lines, follower_lines
+from handshake_inspect.render.finding_lines import SEVERITY_LOOKS, all_findings
 from handshake_inspect.render.layout import INDENT, LOOKS, Column, Style, Table, heading, paragraph, written
 from handshake_inspect.render.next_step import next_step, telling
 from handshake_inspect.render.quic import quic
 from handshake_inspect.render.setups import setups
 from handshake_inspect.render.spread import spread, usual
-from handshake_inspect.report.consequences import shown_together
 from handshake_inspect.report.headline import MEANING, failures, gravest_of, headline, troubles, verdict, why_nothing
 from handshake_inspect.report.model import Capture, Connection, Report, Service
 from handshake_inspect.wire.text import durations, plural, printable, share
@@ -63,15 +62,7 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
         yield from capture_lines(report.capture, options.width, style)
         return
     trouble = _trouble(report) if options.connections else []
-    explained: set[str] = set()
-    for finding, others in shown_together(report.findings):
-        yield from finding_lines(finding, options, style)
-        for other in others:
-            yield from follower_lines(other, options, style)
-        new = [word for word in dict.fromkeys(each.id for each in (finding, *others)) if word not in explained]
-        explained.update(new)
-        if new:
-            yield INDENT + style.paint(f"more: {', '.join(f'hsi help {word}' for word in new)}", "dim")
+    yield from all_findings(report.findings, options, style)
     if report.summary.connections:
         yield from _tcp(report, trouble, options, style)
     yield from quic(report, options.width, style)

@@ -211,6 +211,20 @@ def test_findings_come_with_their_advice():
     assert finding.advice.split(",")[0] in shown
 
 
+def test_of_many_findings_with_one_cause_the_first_stand_for_all():
+    def about(number, cause="closed-port"):
+        title = f"4 of 4 connections to 10.0.0.{number}:80 refused"
+        return Finding("refused", "warning", title, None, 0, 1, {"cause": cause}, Evidence([], []), "Start it.")
+
+    given = report([connection(0)], findings=[*(about(number) for number in range(40)), about(41, "middlebox-reset")])
+    shown = as_text(given)
+    assert shown.count("WARNING") == 4
+    assert "\nand 37 more findings like these 3: -v shows all\n" in shown
+    assert "10.0.0.41:80" in shown
+    assert as_text(given, verbosity=1).count("WARNING") == 41
+    assert as_text(report([connection(0)], findings=list(map(about, range(4))))).count("WARNING") == 4  # one is no many
+
+
 def test_a_capture_without_any_frame_says_so():
     shown = as_text(report([], frames=0, tcp_segments=0, first_ns=None, last_ns=None))
     assert "holds no frames" in shown
