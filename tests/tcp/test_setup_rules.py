@@ -653,6 +653,21 @@ def test_data_of_the_other_side_lets_nagle_s_algorithm_go_on():
     assert Read(talk.capture()).setup is None
 
 
+@pytest.mark.parametrize("position", [0, 10, 20])
+@pytest.mark.parametrize("acked", [False, True])
+def test_a_request_that_crosses_a_ticket_is_no_answer_to_it(position, acked):
+    """The server's next data wait for the ACK of the ticket by Nagle's algorithm, or answer what acknowledges it."""
+    talk = Talk([(0, client_hello()), (1, FLIGHT), (0, record(53))], position=position)
+    at = talk.free[1]
+    before = talk.next[1]
+    talk.say(1, record(250), at=at + 1)
+    talk.say(0, record(80), at=at + 1 + talk.way if acked else at - 10, ack=talk.next[1] if acked else before)
+    talk.acknowledge(0, at=at + 1 + talk.way + 40)
+    talk.say(1, record(5000), at=at + 1 + 2 * talk.way + 40)
+    reasons = [(reason, side, delayed) for reason, _, side, delayed in Read(talk.capture()).waits]
+    assert reasons == ([] if acked else [(EXTRA_NAGLE, 1, True)])
+
+
 @pytest.mark.parametrize("closes", [True, False])
 def test_what_answers_a_close_did_not_wait_for_an_acknowledgment(closes):
     """A server acknowledges the ClientHello and closes at once; the client's alert comes when that has reached it."""

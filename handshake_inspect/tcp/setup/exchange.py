@@ -305,9 +305,10 @@ def continue_plain(focus: Any, reading: Any, client: int, options_len: int) -> N
     reading.segments[client] = 1
     reading.burst[client] = 1
     reading.spoke = client + 1
-    reading.small = ((behind - first) & MASK32) % waits.largest(focus, options_len) != 0
+    reading.flying[client] = 1
+    reading.small[client] = ((behind - first) & MASK32) % waits.largest(focus, options_len) != 0
     reading.prologue = 1
     reading.sent_ns[client] = exchange.request_ns
     if exchange.path:
-        reading.acked_ns = exchange.request_ns + exchange.path
-        reading.news_ns = reading.acked_ns
+        reading.acked_ns[client] = exchange.request_ns + exchange.path
+        reading.news_ns[client] = reading.acked_ns[client]

@@ -69,10 +69,10 @@ cdef struct Reading:
     int64_t seen_ns[2]
     int64_t open_ns[2]
     int64_t sent_ns[2]
+    int64_t acked_ns[2]
+    int64_t news_ns[2]
     int64_t path_ns[2]
     int64_t last_ns
-    int64_t acked_ns
-    int64_t news_ns
     uint32_t next[2]
     uint32_t base[2]
     uint32_t beyond[2]
@@ -101,8 +101,9 @@ cdef struct Reading:
     uint8_t changed[2]
     uint8_t segments[2]
     uint8_t burst[2]
+    uint8_t flying[2]
+    uint8_t small[2]
     uint8_t spoke
-    uint8_t small
     uint8_t lasting
     uint8_t finished
     uint8_t records
@@ -115,7 +116,7 @@ cdef struct Reading:
     uint8_t said
     uint8_t veiled
     uint8_t exchanged
-    uint8_t spare[6]
+    uint8_t spare[3]
 
 cdef struct Buffer:
     int64_t ns[48]

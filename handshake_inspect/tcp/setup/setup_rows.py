@@ -104,10 +104,10 @@ class Reading(ctypes.Structure):
         ("seen_ns", ctypes.c_int64 * 2),  # of the record under way: its first byte first seen
         ("open_ns", ctypes.c_int64 * 2),  # and available
         ("sent_ns", ctypes.c_int64 * 2),  # the side's last segment with new bytes
+        ("acked_ns", ctypes.c_int64 * 2),  # the first bare ACK for all of its last data, 0 for none yet
+        ("news_ns", ctypes.c_int64 * 2),  # the last bare ACK since its last data
         ("path_ns", ctypes.c_int64 * 2),  # client's segments that the server has not acknowledged: oldest and newest
         ("last_ns", ctypes.c_int64),  # the server's last record, should it prove to hold its Finished: available
-        ("acked_ns", ctypes.c_int64),  # the first bare ACK for all of the last data, 0 for none yet
-        ("news_ns", ctypes.c_int64),  # the last bare ACK since the last data
         ("next", ctypes.c_uint32 * 2),  # just beyond the bytes available
         ("base", ctypes.c_uint32 * 2),  # the first of what is counted against the limit
         ("beyond", ctypes.c_uint32 * 2),  # just beyond the highest byte seen
@@ -135,9 +135,10 @@ class Reading(ctypes.Structure):
         ("role", ctypes.c_uint8 * 2),  # ROLE_* of the record under way
         ("changed", ctypes.c_uint8 * 2),  # whether it sent ChangeCipherSpec
         ("segments", ctypes.c_uint8 * 2),  # data segments so far
-        ("burst", ctypes.c_uint8 * 2),  # packets since the other side's last data
+        ("burst", ctypes.c_uint8 * 2),  # packets of its flight: since data of the other side that acknowledge all
+        ("flying", ctypes.c_uint8 * 2),  # whether that goes on
+        ("small", ctypes.c_uint8 * 2),  # whether its last data ended in a packet smaller than the MSS
         ("spoke", ctypes.c_uint8),  # 1 + side that sent the last data
-        ("small", ctypes.c_uint8),  # whether that ended in a packet smaller than the MSS
         ("lasting", ctypes.c_uint8),  # whether TLS may begin after the first response
         ("finished", ctypes.c_uint8),  # FINISHED_* of the client
         ("records", ctypes.c_uint8),  # of the client's flight with its Finished, so far
@@ -150,7 +151,7 @@ class Reading(ctypes.Structure):
         ("said", ctypes.c_uint8),  # whether the server sent more than alerts after its Finished
         ("veiled", ctypes.c_uint8),  # of the record behind the client's ChangeCipherSpec, only its type was captured
         ("exchanged", ctypes.c_uint8),  # TLS 1.2: whether the client sent a message before its ChangeCipherSpec
-        ("spare", ctypes.c_uint8 * 6),
+        ("spare", ctypes.c_uint8 * 3),
     )
 
 

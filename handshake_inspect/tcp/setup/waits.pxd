@@ -20,18 +20,21 @@ cdef unsigned int SURELY_WINDOW
 cdef uint32_t MOST_BURST
 cdef uint32_t USUAL_MSS
 
-@cython.locals(reading="sr.Reading *")
+@cython.locals(reading="sr.Reading *", other="unsigned int")
 cdef void on_acknowledgment(Focus focus, uint32_t number, bint bare) noexcept nogil
 cdef void on_end(Focus focus) noexcept nogil
+cdef void land(sr.Reading *reading, unsigned int side) noexcept nogil
 @cython.locals(reading="sr.Reading *", took=int64_t)
 cdef void note_path(Focus focus, uint32_t number, unsigned int i) noexcept nogil
-@cython.locals(reading="sr.Reading *", side="unsigned int", mss=uint32_t, i="unsigned int", unseen=bint)
+@cython.locals(
+    reading="sr.Reading *", side="unsigned int", other="unsigned int", mss=uint32_t, i="unsigned int", unseen=bint
+)
 cdef void on_data(Focus focus, uint32_t payload_len, uint32_t options_len) noexcept nogil
 @cython.locals(mss=uint32_t)
 cdef uint32_t largest(Focus focus, uint32_t options_len) noexcept nogil
 @cython.locals(
-    reading="sr.Reading *", connection="rows.Connection *", there=int64_t, back=int64_t, wait=int64_t, way=int64_t,
-    beyond=int64_t, exact=bint, nagle=bint, window=bint
+    reading="sr.Reading *", connection="rows.Connection *", side="unsigned int", there=int64_t, back=int64_t,
+    unknown=bint, wait=int64_t, way=int64_t, beyond=int64_t, exact=bint, nagle=bint, window=bint
 )
 cdef void judge_pause(Focus focus) noexcept nogil
 @cython.locals(slack=int64_t)

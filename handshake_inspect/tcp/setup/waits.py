@@ -1,9 +1,9 @@
 """Waits on top of the round trips that a protocol needs, and the network's own round trip, from segments alone.
 
-*Nagle*: a packet smaller than the MSS, nothing but a bare acknowledgment of it, and its sender's next data exactly when
-that has reached it (RFC 896).  *Window*: a flight stops and goes on so, the last packet small or not, after
-`LEAST_PACKETS` of it (RFC 5681: the initial window).  *Loss*: bytes sent again before they were acknowledged, or a
-hole that was filled.  They are looked for until the first response.
+*Nagle*: a packet smaller than the MSS, nothing but a bare acknowledgment of it (what crosses it is no answer), and its
+sender's next data exactly when that has reached it (RFC 896).  *Window*: a flight stops and goes on so, the last packet
+small or not, after `LEAST_PACKETS` of it (RFC 5681: the initial window).  *Loss*: bytes sent again before they were
+acknowledged, or a hole that was filled.  They are looked for until the first response.
 
 *Path*: the least time from a client's segment to the server's first one that acknowledges it, never from one that was
 sent twice (Karn's rule, RFC 6298 section 3).
@@ -44,17 +44,24 @@ def on_acknowledgment(focus: Any, number: int, bare: bool) -> None:
     if not focus.is_client:
         note_path(focus, number, 0)
         note_path(focus, number, 1)
-    if bare and reading.spoke == (focus.side ^ 1) + 1:
-        reading.news_ns = focus.ns
-        if reading.acked_ns == 0 and seqspace.seq_ge(number, reading.beyond[focus.side ^ 1]):
-            reading.acked_ns = focus.ns
+    other = focus.side ^ 1
+    if bare and reading.flying[other]:
+        reading.news_ns[other] = focus.ns
+        if reading.acked_ns[other] == 0 and seqspace.seq_ge(number, reading.beyond[other]):
+            reading.acked_ns[other] = focus.ns
 
 
 def on_end(focus: Any) -> None:
     """An end closes its direction: what the other one says then may answer that, and waited for no acknowledgment."""
     focus.reading.spoke = focus.side + 1
-    focus.reading.news_ns = 0
-    focus.reading.acked_ns = 0
+    land(focus.reading, focus.side ^ 1)
+
+
+def land(reading: Any, side: int) -> None:
+    """The flight of a side is over, since the other one answers it."""
+    reading.flying[side] = 0
+    reading.acked_ns[side] = 0
+    reading.news_ns[side] = 0
 
 
 def note_path(focus: Any, number: int, i: int) -> None:
@@ -68,22 +75,29 @@ def note_path(focus: Any, number: int, i: int) -> None:
 
 
 def on_data(focus: Any, payload_len: int, options_len: int) -> None:
-    """Bytes that were not seen before."""
+    """Bytes that were not seen before.
+
+    Data of the other side that do not acknowledge all of a flight cross it: wherever they pass the capture, its sender
+    does not wait for them.
+    """
     reading = focus.reading
     side = focus.side
-    if reading.spoke == side + 1:
-        unseen = seqspace.seq_gt(focus.acked, reading.beyond[side ^ 1])  # data that it may have waited for
-        if reading.news_ns and not reading.hold[side] and not unseen:
+    other = side ^ 1
+    if reading.flying[side]:
+        unseen = seqspace.seq_gt(focus.acked, reading.beyond[other])  # data that it may have waited for
+        if reading.news_ns[side] and not reading.hold[side] and not unseen:
             judge_pause(focus)
     else:
         reading.burst[side] = 0
+    if reading.flying[other] and seqspace.seq_ge(focus.acked, reading.beyond[other]):
+        land(reading, other)
     mss = largest(focus, options_len)
     reading.burst[side] = min(reading.burst[side] + (payload_len + mss - 1) // mss, MOST_BURST)
-    reading.small = payload_len % mss != 0
+    reading.small[side] = payload_len % mss != 0
     reading.spoke = side + 1
     reading.sent_ns[side] = focus.ns
-    reading.acked_ns = 0
-    reading.news_ns = 0
+    land(reading, side)
+    reading.flying[side] = 1
     if focus.is_client:
         i = 0 if reading.path_ns[0] == 0 else 1
         reading.path_ns[i] = focus.ns
@@ -102,22 +116,24 @@ def judge_pause(focus: Any) -> None:
     connection = focus.connection
     there = connection.synack_max_ns
     back = connection.ackdat_max_ns
-    if focus.exchange.path and (there == 0 or focus.exchange.path < there):
+    unknown = connection.syn_ns == 0 or connection.synack_ns == 0
+    if focus.exchange.path and (unknown or focus.exchange.path < there):
         there = focus.exchange.path
     if connection.synack_ns == 0 and connection.syn_ns and connection.ack_ns and connection.syn_count == 1:
         back = max(connection.ack_ns - connection.syn_ns - there, 0)  # the capture lacks the SYN-ACK
-    wait = focus.ns - reading.sent_ns[focus.side]
+    side = focus.side
+    wait = focus.ns - reading.sent_ns[side]
     if there + back <= 0 or wait < (there + back) // 2 or wait <= SLACK_NS:
         return
     way = back if focus.is_client else there
     beyond = there if focus.is_client else back
-    exact = reading.acked_ns != 0 and is_about(focus.ns - reading.acked_ns, way)
-    nagle = exact and reading.small != 0 and wait >= LEAST_NS
-    window = reading.burst[focus.side] >= LEAST_PACKETS and (exact or is_about(focus.ns - reading.news_ns, way))
-    if window and (not nagle or reading.burst[focus.side] >= SURELY_WINDOW):
+    exact = reading.acked_ns[side] != 0 and is_about(focus.ns - reading.acked_ns[side], way)
+    nagle = exact and reading.small[side] != 0 and wait >= LEAST_NS
+    window = reading.burst[side] >= LEAST_PACKETS and (exact or is_about(focus.ns - reading.news_ns[side], way))
+    if window and (not nagle or reading.burst[side] >= SURELY_WINDOW):
         add(focus, EXTRA_WINDOW, wait, False)
     elif nagle:
-        add(focus, EXTRA_NAGLE, wait, reading.acked_ns - reading.sent_ns[focus.side] >= beyond + DELAYED_NS)
+        add(focus, EXTRA_NAGLE, wait, reading.acked_ns[side] - reading.sent_ns[side] >= beyond + DELAYED_NS)
 
 
 def is_about(took: int, way: int) -> bool:
