@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 LOWEST_PORT, HIGHEST_PORT = 1024, 65000  # a range of ephemeral ports that reaches about so far cannot be widened
 
 
+COOKIES_ON = "SYN cookies are on already. "  # where the wire shows that the first step is taken
+
+
 class Step(NamedTuple):
     """Something to do, and how the setting with this key of `capture.host` shows that it is done."""
 

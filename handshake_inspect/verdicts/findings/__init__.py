@@ -11,7 +11,7 @@ from pkgutil import iter_modules
 
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Detector, Finding, Kind
-from handshake_inspect.verdicts.findings import host_evidence
+from handshake_inspect.verdicts.findings import host_evidence, syn_flood
 
 SEVERITIES = ("critical", "warning", "info")
 
@@ -31,5 +31,8 @@ DETECTORS: tuple[Detector, ...] = tuple(dict.fromkeys(kind.detect for kind in KI
 
 def find_all(case: Case) -> list[Finding]:
     """Everything that any detector found: the most severe first, then by when it began, then by id."""
-    found = [host_evidence.with_host(case, finding) for detect in DETECTORS for finding in detect(case)]
+    detected = [finding for detect in DETECTORS for finding in detect(case)]
+    cookies = {(each.host, each.port) for each in detected if each.id == "syn-cookies"}
+    detected = [syn_flood.with_cookies(each) if (each.host, each.port) in cookies else each for each in detected]
+    found = [host_evidence.with_host(case, finding) for finding in detected]
     return sorted(found, key=lambda finding: (SEVERITIES.index(finding.severity), finding.start_ns or 0, finding.id))

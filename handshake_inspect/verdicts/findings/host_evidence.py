@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from handshake_inspect.verdicts.advice_steps import left, sentence
+from handshake_inspect.verdicts.advice_steps import COOKIES_ON, left, sentence
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding
 from handshake_inspect.verdicts.findings.base import client
@@ -27,14 +27,22 @@ def with_host(case: Case, found: Finding) -> Finding:
         return found
     counters = known(host.counters, (key for each in given for key in each.counters))
     settings = known(host.settings, (key for each in given for key in each.settings))
-    steps = found.kind.steps
-    advice = sentence(left(steps, settings)) if steps and found.advice == sentence(steps) else found.advice
+    advice = remaining(found, settings)
     return replace(
         found,
         title=found.title + remark(counters, denied=is_denied(given[0], counters)),
         metrics=found.metrics | {f"host_{key}": value for key, value in (counters | settings).items()},
         advice=advice.removesuffix(".") + f"; here {set_to(settings)}." if settings else advice,
     )
+
+
+def remaining(found: Finding, settings: Mapping[str, Any]) -> str:
+    """The advice without the steps that these settings show to be taken; the wire may have shown the first."""
+    steps = found.kind.steps
+    for said, rest in (("", steps), (COOKIES_ON, steps[1:])):
+        if rest and found.advice == said + sentence(rest):
+            return said + sentence(left(rest, settings))
+    return found.advice
 
 
 def evidence_for(case: Case, found: Finding) -> list[HostEvidence]:

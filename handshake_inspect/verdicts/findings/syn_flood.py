@@ -33,12 +33,13 @@ metrics is of the window.  Severity: `critical`; `warning` when nine in ten of t
 their connection without repeating a SYN.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
-from handshake_inspect.verdicts.advice_steps import Step, sentence
+from handshake_inspect.verdicts.advice_steps import COOKIES_ON, Step, sentence
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
@@ -223,6 +224,11 @@ def describe(case: Case, flood: Flood) -> Finding:
         *cite(case, rows),
         prefix=on.prefix,
     )
+
+
+def with_cookies(found: Finding) -> Finding:
+    """The finding about a service that answers with SYN cookies: to enable them is no advice."""
+    return replace(found, advice=COOKIES_ON + sentence(STEPS[1:])) if found.advice == sentence(STEPS) else found
 
 
 def spread_over(case: Case, rows: AttemptRows) -> dict[str, Any]:

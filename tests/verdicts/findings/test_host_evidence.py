@@ -168,7 +168,7 @@ def test_a_syn_ack_lost_on_the_way_fills_no_queue():
 def test_what_is_done_is_not_advised(pcaps, monkeypatch, mode, retries, advice):
     monkeypatch.setitem(ALL_SETTINGS, "tcp_syncookies", mode)
     monkeypatch.setitem(ALL_SETTINGS, "tcp_synack_retries", retries)
-    path = str(pcaps / "syn-flood-cookies.pcap")
+    path = str(pcaps / "syn-flood-no-cookies.pcap")
     assert seen_by(Watch(["10.0.1.2"]), path)["syn-flood"].advice.startswith(advice)
     elsewhere = seen_by(Watch(["10.0.1.99"]), path)["syn-flood"].advice
     assert elsewhere.startswith("Enable SYN cookies")
@@ -202,3 +202,16 @@ def test_counters_in_words():
         "1 listen overflow, 12,000 SYN cookies sent"
     )
     assert counted({"listen_overflows": 0}) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("syn-flood-cookies", "SYN cookies are on already. Raise"),
+        ("syn-flood-cookies-always", "SYN cookies are on already. Raise"),
+        ("syn-flood-no-cookies", "Enable SYN cookies ("),
+    ],
+)
+def test_cookies_that_the_wire_shows_are_not_advised(pcaps, name, begins):
+    (flood,) = [each for each in analyze([pcaps / f"{name}.pcap"]).findings if each.id == "syn-flood"]
+    assert flood.advice.startswith(begins)
