@@ -4,6 +4,7 @@ import pytest
 from support.attempts import MS, SECOND, START, attempts
 
 from handshake_inspect.tcp import facts as f
+from handshake_inspect.tcp.transitions import TcpState
 from handshake_inspect.verdicts.outcome import judge
 from handshake_inspect.verdicts.words import CAUSES, OUTCOMES
 
@@ -78,6 +79,24 @@ KINDS = {
 def test_what_the_facts_say(what):
     known, outcome = KINDS[what]
     assert judged({"facts": known, "synack_ns": MS, "last_synack_ns": MS})[0] == outcome
+
+
+@pytest.mark.parametrize(
+    ("server", "more", "outcome"),
+    [
+        (TcpState.SYN_RECEIVED, f.FACT_ACK_REJECTED, "half-open"),
+        (TcpState.SYN_RECEIVED, 0, "established"),  # as far as the capture goes
+        (TcpState.ESTABLISHED, f.FACT_ACK_REJECTED, "established"),  # what came later arrived
+    ],
+)
+def test_an_error_about_the_final_ack_shows_that_it_was_lost(server, more, outcome):
+    row = {
+        "facts": SHAKEN | more,
+        "synack_ns": MS,
+        "last_synack_ns": MS,
+        "ends": {"state": (TcpState.ESTABLISHED, server)},
+    }
+    assert judged(row)[0] == outcome
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from handshake_inspect.verdicts.resets import (
     from_middlebox,
     odd_ip_id,
     odd_ttl,
+    signs,
     too_soon,
     two_hosts,
 )
@@ -125,12 +126,13 @@ def test_two_hosts_with_one_address(facts, rst_ttl, two):
     assert two_hosts(attempts(row | {"ends": {"syn_ttl": (64, 60)}})).tolist() == [two]
 
 
-def test_a_rst_with_the_ttl_of_another_connection_of_its_host_is_of_one_of_two():
+@pytest.mark.parametrize("answered", [f.FACT_SYNACK, 0], ids=["answered", "did not answer"])
+def test_a_rst_with_the_ttl_of_another_connection_of_its_host_is_of_one_of_two(answered):
     """One TTL is that of the host that answered here, the other of the one that answers elsewhere."""
-    known = {"facts": f.FACT_SYN | f.FACT_SYNACK, "ends": {"syn_ttl": (64, 250)}}
+    known = {"facts": f.FACT_SYN | answered, "ends": {"syn_ttl": (64, 250)}}
     facts = f.FACT_SYN | f.FACT_SYNACK | f.FACT_RST | f.FACT_SYNACK_AFTER_RST
     row = {"facts": facts, "rst_side": 1, "rst_ttl": 250, "ends": {"syn_ttl": (64, 60)}}
-    assert two_hosts(attempts(row, known)).tolist() == [True, False]
+    assert two_hosts(attempts(row, known)).tolist() == [answered != 0, False]
 
 
 @pytest.mark.parametrize(("facts", "forged"), [
@@ -140,6 +142,14 @@ def test_a_rst_with_the_ttl_of_another_connection_of_its_host_is_of_one_of_two()
 def test_a_middlebox_ended_it_where_a_rst_that_counted_bears_a_sign(facts, forged):
     row = {"facts": SHAKEN | facts, "rst_side": 1, "rst_ttl": 250, "ends": {"syn_ttl": (64, 60)}}
     assert from_middlebox(attempts(row)).tolist() == [forged]
+
+
+@pytest.mark.parametrize("fact", [f.FACT_RST, f.FACT_RST_IGNORED])
+def test_a_rst_that_was_ignored_bears_its_signs_too(fact):
+    """Though nobody believed it, it shows that there is a box."""
+    row = {"facts": SHAKEN | fact, "rst_side": 1, "rst_ttl": 250, "ends": {"syn_ttl": (64, 60)}}
+    found = signs(attempts(row, {"facts": SHAKEN, "rst_side": 1, "rst_ttl": 250, "ends": {"syn_ttl": (64, 60)}}))
+    assert found.ttl.tolist() == [True, False]
 
 
 TWICE = {"syn_ttl": 64, "ttl": 64, "twin_ttl": 56}
