@@ -49,10 +49,29 @@ COUNTS = {"syn_ip_id": 100, "ip_id": 120, "frames": 5}
         ({"frames": 3}, 40_000, True),
         ({"ip_id": 100 + 5 * IP_ID_STEP}, 40_000, True),
         ({"ip_id": 101 + 5 * IP_ID_STEP}, 40_000, False),  # random, not counted
+        ({"ip_id": 180}, 40_000, True),  # 16 for each of five frames
+        ({"ip_id": 181}, 40_000, False),
     ],
 )
 def test_an_identification_out_of_the_count(server, rst_ip_id, odd):
     assert of_server({"facts": SHAKEN | f.FACT_RST, "rst_ip_id": rst_ip_id}, odd_ip_id, **COUNTS | server) == odd
+
+
+@pytest.mark.parametrize(
+    ("flags", "traits", "server", "odd"),
+    [
+        (RST, 0, {}, True),
+        (RST, f.TRAIT_FIN, {}, False),
+        (RST, f.TRAIT_HOLE, {}, False),  # its FIN may be among what is missing
+        (RST, 0, {"before_rst_nxt": 501}, False),  # nor is the RST where the capture shows that it was
+        (RST, 0, {"hole_start": 400, "hole_end": 420}, False),
+        (RST | ACK, f.TRAIT_FIN, {"before_rst_nxt": 501}, True),  # which answers nothing
+    ],
+)
+def test_who_has_closed_answers_by_a_stack_without_the_socket(flags, traits, server, odd):
+    """A bare RST then has an identification out of another count."""
+    row = {"facts": SHAKEN | f.FACT_RST, "rst_ip_id": 40_000, "rst_flags": flags, "rst_seq": 500, "traits": (0, traits)}
+    assert of_server(row, odd_ip_id, **{**COUNTS, "before_rst_nxt": 500, **server}) == odd
 
 
 @pytest.mark.parametrize(
