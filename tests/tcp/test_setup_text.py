@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+from support import frames
 from support.captures import pcap
 from support.tls import (
     RETRY_RANDOM,
@@ -296,6 +297,21 @@ def test_a_hello_that_does_not_acknowledge_the_text_before_it(said):
         talk.say(side, data)
     read = Read(talk.capture())
     assert (UPGRADES[read.upgrade], read.has("TLS", "SERVER_FINISHED"), read.has("HOLE")) == ("smtp", True, False)
+
+
+@pytest.mark.parametrize("position", [0, 10, 20])
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_greeting_that_crosses_the_client_hello_answers_it(said, position, waits):
+    """Wherever it passes the capture, the client had none of it: a server that speaks something else than TLS."""
+    talk = Talk(position=position)
+    talk.say(1, b"SSH-2.0-server\r\n", at=41.0)
+    talk.say(0, said[0][1], at=62.0 if waits else 42.0, ack=None if waits else frames.SERVER_ISN + 1)
+    talk.say(1, b"Invalid SSH identification string.\r\n")
+    (connection,) = report_of(talk.capture())["connections"]
+    setup, tls = connection["setup"], connection["tls"]
+    assert (tls["outcome"], tls["server_name"]) == ("not-tls", "lab.test")
+    assert (setup["speaks_first"], setup["upgrade"]) == (("server", "other") if waits else ("client", None))
+    assert setup["server"]["hello"] is None  # there was none
 
 
 def test_a_hello_behind_a_missing_one_has_no_prologue():

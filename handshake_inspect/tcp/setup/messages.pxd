@@ -5,6 +5,7 @@ from handshake_inspect.tcp.setup cimport alerts, hellos, text, tls12, tls13
 from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport seqspace
+from handshake_inspect.tcp.facts cimport TRAIT_ISS
 from handshake_inspect.tcp.setup.facts cimport (
     ROLE_FINISHED, ROLE_LAST, SETUP_ALERT, SETUP_CLIENT_FINISHED, SETUP_CUT, SETUP_DOUBTED, SETUP_EARLY_OFFERED,
     SETUP_HELLO_RETRY, SETUP_SERVER_HELLO, SETUP_TLS, SETUP_UNREAD,
@@ -44,6 +45,8 @@ cdef bint may_be_early(Focus focus) noexcept nogil
 cdef void answer(Focus focus, unsigned int kind) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")
 cdef void on_client_hello(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", crossed=bint)
+cdef bint has_crossed_text(Focus focus) noexcept nogil
 cdef bint is_asked_again(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *")
 cdef bint infer_version(Focus focus, unsigned int kind, unsigned int message) noexcept nogil

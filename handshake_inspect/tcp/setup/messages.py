@@ -5,6 +5,7 @@ What follows the hellos depends on the version that ServerHello chose: `tls12.py
 
 from typing import Any
 
+from handshake_inspect.tcp.facts import TRAIT_ISS
 from handshake_inspect.tcp.setup import alerts, hellos, text, tls12, tls13
 from handshake_inspect.tcp.setup.facts import (
     ROLE_FINISHED,
@@ -165,6 +166,8 @@ def on_client_hello(focus: Any) -> None:
     setup = focus.setup
     side = focus.side
     if not setup.flags & SETUP_TLS:
+        if has_crossed_text(focus):
+            text.be_answer(setup)
         text.upgrade(focus)
         setup.flags |= SETUP_TLS
         setup.hello_ns = reading.seen_ns[side]
@@ -178,6 +181,13 @@ def on_client_hello(focus: Any) -> None:
         return
     reading.hello_end = (reading.header[side] + RECORD_HEADER + reading.length[side]) & MASK32
     hellos.read_message(focus)
+
+
+def has_crossed_text(focus: Any) -> bool:
+    """Whether the client began with a ClientHello, and had nothing of what the server said before it passed here."""
+    reading = focus.reading
+    crossed = focus.setup.turns and not reading.prologue and focus.peer.traits & TRAIT_ISS
+    return crossed and reading.ack[focus.side] == (focus.peer.iss + 1) & MASK32
 
 
 def is_asked_again(focus: Any) -> bool:

@@ -119,7 +119,7 @@ def is_no_answer(focus: Any, kind: int) -> bool:
 def note_server(focus: Any) -> None:
     """A header of the server was one of TLS."""
     if not focus.is_client:
-        focus.setup.flags |= SETUP_SERVER_TLS
+        focus.setup.flags = focus.setup.flags & ~SETUP_NOT_TLS | SETUP_SERVER_TLS
 
 
 def take_byte(focus: Any, at: int, value: int) -> None:
@@ -215,9 +215,10 @@ def refuse(focus: Any) -> None:
 def not_tls(focus: Any) -> None:
     """The server answered a ClientHello with something else."""
     setup = focus.setup
+    if not setup.flags & SETUP_NOT_TLS:  # text that crossed the ClientHello
+        setup.server_hello_ns = focus.reading.seen_ns[focus.side]
+        setup.server_hello_frame = focus.reading.frame[focus.side]
     setup.flags |= SETUP_NOT_TLS
-    setup.server_hello_ns = focus.reading.seen_ns[focus.side]
-    setup.server_hello_frame = focus.reading.frame[focus.side]
     focus.finish()
 
 

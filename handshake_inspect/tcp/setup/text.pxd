@@ -7,7 +7,7 @@ from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport big_endian, seqspace
 from handshake_inspect.tcp.setup.facts cimport (
     EXCHANGE_ALERTED, EXCHANGE_UNREAD, LACKS_GREETING, LACKS_PROLOGUE, MOST_BYTES, READ_RECORDS, READ_TEXT,
-    SETUP_CUT, SETUP_HOLE, SETUP_SPOKE_FIRST, SETUP_TLS, SETUP_UNREAD, UPGRADE_FTP, UPGRADE_HTTP_CONNECT,
+    SETUP_CUT, SETUP_HOLE, SETUP_NOT_TLS, SETUP_SPOKE_FIRST, SETUP_TLS, SETUP_UNREAD, UPGRADE_FTP, UPGRADE_HTTP_CONNECT,
     UPGRADE_IMAP, UPGRADE_LDAP, UPGRADE_MYSQL, UPGRADE_NONE, UPGRADE_OTHER, UPGRADE_POP3, UPGRADE_POSTGRESQL,
     UPGRADE_RDP, UPGRADE_SMTP, UPGRADE_SOCKS, UPGRADE_XMPP,
 )
@@ -71,6 +71,7 @@ cdef void expect_records(sr.Reading *reading) noexcept nogil
 cdef void revert(Focus focus) noexcept nogil
 @cython.locals(setup="sr.Setup *", exchange="sr.Exchange *", reading="sr.Reading *")
 cdef void upgrade(Focus focus) noexcept nogil
+cdef void be_answer(sr.Setup *setup) noexcept nogil
 @cython.locals(reading="sr.Reading *")
 cdef void note_client(Focus focus, const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
 @cython.locals(reading="sr.Reading *")

@@ -17,6 +17,7 @@ from handshake_inspect.tcp.setup.facts import (
     READ_TEXT,
     SETUP_CUT,
     SETUP_HOLE,
+    SETUP_NOT_TLS,
     SETUP_SPOKE_FIRST,
     SETUP_TLS,
     SETUP_UNREAD,
@@ -179,6 +180,16 @@ def upgrade(focus: Any) -> None:
     setup.response_seen_ns = 0
     reading.answers = 0
     setup.request_sent_ns = 0
+
+
+def be_answer(setup: Any) -> None:
+    """What the server said first answers a ClientHello, as its client saw it: with something else than TLS."""
+    setup.flags = setup.flags & ~SETUP_SPOKE_FIRST | SETUP_NOT_TLS
+    setup.server_hello_ns = setup.greeting_ns
+    setup.server_hello_frame = setup.greeting_frame
+    setup.greeting_ns = 0
+    setup.greeting_frame = 0
+    setup.turns = 0
 
 
 def note_client(focus: Any, data: Any, at: int, count: int) -> None:

@@ -293,7 +293,8 @@ class Spans:
         """The server's own time before its ServerHello."""
         seen = self.seen
         asked_again = seen.there("retry") & ~seen.there("hello_2")  # by a ClientHello that the capture lacks
-        there = seen.there("server_hello") & (seen["hello_sent_ns"] > 0) & seen.tls & ~asked_again
+        came = seen.there("server_hello") & seen.flag(SETUP_SERVER_HELLO)
+        there = came & (seen["hello_sent_ns"] > 0) & seen.tls & ~asked_again
         return exact(seen.time("server_hello") - seen["hello_sent_ns"], there).less(seen.to_server)
 
     @cached_property
