@@ -42,6 +42,8 @@ def short(story: Story, options: Options, style: Style) -> Iterator[str]:
     yield ""
     yield from Rungs(story, width, style, brief=True, absolute=options.absolute).lines()
     yield from verdict(c, width, style)
+    if c.tls is not None and c.tls.outcome == "failed":  # which the ladder does not show: alerts go as they should
+        yield from labelled("set-up", headline(c, style.micro), width, style)
     yield from labelled("client", direction_words(c.client_to_server), width, style)
     yield from labelled("server", direction_words(c.server_to_client), width, style)
 

@@ -96,6 +96,13 @@ def test_short_is_the_ladder_and_the_verdict(hsi, pcaps):
     assert len(shown.splitlines()) < 20
 
 
+def test_short_says_why_tls_failed(hsi, pcaps):
+    """The ladder leaves out what goes as it should, and an alert does."""
+    shown = hsi("explain", "--short", pcaps / "tls13-unknown-ca.pcap").stdout.decode()
+    assert "  set-up    TLS 1.3, failed: alert unknown_ca (48) from the client" in shown
+    assert "set-up  " not in hsi("explain", "--short", pcaps / "tls-40ms.pcap").stdout.decode()
+
+
 def test_absolute_numbers_are_those_of_the_wire(hsi, pcaps):
     arguments = ["explain", pcaps / "handshake.pcap", "--limit", "3"]
     story = json.loads(hsi(*arguments, "-T", "json").stdout)
