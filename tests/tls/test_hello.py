@@ -141,6 +141,20 @@ def test_long_lists_are_bounded():
     assert (len(found.server_name), len(found.protocols), len(found.groups)) == (255, 25, 127)
 
 
+@pytest.mark.parametrize(
+    ("kind", "body", "expected"),
+    [
+        (0, b"\0\x20\0\0\xfflab.test", Facts(server_name=b"lab.test", versions=(0x0303,))),
+        (16, b"\0\xff\x02h2", Facts(protocols=(b"h2",), versions=(0x0303,))),
+        (43, b"\xff\x03\x04", Facts(versions=(0x0304,))),
+        (10, b"\0\xff\0\x1d", Facts(versions=(0x0303,), groups=(29,))),
+    ],
+    ids=["name", "protocols", "versions", "groups"],
+)
+def test_a_list_ends_with_its_extension_whatever_its_length_claims(kind, body, expected):
+    assert facts(message(1, extension(kind, body), extension(21, b"\x03\x02" * 40))) == expected
+
+
 TAMPERED = st.builds(
     lambda data, changes, kept: bytes(
         changes.get(at, value) for at, value in enumerate(data[: kept % (len(data) + 1)])
