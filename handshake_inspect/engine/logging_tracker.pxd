@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment as seg
-from handshake_inspect.tcp cimport rows
+from handshake_inspect.tcp cimport incarnations, rows
 from handshake_inspect.tcp.tracker cimport Tracker
 from handshake_inspect.tcp.facts cimport TRAIT_SEEN, ZEEK_WROTE_A, ZEEK_WROTE_D
 from handshake_inspect.wire.const cimport ACK, FIN, KIND_TCP, NOTE_DAMAGED, RST, SYN
@@ -83,7 +83,7 @@ cdef class LoggingTracker(Tracker):
     cdef uint64_t candidate_slot(self, uint64_t four_tuple) noexcept nogil
     cdef void count(self, seg.Segment *segment) noexcept nogil
     cdef bint begins(self, Py_ssize_t i, seg.Segment *segment) noexcept nogil
-    @cython.locals(provisional=uint32_t)
+    @cython.locals(connection="rows.Connection *")
     cdef void note_doubted(self, Py_ssize_t i, seg.Segment *segment) noexcept nogil
     cdef void consider(self, int64_t place, seg.Segment *segment) noexcept nogil
     @cython.locals(at=uint64_t)

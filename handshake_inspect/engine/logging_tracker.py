@@ -34,7 +34,7 @@ from handshake_inspect.engine.segment_log import (
     SYNS,
 )
 from handshake_inspect.engine.segment_log import room as room_for_segments
-from handshake_inspect.tcp import room, rows
+from handshake_inspect.tcp import incarnations, room, rows
 from handshake_inspect.tcp.facts import TRAIT_SEEN, ZEEK_WROTE_A, ZEEK_WROTE_D
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.wire.const import ACK, FIN, KIND_TCP, NOTE_DAMAGED, RST, SYN
@@ -290,8 +290,12 @@ class LoggingTracker(Tracker):
 
     def note_doubted(self, i: int, segment: Any) -> None:
         """Keep and count a SYN of connection `i` that may have begun an attempt, if the segment is one."""
-        provisional = rows.connection_at(self.table.connections, i).provisional
-        if provisional == 0 or self.table.whole_frame(provisional - 1) != segment.frame:
+        connection = rows.connection_at(self.table.connections, i)
+        if connection.provisional == 0:
+            return
+        if self.table.whole_frame(connection.provisional - 1) != segment.frame:
+            if self.is_asked_for(segment) and incarnations.is_kept(self.table, connection, segment):
+                self.log_syn(segment)
             return
         if self.picks == ID and self.begun - self.unasked <= self.wanted:
             self.consider(self.begun, segment)

@@ -106,7 +106,7 @@ class ConnectionLogs:
             if full:
                 return slot
             log = self._logs[first_frame] = Kept(self.limit, self.limit, self.limit)
-        elif self.slots.is_recalled(slot):
+        elif self.slots.is_recalled(slot) and self._tracker.segment_rows[slot].frame == first_frame:
             return slot  # it was logged when it came
         gone = log.add(_Slot(slot, log.total, notable), notable, full=full)
         if gone is not None:

@@ -1,4 +1,7 @@
-"""Another incarnation of a 4-tuple: the SYN that may begin one waits in a row of its own until it is answered."""
+"""Another incarnation of a 4-tuple: the SYN that may begin one waits in a row of its own until it is answered.
+
+So do its copies, `COPIES_KEPT` at most, each in a row whose `iss` names the next.
+"""
 
 from typing import Any
 
@@ -11,6 +14,8 @@ from handshake_inspect.tcp.facts import (
     NEW_INCARNATION,
     PROVISIONAL_ANSWERED,
 )
+
+COPIES_KEPT = 12  # as of any SYN; the last place is the newest's
 
 
 def is_from_client(table: Any, i: int, segment: Any) -> bool:
@@ -28,9 +33,63 @@ def keep_provisional(table: Any, connection: Any, segment: Any, state: int) -> N
     if connection.provisional:
         embryo = rows.embryo_at(table.embryos, connection.provisional - 1)
         if embryo.iss == segment.seq:
+            if state == EMBRYO_PROVISIONAL:
+                keep_copy(table, connection, segment)
             return
-        table.free(connection.provisional - 1)
+        table.free_provisional(connection)
     connection.provisional = table.new_embryo(segment, state) + 1
+
+
+def keep_copy(table: Any, connection: Any, segment: Any) -> None:
+    """Remember another copy of the SYN that waits, in one half of the rows at most: the other is for attempts."""
+    if table.embryo_count > table.limit // 2 or not table.new_retries(connection):
+        return
+    number = table.new_embryo(segment, EMBRYO_PROVISIONAL)
+    rows.embryo_at(table.embryos, number).iss = 0
+    retries = rows.retries_at(table.retries, connection.retries - 1)
+    if retries.waiting == 0:
+        retries.waiting = number + 1
+        return
+    last = retries.waiting - 1
+    before = last
+    kept = 1
+    while rows.embryo_at(table.embryos, last).iss:
+        before = last
+        last = rows.embryo_at(table.embryos, last).iss - 1
+        kept += 1
+    if kept == COPIES_KEPT:
+        table.free(last)
+        last = before
+    rows.embryo_at(table.embryos, last).iss = number + 1
+
+
+def is_kept(table: Any, connection: Any, segment: Any) -> bool:
+    """Whether a SYN waits as a copy of the one that may begin another incarnation."""
+    if connection.retries == 0:
+        return False
+    waiting = rows.retries_at(table.retries, connection.retries - 1).waiting
+    while waiting:
+        if table.whole_frame(waiting - 1) == segment.frame:
+            return True
+        waiting = rows.embryo_at(table.embryos, waiting - 1).iss
+    return False
+
+
+def recall_copy(table: Any, connection: Any, client: Any, recalled: Any) -> bool:
+    """Whether there is another copy of the SYN in `recalled`, sent by the end `client`, and is in its place now."""
+    if connection.retries == 0:
+        return False
+    retries = rows.retries_at(table.retries, connection.retries - 1)
+    if retries.waiting == 0:
+        return False
+    number = retries.waiting - 1
+    retries.waiting = rows.embryo_at(table.embryos, number).iss
+    client.frames -= 1
+    iss = recalled.seq
+    table.recall(number, recalled)
+    recalled.seq = iss
+    table.free(number)
+    return True
 
 
 def challenge(table: Any, connection: Any, client: Any, segment: Any) -> None:

@@ -159,7 +159,7 @@ cdef struct Retries:
     uint16_t other_mss
     uint32_t other_window_scale
     uint32_t renumbering
-    uint32_t spare
+    uint32_t waiting
 
 cdef struct Renumbering:
     uint32_t offset[4]

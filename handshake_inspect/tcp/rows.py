@@ -218,7 +218,7 @@ class Retries(ctypes.Structure):
         ("other_mss", ctypes.c_uint16),
         ("other_window_scale", ctypes.c_uint32),
         ("renumbering", ctypes.c_uint32),  # 1 + row of what a firewall made of its sequence numbers, 0 for none
-        ("spare", ctypes.c_uint32),
+        ("waiting", ctypes.c_uint32),  # 1 + embryo of the first copy of a SYN that may begin another incarnation
     )
 
 

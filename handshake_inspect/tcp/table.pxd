@@ -60,6 +60,8 @@ cdef class Table(LentRows):
     cdef uint64_t whole_frame(self, Py_ssize_t i) noexcept nogil
     @cython.locals(embryo="rows.Embryo *")
     cdef void free(self, Py_ssize_t i) noexcept nogil
+    @cython.locals(retries="rows.Retries *", at=Py_ssize_t)
+    cdef void free_provisional(self, rows.Connection *row) noexcept nogil
     @cython.locals(embryo="rows.Embryo *")
     cdef void put_state(self, Py_ssize_t i, unsigned int state) noexcept nogil
     @cython.locals(i=Py_ssize_t, embryo="rows.Embryo *")

@@ -230,6 +230,17 @@ class Table(LentRows):
         embryo.first_frame = self.free_embryo
         self.free_embryo = i + 1
 
+    def free_provisional(self, row: Any) -> None:
+        """Give the rows back of a SYN that may have begun another incarnation, and of its copies."""
+        self.free(row.provisional - 1)
+        row.provisional = 0
+        if row.retries:
+            retries = rows.retries_at(self.retries, row.retries - 1)
+            while retries.waiting:
+                at = retries.waiting - 1
+                retries.waiting = rows.embryo_at(self.embryos, at).iss
+                self.free(at)
+
     def evict_embryo(self) -> int:
         """Make room: the embryo that the hand of the clock points at is counted and gone."""
         while True:
@@ -264,7 +275,7 @@ class Table(LentRows):
         hash_of = fourtuple.hash_four_tuple(row.hi0, row.lo0, row.port0, row.hi1, row.lo1, row.port1)
         self.forget((hash_of >> 32) & MASK32, i + 1)
         if row.provisional:
-            self.free(row.provisional - 1)
+            self.free_provisional(row)
         if row.retries:
             self.free_retry(row.retries - 1)
         if row.aftermath:

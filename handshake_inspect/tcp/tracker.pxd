@@ -111,7 +111,7 @@ cdef class Tracker:
     cdef void settle(self, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer) noexcept nogil
     @cython.locals(
         old="rows.Connection *", last_ns=int64_t, recalled="seg.Segment *", j=Py_ssize_t,
-        connection="rows.Connection *"
+        connection="rows.Connection *", client="rows.Endpoint *"
     )
     @cython.final
     cdef int restart(self, Py_ssize_t i, seg.Segment *segment, int verdict) except -1 nogil

@@ -406,6 +406,9 @@ class Tracker:
         recalled = seg.segment_at(self.recalled, 0)
         if incarnations.recall_provisional(self.table, i, self.side_of(old, segment), segment, recalled, verdict):
             j = self.begin_recalled(segment)
+            client = rows.endpoint_at(self.table.endpoints, 2 * i + self.side_of(old, recalled))
+            while incarnations.recall_copy(self.table, old, client, recalled):
+                self.follow(j, 0, recalled)
             if old.facts & FACT_RENUMBERED:
                 renumbering.hand_on(self.table, i, self.side_of(old, recalled), j, segment)
             if verdict == NEW_INCARNATION and old.facts & (FACT_CHALLENGE_ACK | FACT_BLIND_SYN) == FACT_CHALLENGE_ACK:

@@ -45,6 +45,15 @@ def test_the_ack_of_a_forgotten_connection_and_its_rebuff():
     assert marks(syn(), stray, rebuff) == [[], ["stray-ack"], ["rst-of-stray-answer"]]
 
 
+def test_copies_of_a_syn_on_a_living_connection_are_shown_where_they_belong():
+    again = [syn(seq=77, ident=8 + number) for number in range(3)]
+    answer = [syn_ack(seq=9, ack=78), ack(seq=78, ack=10)]
+    steps = explain([capture([*OPENING, *again, *answer])], Wish(number=1)).steps
+    assert [step.frame for step in steps] == [4, 5, 6, 7, 8]
+    assert [step.flags for step in steps] == ["S", "S", "S", "S.", "."]
+    assert {step.window for step in steps} == {64240}
+
+
 def test_a_syn_ack_with_another_isn():
     assert marks(syn(), syn_ack(), syn_ack(seq=SERVER_ISN + 9))[2] == ["isn-changed"]
 

@@ -205,6 +205,55 @@ def test_a_repeated_isn_is_the_same_attempt_with_other_options_too():
     assert wire.connection()["handshake"]["syn_count"] == 2
 
 
+@pytest.mark.parametrize("words", [{}, {"timestamps": False}, {"client": frames.CLIENT6, "server": frames.SERVER6}],
+                         ids=["timestamps", "plain", "IPv6"])  # fmt: skip
+@pytest.mark.parametrize("lost", [1, 2, 12])
+def test_copies_of_a_syn_on_a_living_connection_belong_to_the_one_that_it_begins(lost, words):
+    wire = Wire(**words)
+    established(wire)
+    count = len(wire.taken)
+    wire.wait(30 * SECOND)
+    wire.client.isn = wire.client.snd_nxt = 700_000
+    for _ in range(lost):
+        wire.client.syn(lost="after")
+        wire.wait(SECOND)
+    again(wire, answer=True)
+    old, new = wire.connections()
+    assert (old["client_to_server"]["frames"], old["client_to_server"]["retransmissions"]) == (4, 0)
+    assert new["first_frame"] == count + 1
+    assert (new["handshake"]["syn_count"], new["client_to_server"]["retransmissions"]) == (lost + 1, lost)
+    leg = new["rtt"]["synack"]
+    if words.get("timestamps", True):
+        assert (leg["value_ns"], leg["method"]) == (40 * MS, "tsecr")
+        assert new["handshake"]["syn_frame"] == count + 1 + lost
+    else:
+        assert (leg["min_ns"], leg["value_ns"], leg["method"]) == (40 * MS, None, "ambiguous")
+
+
+def test_copies_of_a_stranger_syn_are_kept_while_there_is_room():
+    """Of many, the first and the newest ones: a sender that repeats its SYN for ever fills no memory."""
+    wire = Wire()
+    established(wire)
+    wire.client.isn = 700_000
+    for _ in range(40):
+        wire.client.syn(lost="after")
+        wire.wait(SECOND)
+    assert tracked(*wire.frames()).embryo_count <= 14
+    again(wire, answer=True)
+    new = wire.connections()[1]
+    assert new["rtt"]["synack"]["value_ns"] == 40 * MS
+
+
+def test_another_stranger_syn_takes_the_rows_of_the_first_and_of_its_copies():
+    wire = Wire().handshake()
+    for isn in range(77, 277):
+        for _ in range(3):
+            wire.client.syn(seq=isn, lost="after")
+            wire.wait(SECOND)
+    assert tracked(*wire.frames()).embryo_count <= 5
+    assert wire.connection()["outcome"] == "established"
+
+
 def test_a_second_stranger_syn_takes_the_place_of_the_first():
     wire = Wire().handshake()
     for isn in (77, 88):
@@ -392,7 +441,7 @@ def test_the_newest_syn_waits(before, isns, waits, frames_of_old):
     syns = [(SECOND * (1 + at), frames.syn(seq=isn, ident=at + 1)) for at, isn in enumerate(isns)]
     table = tracked(*before, *syns)
     assert waiting(table) == waits
-    assert (table.connection_count, table.embryo_count) == (1, 1)
+    assert (table.connection_count, table.embryo_count) == (1, isns.count(isns[-1])), "a copy has a row of its own"
     assert table.endpoint_rows[0].frames == frames_of_old
 
 
