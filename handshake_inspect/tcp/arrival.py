@@ -99,7 +99,7 @@ def on_rst(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, si
         if answering.refuses_longer_syn(table, connection, sender, segment):
             endpoint.apply(sender, SENT_RST)
     endpoint.begin(sender, segment)
-    resets.on_rst(connection, sender, peer, segment, side)
+    resets.on_rst(connection, sender, peer, segment, side, not table.holds_plain)
     return OURS
 
 
@@ -111,6 +111,8 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
         connection.facts |= FACT_MIDSTREAM
         connection.first_flags = segment.flags & 0xFF
         connection.client = side if sender_is_client(segment) else side ^ 1
+    if connection.facts & FACT_RST:
+        resets.see(connection, sender, peer, side)
     if closing.is_unsent(sender, peer, segment):
         closing.forget_unsent(connection, sender, peer, segment, side)
         order.drop(table, connection, peer, segment, side ^ 1)

@@ -70,6 +70,7 @@ cdef extern from *:
     const unsigned int CHECK_FIN_UNSEEN "2u"
     const unsigned int CHECK_WENT_ON "4u"
     const unsigned int CHECK_DROPPED "0x10u"
+    const unsigned int CHECK_RST_BEHIND "0x20u"
     const unsigned int CHECK_FIN_DOUBTED "8u"
     const unsigned int EMBRYO "0x80000000u"
     const unsigned int NUMBER "0x7fffffffu"

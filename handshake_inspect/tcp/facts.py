@@ -91,6 +91,7 @@ CHECK_GOOD = 0x01  # at least one of its checksums was verified: a bad one is no
 CHECK_FIN_UNSEEN = 0x02  # its FIN is not in the capture (yet), but was acknowledged
 CHECK_WENT_ON = 0x04  # it sent more after a RST in its name: somebody else sent that RST
 CHECK_DROPPED = 0x10  # a segment was dropped; `before_rst_nxt` is what it acknowledged, until a RST comes
+CHECK_RST_BEHIND = 0x20  # its RST was believed because a filter on flags seems to hide how far the window reached
 CHECK_FIN_DOUBTED = 0x08  # a FIN that its receiver may have had to drop; `fin_seq` is beyond it
 
 # References of the index: which row a 4-tuple has.

@@ -5,7 +5,7 @@ from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport endpoint, final_ack, answering, rows
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport (
-    CHECK_DROPPED, CHECK_FIN_UNSEEN, CHECK_WENT_ON, FACT_ABORTED, FACT_ACKED, FACT_BAD_SYNACK,
+    CHECK_DROPPED, CHECK_FIN_UNSEEN, CHECK_RST_BEHIND, CHECK_WENT_ON, FACT_ABORTED, FACT_ACKED, FACT_BAD_SYNACK,
     FACT_BARE_RST_AFTER_ACK, FACT_CHALLENGE_ACK, FACT_CLIENT_DATA, FACT_LAST_ACK_SEEN, FACT_MIDSTREAM,
     FACT_REBUFFED, FACT_REFUSED, FACT_RST, FACT_RST_DOUBTED, FACT_RST_IGNORED, FACT_RST_LOST,
     FACT_SERVER_DATA, FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK, FACT_SYNACK_AFTER_ACK,
@@ -21,10 +21,12 @@ cdef int64_t GRACE_NS
 cdef int64_t SLACK_NS
 cdef int64_t QUICK_NS
 cdef unsigned int BELIEVED_LOST
+cdef uint64_t OPENING
 
-@cython.locals(facts=uint64_t, again=bint, asks=bint, bare=bint)
+@cython.locals(facts=uint64_t, again=bint, later=bint, asks=bint, bare=bint)
 cdef void on_rst(
-    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side,
+    bint blind
 ) noexcept nogil
 cdef bint is_answer_to_bad_ack(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment
@@ -48,6 +50,11 @@ cdef void own_rst(
 ) noexcept nogil
 @cython.locals(low=uint32_t, offset=int64_t)
 cdef bint is_in_window(rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment) noexcept nogil
+cdef bint comes_later(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment
+) noexcept nogil
+@cython.locals(resetter="rows.Endpoint *")
+cdef void see(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, int side) noexcept nogil
 cdef void doubt(rows.Connection *connection, segment.Segment *segment) noexcept nogil
 cdef void end(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side

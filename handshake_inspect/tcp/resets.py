@@ -6,6 +6,7 @@ from handshake_inspect.tcp import answering, endpoint, final_ack
 from handshake_inspect.tcp.facts import (
     CHECK_DROPPED,
     CHECK_FIN_UNSEEN,
+    CHECK_RST_BEHIND,
     CHECK_WENT_ON,
     FACT_ABORTED,
     FACT_ACKED,
@@ -57,15 +58,18 @@ SLACK_NS = 10_000_000
 QUICK_NS = 1_000_000  # a kernel answers sooner
 BELIEVED_LOST = 2  # a RST may be lost once; where the server asks again and again none arrives
 
+OPENING = FACT_SYN | FACT_SYNACK | FACT_ACKED | FACT_CHALLENGE_ACK | FACT_SIMULTANEOUS | FACT_TFO | FACT_UNSEEN_DATA
 
-def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """A RST from `sender` for `peer`."""
+
+def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int, blind: bool) -> None:
+    """A RST from `sender` for `peer`; `blind`: no segment without SYN, FIN and RST is in the capture so far."""
     if connection.rst_count < MASK16:
         connection.rst_count += 1
     facts = connection.facts
     # A host that had reset before has nothing, whatever its peer made of that.
     again = side == connection.rst_side and facts & FACT_RST_IGNORED != 0
-    if not again and is_answer_to_bad_ack(connection, sender, segment):
+    later = blind and comes_later(connection, sender, peer, segment)
+    if not again and not later and is_answer_to_bad_ack(connection, sender, segment):
         return
     if answering.keeps_request(connection, side) and is_answer_to_dropped(peer, segment):
         return
@@ -107,6 +111,9 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
             connection.facts |= FACT_ABORTED
         elif bare:
             connection.facts |= FACT_BARE_RST_AFTER_ACK
+    elif later:
+        sender.checks |= CHECK_RST_BEHIND
+        end(connection, sender, peer, segment, side)
     else:
         if is_answer_to_dropped(peer, segment):
             endpoint.apply(sender, SENT_RST)  # what was dropped found nobody: a connection answers it with an ACK
@@ -244,6 +251,29 @@ def is_in_window(sender: Any, target: Any, segment: Any) -> bool:
             and CLOSE_WAIT <= target.state <= LAST_ACK
         )
     return offset == 0 or offset < target.window or seqspace.seq_le(segment.seq, sender.snd_nxt)
+
+
+def comes_later(connection: Any, sender: Any, target: Any, segment: Any) -> bool:
+    """Whether a RST is of the connection that followed the handshake, where the capture was filtered by flags.
+
+    It lies beyond the handshake, and nobody knows how far the window reached by then.  A host that has no connection
+    answers with the number that was acknowledged.
+    """
+    if connection.facts & OPENING != FACT_SYN | FACT_SYNACK or connection.syn_payload:
+        return False
+    if is_answer_to_dropped(target, segment):
+        return False
+    return sender.traits & TRAIT_ISS != 0 and seqspace.seq_gt(segment.seq, (sender.iss + 1) & MASK32)
+
+
+def see(connection: Any, sender: Any, peer: Any, side: int) -> None:
+    """What `comes_later` believed was no filter's: `sender` goes on with the handshake, or with the connection."""
+    resetter = sender if side == connection.rst_side else peer
+    if resetter.checks & CHECK_RST_BEHIND:
+        resetter.checks &= ~CHECK_RST_BEHIND & MASK16
+        revive(connection, sender, peer, side)
+        connection.facts &= ~FACT_RST_IGNORED & MASK64
+        connection.facts |= FACT_RST_DOUBTED
 
 
 def doubt(connection: Any, segment: Any) -> None:

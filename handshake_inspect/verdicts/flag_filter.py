@@ -12,8 +12,8 @@ a RST of the server, which may have come long after it), unless
 - `FORGED` or more attempts were made by no kernel (their SYNs offer none of window scale, SACK and timestamps).
 
 What came after the handshake shows that it completed: the client's FIN, also where it acknowledges bytes of the server
-that were left out, or a RST of the server, whose number is beyond that of its SYN-ACK; unless that RST has just the
-number that the client acknowledged, and denies it.
+that were left out, or a RST of either end, whose number is beyond that of its SYN or SYN-ACK; unless that RST has just
+the number that the other end acknowledged, and denies it.
 
 Without any RST either (and no filter that is known to let it pass), a refused SYN looks just like an unanswered one,
 and in a capture of SYNs alone every SYN does.  Only a client that sends its SYN `ASKED` times or more shows by itself
@@ -21,6 +21,7 @@ that nothing answered.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import (
     CHECK_DROPPED,
@@ -80,9 +81,16 @@ def completed_unseen(trace: Attempts) -> ConnectionRows:
     e, client, server = trace.endpoints, trace.client_rows[rows], trace.server_rows[rows]
     closed = e["checks"][client] & CHECK_FIN_DOUBTED != 0
     sent = trace.aliases["rst_seq"][rows, server - 2 * rows]  # from its ISN on; 0 for none
+    left = trace.aliases["rst_seq"][rows, client - 2 * rows]
     asked = e["before_rst_nxt"][client] - e["iss"][server]  # what the client last acknowledged and was not believed
     denied = (e["checks"][client] & CHECK_DROPPED != 0) & (sent == asked)
-    return rows[(closed | ((sent > 1) & (sent < AHEAD))) & ~denied]
+    return rows[(closed | is_later(sent) | is_later(left)) & ~denied]
+
+
+def is_later(numbers: NDArray[np.uint32]) -> Bools:
+    """Whether the numbers of RSTs, counted from the ISN, are behind the handshake."""
+    later: Bools = (numbers > 1) & (numbers < AHEAD)
+    return later
 
 
 def hidden_final_acks(trace: Attempts, waiting: ConnectionRows) -> Bools:

@@ -247,6 +247,42 @@ def test_what_came_after_the_handshake_shows_that_it_completed(size):
         assert {one["id"] for one in report["findings"]} <= {"capture-quality"}
 
 
+@pytest.mark.parametrize("words", [{}, {"timestamps": False}, {"at": "server"}], ids=["timestamps", "plain", "server"])
+@pytest.mark.parametrize("sent", [1, 100, 60_000, 70_000, 9_000_000, 1_500_000_000])
+@pytest.mark.parametrize("who", ["client", "server"])
+@pytest.mark.parametrize("how", ["rst", "rst_ack"])
+def test_a_reset_behind_the_handshake_ended_what_was_established(how, who, sent, words):
+    """However far: the windows that tell are not in the capture."""
+
+    def reset(wire, number):
+        wire.handshake()
+        end = getattr(wire, who)
+        end.snd_nxt = (end.snd_nxt + sent) % 2**32
+        getattr(end, how)()
+
+    report = kept(crowd(4, reset, **words), openings_and_ends)
+    said = {
+        (one["outcome"], one["cause"], one["decided"], one["close"]["reset_by"], *one["state"].values())
+        for one in report["connections"]
+    }
+    assert said == {("established", f"reset-by-{who}", True, who, "CLOSED", "CLOSED")}
+    assert {one["id"] for one in report["findings"]} <= {"capture-quality"}
+
+
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_a_reset_beyond_the_window_at_the_start_of_a_whole_capture_ends_nothing(who):
+    """Until the final ACK comes, the capture looks as if it was filtered."""
+    wire = Wire()
+    wire.client.syn()
+    wire.server.syn_ack()
+    end = getattr(wire, who)
+    end.rst(seq=end.snd_nxt + 1_000_000, ident=7)
+    wire.client.ack()
+    connection = wire.exchange().close().connection()
+    assert (connection["outcome"], connection["cause"]) == ("established", "closed")
+    assert {connection["rtt"][leg]["method"] for leg in ("synack", "ackdat")} == {"exact"}
+
+
 def test_a_reset_with_the_number_of_the_syn_ack_does_not():
     def reset(wire, number):
         wire.handshake()
