@@ -25,6 +25,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK,
     FACT_SYNACK_FIRST,
 )
+from handshake_inspect.verdicts import answered_behind
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import Rows, batches
@@ -45,12 +46,19 @@ def server_of(answer: Any) -> tuple[int, int, int]:
 
 def joined(trace: Attempts) -> Attempts:
     """The trace without the rows of answers from elsewhere, which it has in `elsewhere` instead."""
-    suspects = trace.tracked_where(is_unasked(trace))
-    if not len(suspects):
-        return trace
-    attempts = asked_by(trace, suspects)
+    suspects, behind = trace.tracked_where(is_unasked(trace)), answered_behind.suspects_of(trace)
+    attempts = asked_by(trace, suspects) if len(suspects) else np.zeros(0, dtype=np.intp)
+    if len(behind):
+        suspects, attempts = chained(suspects, behind), np.concatenate([attempts, asked_before(trace, behind)])
     found = suspects[attempts >= 0]
     return without(trace, found, AttemptRows(attempts[attempts >= 0])) if len(found) else trace
+
+
+def asked_before(trace: Attempts, suspects: ConnectionRows) -> Rows:
+    """The attempt whose SYN was passed on and answered as each of these rows, -1 for none."""
+    near = answered_behind.unanswered(trace, having_asked(trace, distinct(trace.client_host[suspects])))
+    names = numbered(trace, suspects), numbered(trace, near)
+    return answered_behind.origins(trace, suspects, near, names)
 
 
 def is_unasked(trace: Attempts) -> Bools:

@@ -292,3 +292,70 @@ def test_a_part_where_no_data_was_sent():
 def test_a_part_far_later():
     report = merged(with_data(), answered(1, start=START + 200 * SECOND, ack=ISN + 11 & 0xFFFF_FFFF), quiet())
     assert "answered-from-elsewhere" not in {cause for _, _, cause in causes(report)}
+
+
+# Where the translation is captured on both sides, the SYN is there twice: to the service and to the backend.
+
+
+def passed_on(tries, answer, *, marks=None, hops=1, later=30_000, took=False, resets=True, ends=ENDS[0], port=40000):
+    """An attempt and what a box between passes on of it, which the backend answers in its own name."""
+    client, server, backend = ends
+    words = {"client": (client[0], port), "client_isn": ISN ^ port, "delay": 200_000} | (marks or {})
+    outer, inner = Wire(server=server, **words), Wire(server=backend, **words)
+    inner.client.ttl -= hops
+    for number in range(tries):
+        outer.client.syn(lost="after", stay=True)
+        inner.now = outer.now + later
+        inner.client.syn(ident=outer.client.ident and outer.client.ident - 1, options=outer.client.options(frames.SYN))
+        getattr(inner.server, answer)()
+        if took:
+            inner.client.ack()
+            inner.client.data(10)
+        elif resets and answer == "syn_ack":
+            inner.client.rst(seq=inner.client.isn + 1, options=b"")
+        outer.wait(SECOND << number)
+    return outer, inner
+
+
+BARE = {"timestamps": False, "ident": False}
+
+
+@pytest.mark.parametrize("ends", ENDS, ids=["IPv4", "IPv6"])
+@pytest.mark.parametrize("marks", [{}, {"timestamps": False}, BARE], ids=["timestamps", "plain", "bare"])
+@pytest.mark.parametrize("tries", [1, 3])
+@pytest.mark.parametrize(("answer", "resets"), [("syn_ack", True), ("syn_ack", False), ("refuse", True)])
+def test_an_answer_behind_the_translation_belongs_to_the_attempt(answer, resets, tries, marks, ends):
+    report = merged(*passed_on(tries, answer, resets=resets, marks=marks, ends=ends), quiet())
+    (attempt,) = report["connections"]
+    assert verdicts(report)[0] == ("timed-out", "answered-from-elsewhere", at(ends[2]))
+    assert at(ends[1]).items() <= attempt["server"].items()
+    assert attempt["handshake"]["syn_count"] == tries
+    assert {one["id"] for one in report["findings"]} <= {"timed-out", "capture-quality"}
+
+
+def test_many_answers_behind_a_translation():
+    wires = [wire for port in range(40000, 40006) for wire in passed_on(3, "syn_ack", port=port)]
+    report = merged(*wires, quiet())
+    assert [cause for _, cause, _ in verdicts(report)] == ["answered-from-elsewhere"] * 6
+
+
+@pytest.mark.parametrize(
+    "words",
+    [{"took": True}, {"later": 5 * MS}, {"later": -30_000}, {"marks": BARE, "hops": 0}],
+    ids=["taken", "later", "before", "no mark"],
+)
+def test_what_is_another_attempt_than_the_one_before_it(words):
+    report = merged(*passed_on(1, "syn_ack", **words), quiet())
+    assert {one["cause"] for one in report["connections"]} & {"answered-from-elsewhere"} == set()
+    assert report["summary"]["connections"] == 2
+
+
+def test_syns_of_a_tool_with_one_isn_and_one_number_are_attempts_of_their_own():
+    poor = {"options": frames.mss(1460), "ident": 54321}
+    silent, open_ = (Wire(server=(frames.SERVER[0], port), client_isn=ISN, delay=200_000) for port in (21, 22))
+    silent.client.syn(lost="after", **poor)
+    open_.wait(100_000).client.syn(**poor)
+    open_.server.syn_ack(options=frames.mss(1460))
+    open_.client.rst(seq=ISN + 1, options=b"")
+    report = merged(silent, open_, quiet())
+    assert [outcome for outcome, _, _ in verdicts(report)][:2] == ["timed-out", "aborted"]

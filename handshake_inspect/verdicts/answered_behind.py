@@ -1,0 +1,119 @@
+"""Answers to a SYN behind a translation of its destination that did not come back through it.
+
+Where a box that translates is captured on all its interfaces, the SYN is there twice, to the service's address and to
+the backend's, and the backend's answer once, in its own name: nobody translates it back.  That the same SYN was passed
+on shows its client's address, port and ISN, the time (`TOGETHER_NS` at most after a copy of the SYN), and its mark:
+the timestamp; or, without one, the identification of IP, or that it has fewer hops left (both, of SYNs that a tool
+made).  Rows of which more than `MOST` attempts may be the origin are not joined (a scanner uses one port and ISN for
+all), nor are answers that the client took; nor is anything where more than `MOST_JUDGED` attempts came to nothing, as
+in a flood.
+"""
+
+import numpy as np
+
+from handshake_inspect.tcp.facts import (
+    FACT_ACKED,
+    FACT_CLIENT_DATA,
+    FACT_CLIENT_PROVED,
+    FACT_ICMP,
+    FACT_MIDSTREAM,
+    FACT_REFUSED,
+    FACT_RST,
+    FACT_SERVER_DATA,
+    FACT_SERVER_PROVED,
+    FACT_SIMULTANEOUS,
+    FACT_SYN,
+    FACT_SYNACK,
+    FACT_TFO,
+)
+from handshake_inspect.tcp.rows import RETRIES_KEPT
+from handshake_inspect.verdicts.arrays import Bools
+from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.columns import Rows
+from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
+from handshake_inspect.verdicts.syn_offers import is_poor
+from handshake_inspect.verdicts.translated import TOGETHER_NS
+
+MOST = 4
+MOST_JUDGED = 100_000
+TOOK = (
+    FACT_ACKED | FACT_CLIENT_DATA | FACT_CLIENT_PROVED | FACT_SERVER_DATA | FACT_SERVER_PROVED | FACT_SIMULTANEOUS
+    | FACT_MIDSTREAM | FACT_TFO
+)  # fmt: skip
+
+
+def suspects_of(trace: Attempts) -> ConnectionRows:
+    """Attempts that a server answered and that came to nothing, unless they are too many."""
+    answered: Bools = (trace.facts & (TOOK | FACT_SYN) == FACT_SYN) & (trace.facts & (FACT_SYNACK | FACT_REFUSED) != 0)
+    rows = trace.tracked_where(answered)
+    return rows if len(rows) <= MOST_JUDGED else rows[:0]
+
+
+def unanswered(trace: Attempts, attempts: AttemptRows) -> AttemptRows:
+    """Those of the attempts that nothing answered."""
+    facts = trace.connection("facts", attempts)
+    return attempts[facts & (TOOK | FACT_SYNACK | FACT_RST | FACT_ICMP) == 0]
+
+
+def origins(trace: Attempts, suspects: ConnectionRows, attempts: AttemptRows, names: tuple[Rows, Rows]) -> Rows:
+    """The attempt whose SYN each suspect began with, -1 for none; `names` are those of both: client and ISN."""
+    wanted, asked = names
+    order = np.argsort(asked, kind="stable")
+    first, last = (np.searchsorted(asked[order], wanted, side=side) for side in ("left", "right"))
+    found = np.full(len(suspects), -1, dtype=np.intp)
+    for at in np.flatnonzero((last > first) & (last - first <= MOST)).tolist():
+        for attempt in attempts[order[first[at] : last[at]]].tolist():
+            if was_passed_on(trace, attempt, int(suspects[at])):
+                found[at] = attempt
+                break
+    return of_one_server(trace, suspects, found)
+
+
+def of_one_server(trace: Attempts, suspects: ConnectionRows, found: Rows) -> Rows:
+    """The attempts without those that several servers seem to answer: a translation goes to one, a scan to many."""
+    by_attempt: dict[int, set[int]] = {}
+    at = np.flatnonzero(found >= 0)
+    for attempt, server in zip(found[at].tolist(), trace.server_key[suspects[at]].tolist(), strict=True):
+        by_attempt.setdefault(attempt, set()).add(server)
+    several = [attempt for attempt, servers in by_attempt.items() if len(servers) > 1]
+    found[np.isin(found, several)] = -1
+    return found
+
+
+def was_passed_on(trace: Attempts, attempt: int, suspect: int) -> bool:
+    """Whether the SYN of the suspect is a copy of the attempt's SYN, to another server."""
+    both = AttemptRows(np.array([attempt, suspect], dtype=np.intp))
+    servers = trace.server_key[both]
+    if servers[0] == servers[1]:
+        return False
+    times, clocks = copies_of(trace, attempt)
+    since = trace.connections["syn_ns"][suspect] - times
+    clock = trace.end("client", "syn_tsval", both)[1]
+    together = (since >= 0) & (since <= TOGETHER_NS) & (clocks == clock)
+    return bool(together.any()) and (clock != 0 or is_marked(trace, both, bool(together[0])))
+
+
+def copies_of(trace: Attempts, attempt: int) -> tuple[Rows, Rows]:
+    """When the copies of a SYN were captured, and their timestamps."""
+    row = AttemptRows(np.array([attempt], dtype=np.intp))
+    times = trace.first_times[row].astype(np.int64)
+    clocks = trace.end("client", "syn_tsval", row)
+    at = int(trace.connection("retries", row)[0])
+    if not at:
+        return times, clocks
+    retries = trace.retries[at - 1]
+    more = min(int(trace.connection("syn_count", row)[0]) - 1, RETRIES_KEPT)
+    return np.append(times, retries["syn_ns"][:more]), np.append(clocks, retries["syn_tsval"][:more])
+
+
+def is_marked(trace: Attempts, both: AttemptRows, first: bool) -> bool:
+    """Whether a SYN without a timestamp is known again: by its identification, or by a hop that it lost.
+
+    A tool that makes SYNs by hand may give all of them the same marks, so of such a one both are asked.
+    """
+    ident, hops = (trace.end("client", name, both) for name in ("syn_ip_id", "syn_ttl"))
+    known = first and ident[0] != 0 and ident[0] == ident[1]
+    routed = hops[0] > hops[1]
+    if is_poor(trace.end("client", "options", both)).any():
+        return bool(known and routed)
+    return bool(known or routed)
