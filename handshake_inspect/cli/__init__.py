@@ -3,9 +3,12 @@
 import gc
 import os
 
-from handshake_inspect.cli import memory
-from handshake_inspect.cli.root import hsi
-from handshake_inspect.cli.signals import put_right
+try:
+    from handshake_inspect.cli import memory
+    from handshake_inspect.cli.root import hsi
+    from handshake_inspect.cli.signals import put_right
+except KeyboardInterrupt:  # Ctrl-C at once: nobody wants to read where imports were
+    raise SystemExit(130) from None
 
 
 def main() -> None:

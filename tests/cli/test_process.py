@@ -124,3 +124,17 @@ def test_python_m():
 def test_no_bar_without_a_terminal():
     result = run("healthy")
     assert result.stderr == ""
+
+
+def test_ctrl_c_while_loading_is_no_traceback():
+    script = """if True:
+        import sys
+        class Interrupts:
+            def find_spec(self, name, *_):
+                if name == "handshake_inspect.cli.root":
+                    raise KeyboardInterrupt
+        sys.meta_path.insert(0, Interrupts())
+        import handshake_inspect.cli
+    """
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (130, b"")
