@@ -24,7 +24,7 @@ Examples:
 def command(shell: str | None) -> None:
     """Print the completion script of a shell: bash, zsh or fish.
 
-    Without a name it is the shell that the environment names.
+    Without a name, it is for the shell in $SHELL.
     """
     shell = shell or PurePath(os.environ.get("SHELL", "")).name
     if shell not in SHELLS:

@@ -32,7 +32,7 @@ INCOMPLETE = 3
 
 EPILOG = """\b
 CONNECTION is one of:
-  7                                   the id, as in a JSON report
+  7                                   the id, as TROUBLE and JSON have it
   192.0.2.1:40000                     the address and port of an end
   192.0.2.1:40000-192.0.2.2:80        both ends, in either order
   192.0.2.1                           the connections of this host: a list

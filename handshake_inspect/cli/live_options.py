@@ -90,7 +90,7 @@ class WatchOptions:
     ready: str | None = option(
         "--ready",
         metavar="FILE",
-        help="Have this file appear once frames are being captured; scripts wait for it instead of sleeping.",
+        help="Create this file once frames are being captured; scripts wait for it instead of sleeping.",
     )
     user: str | None = user_option("Drop privileges to USER once the capture is open (root keeps them).")
     max_connections: int | None = max_connections_option("Track at most N connections at a time, to bound memory.")

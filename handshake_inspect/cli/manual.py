@@ -38,6 +38,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 _LAST = "Other options"
 _OF = {name: section for section, names in SECTIONS.items() for name in names}
+_UNBROKEN = "\N{NON-BREAKING HYPHEN}"  # stands for the hyphens of options while lines are broken
 _EXAMPLES = "Examples:"
 _EXAMPLES_SHOWN = 4  # of a short help, which is to fit 24 lines with the prompt
 _SCREEN = 23
@@ -60,7 +61,8 @@ class Documented(click.Command):
         for section, options in sections(self, ctx):
             records: Iterable[Any] = (each.get_help_record(ctx) for each in options)
             with formatter.section(section):
-                formatter.write_dl([record for record in records if record])
+                formatter.write_dl([(names, said.replace("-", _UNBROKEN)) for names, said in filter(None, records)])
+        formatter.buffer = [part.replace(_UNBROKEN, "-") for part in formatter.buffer]
 
 
 def _short_help_option() -> click.Option:

@@ -182,6 +182,7 @@ def completed(*words: str) -> list[str]:
 def test_help_fits_a_terminal_of_80_columns(name):
     lines = run(name, "--help", env={"COLUMNS": "80"}, terminal_width=80).stdout.splitlines()
     assert [line for line in lines if len(line) > 80] == []
+    assert [line for line in lines if re.search(r"\w-$", line)] == []  # no option is cut at its hyphen
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
