@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -101,9 +102,9 @@ class Hsi(Documented, click.Group):
             return INTERRUPTED
         except SystemExit:  # how click answers a closed pipe
             return 0
-        except MemoryError:
-            return _complain("out of memory; --max-connections bounds what is kept", UNUSABLE)
         except Exception as error:  # a person sees one line, never a traceback
+            if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+                return _complain("out of memory; --max-connections bounds what is kept", UNUSABLE)
             if os.environ.get("HSI_DEBUG"):
                 raise
             what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

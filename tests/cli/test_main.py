@@ -115,7 +115,8 @@ def test_strict_is_for_captures_that_are_cut(run):
         (["--jobs", "999", "healthy"], "--jobs: 999 is out of range: 0 to 256"),
         (["missing"], "missing: no such file"),
         (["bug"], r"please report it with what HSI_DEBUG=1 shows: ZeroDivisionError: a\nbug"),
-        (["memory"], "--max-connections"),
+        (["memory"], "out of memory; --max-connections"),
+        (["pages"], "out of memory; --max-connections"),
     ],
 )
 def test_what_goes_wrong_is_one_line_and_status_2(run, args, message):

@@ -1,5 +1,6 @@
 """An engine that reads nothing: it answers with a hand-made report, so that the command line can be tried alone."""
 
+import errno
 import sys
 import time
 from dataclasses import dataclass
@@ -47,6 +48,8 @@ class StubEngine(ModuleType):
             raise KeyboardInterrupt
         if path == "memory":
             raise MemoryError
+        if path == "pages":
+            raise OSError(errno.ENOMEM, "Cannot allocate memory")  # how Python says it of mmap
         if path == "slow":
             time.sleep(60)
 
