@@ -68,7 +68,7 @@ def watch(source: LiveSource, asked: Asked) -> int:
         if not given.quiet:
             _announce(source, account, given.netns)
             if asked.form == "ndjson" and given.form is None and given.output == "-":
-                click.echo("hsi: one line of JSON for each connection; -T text writes them for people", err=True)
+                click.echo("hsi: writing lines of JSON, for programs; -T text writes lines for people", err=True)
         report = _finished(run, target, screen)
     if form.closing or not form.events:
         looks = asked.looks(run.latest.connections if run.latest is not None else None)
