@@ -161,22 +161,27 @@ def is_elsewhere(ttl: NDArray[np.integer], other: NDArray[np.integer]) -> Bools:
 
 def ttls_of_hosts(trace: Attempts, hosts: NDArray[np.uint64]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """The lowest and highest TTL of the SYN-ACKs of each host; 255 and 0 where there are none."""
-    return _extremes(trace, hosts, "syn_ttl")
+    return _extremes(trace, hosts, "syn_ttl", FACT_SYNACK)
 
 
 def twins_of_hosts(trace: Attempts, hosts: NDArray[np.uint64]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
     """The lowest and highest TTL of each host's packets at the second of two capture points; 255 and 0 for none."""
-    return _extremes(trace, hosts, "twin_ttl")
+    return _extremes(trace, hosts, "twin_ttl", FACT_SYNACK | FACT_TTL_TWIN)
 
 
-def _extremes(trace: Attempts, hosts: NDArray[np.uint64], name: str) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """The lowest and highest value but 0 of a column of these servers' ends that sent SYN-ACKs; 255 and 0 for none."""
+def _extremes(
+    trace: Attempts, hosts: NDArray[np.uint64], name: str, facts: int
+) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """The lowest and highest value but 0 of a column of these servers' ends; 255 and 0 for none.
+
+    Asked are connections with all of `facts`.
+    """
     low, high = np.full(len(hosts), 255, dtype=np.int16), np.zeros(len(hosts), dtype=np.int16)
     if not len(hosts):
         return low, high
     wanted = distinct(hosts)
     place, _ = places(hosts, wanted)
-    answered, at = trace.on_hosts(wanted, trace.facts & FACT_SYNACK != 0)
+    answered, at = trace.on_hosts(wanted, trace.facts & facts == facts)
     ttl = trace.endpoints[name][trace.server_rows[answered]].astype(np.int16)
     at, ttl = at[ttl > 0], ttl[ttl > 0]
     lows, highs = np.full(len(wanted), 255, dtype=np.int16), np.zeros(len(wanted), dtype=np.int16)

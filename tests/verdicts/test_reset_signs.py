@@ -198,7 +198,8 @@ def test_an_end_of_which_only_copies_come_first_is_not_judged():
 @pytest.mark.parametrize("twin_ttl", [0, 56])
 def test_a_refusal_is_neither_odd_nor_early_at_the_farther_of_two_points(twin_ttl):
     """Others of this host show how far away it is, and that it is captured twice."""
-    seen = {"facts": SHAKEN, "synack_min_ns": 40 * MS, "ends": {"syn_ttl": (0, 64), "twin_ttl": (0, twin_ttl)}}
+    twice = f.FACT_TTL_TWIN if twin_ttl else 0
+    seen = {"facts": SHAKEN | twice, "synack_min_ns": 40 * MS, "ends": {"syn_ttl": (0, 64), "twin_ttl": (0, twin_ttl)}}
     refusal = {"facts": REFUSED, "rst_side": 1, "rst_flags": RST | ACK, "rst_ttl": 56, "rst_ns": 4 * MS}
     trace = attempts(seen, seen, seen, refusal)
     row, sender = ConnectionRows(np.array([3])), EndpointRows(np.array([7]))

@@ -147,12 +147,14 @@ def delays(trace: Attempts, rows: ConnectionRows) -> Times:
 
 def is_far(trace: Attempts, rows: ConnectionRows) -> Bools:
     """Whether the server is too far away to have answered the second of two SYNs."""
-    if trace.exchanges is None:
-        return np.zeros(len(rows), dtype=bool)
-    c = trace.connections
-    far: Bools = trace.exchanges["path"][rows] > c["synack_min_ns"][rows] + DELAYED_ACK_NS
-    far &= trace.endpoints["retransmissions"][trace.client_rows[rows]] == 1  # the SYN
-    return far & (c["synack_method"][rows] == METHOD_AMBIGUOUS) & (c["syn_count"][rows] == 2)
+    found, c = np.zeros(len(rows), dtype=bool), trace.connections
+    twice = np.flatnonzero((c["synack_method"][rows] == METHOD_AMBIGUOUS) & (c["syn_count"][rows] == 2))
+    if trace.exchanges is None or not len(twice):
+        return found
+    some = rows[twice]
+    found[twice] = trace.exchanges["path"][some] > c["synack_min_ns"][some] + DELAYED_ACK_NS
+    found[twice] &= trace.endpoints["retransmissions"][trace.client_rows[some]] == 1  # the SYN
+    return found
 
 
 def is_timed(methods: NDArray[np.uint8]) -> Bools:
