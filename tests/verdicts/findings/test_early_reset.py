@@ -1,3 +1,4 @@
+import pytest
 from support.detected import MS, SECOND, crowd, found, merged, only
 
 
@@ -160,3 +161,37 @@ def test_a_server_that_forgot_long_open_connections_is_stale():
     report = merged(*crowd(3, lambda wire, number: forgotten(wire, number, SECOND)))
     assert found(report, "stale-peer") == []
     assert only(report, "early-reset")["metrics"]["connections"] == 3
+
+
+@pytest.mark.parametrize(
+    ("how", "asked", "after", "silent"),
+    [
+        ("rst", True, 31 * SECOND, True),
+        ("rst", True, 29 * SECOND, False),
+        ("rst_ack", True, 31 * SECOND, False),  # of a socket that was there
+        ("fin", True, 31 * SECOND, False),
+        ("rst", False, 31 * SECOND, False),  # which answers nothing
+    ],
+)
+def test_a_bare_rst_that_answers_data_half_a_minute_later_is_of_a_host_that_forgot(how, asked, after, silent):
+    def late(wire, _):
+        wire.handshake()
+        wire.wait(after)
+        if asked:
+            wire.client.data(80)
+        getattr(wire.server, how)()
+
+    assert (found(merged(*crowd(3, late)), "early-reset") == []) == silent
+
+
+@pytest.mark.parametrize(
+    ("resets", "closes", "said"), [(3, 0, "reset 3"), (0, 3, "closed 3"), (2, 1, "reset or closed 3")]
+)
+def test_the_title_says_how_they_ended(resets, closes, said):
+    def closed(wire, _):
+        wire.handshake()
+        wire.client.data(80)
+        wire.server.fin()
+
+    wires = [*crowd(resets, turned_away), *crowd(closes, closed, address="192.0.2.9")]
+    assert f"connections and {said} before sending a byte" in only(merged(*wires), "early-reset")["title"]
