@@ -8,8 +8,8 @@ from support.reports import connection, healthy, report
 
 from handshake_inspect.engine.analysis import analyze
 from handshake_inspect.render import Options, text
-from handshake_inspect.report.headline import Narrowed, few_sources, verdict
-from handshake_inspect.report.model import Capture, Evidence, Finding, Target
+from handshake_inspect.report.headline import Narrowed, captured, few_sources, verdict, why_nothing
+from handshake_inspect.report.model import Capture, Evidence, Finding, Problem, Target
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,47 @@ def test_beside_quic_an_expression_was_asked_of_tcp(pcaps):
     quic = replace(analyze([pcaps / "quic.pcap"]), findings=[])
     assert verdict(quic, Narrowed("rst_by == client", 0)) == "1 QUIC connection, no TCP"
     assert verdict(quic, Narrowed("rst_by == client", 3)) == "0 of 3 connections match -Y 'rst_by == client'"
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"frames": 0}, "The capture holds no frames: check the interface and the capture filter."),
+        ({"tcp_segments": 0}, "None of the frames is TCP: check the capture filter."),
+        (
+            {"tcp_segments": 0, "problems": [Problem("unsupported-link-type", "", None)]},
+            "No TCP was found, and not all frames could be looked into: see the problems below.",
+        ),
+        (
+            {"tcp_segments": 0, "problems": [Problem("cut-short", "", None)]},
+            "None of the frames is TCP: check the capture filter.",
+        ),
+        (
+            {"problems": [Problem("unsupported-link-type", "", None)]},
+            "None of the TCP segments belongs to a connection.",
+        ),
+    ],
+)
+def test_why_there_are_no_connections(known, said):
+    assert why_nothing(replace(healthy().capture, **known), None) == said
+
+
+@pytest.mark.parametrize(
+    ("known", "name", "rest"),
+    [
+        ({}, "a.pcap", ": 5 frames in 2 s, complete"),
+        ({"sources": ["a.pcap", "b.pcap", "c.pcap"]}, "a.pcap and 2 more", ": 5 frames in 2 s, complete"),
+        ({"sources": []}, "nothing", ": 5 frames in 2 s, complete"),
+        ({"frames": 1}, "a.pcap", ": 1 frame, complete"),
+        ({"last_ns": None}, "a.pcap", ": 5 frames, complete"),
+        ({"complete": False}, "a.pcap", ": 5 frames in 2 s, INCOMPLETE: cut or damaged, analysed as far as it goes"),
+        ({"dropped_by_kernel": 0}, "a.pcap", ": 5 frames in 2 s, complete, no drops reported"),
+        ({"dropped_by_kernel": 7}, "a.pcap", ": 5 frames in 2 s, complete, 7 frames DROPPED while capturing"),
+    ],
+)
+def test_how_much_was_captured(known, name, rest):
+    usual = {
+        "sources": ["a.pcap"], "frames": 5, "first_ns": 0, "last_ns": 2_000_000_000, "complete": True,
+        "dropped_by_kernel": None,
+    }  # fmt: skip
+    assert captured(replace(healthy().capture, **(usual | known))) == (name, rest)
