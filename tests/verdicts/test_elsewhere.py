@@ -9,6 +9,7 @@ from support import captures, frames
 from support.wire import MS, SECOND, START, Wire, merged, report_of
 
 from handshake_inspect import engine
+from handshake_inspect.verdicts import answered_behind
 from handshake_inspect.verdicts.holding import Answers
 
 BACKEND = ("198.51.100.77", 8080)
@@ -359,3 +360,10 @@ def test_syns_of_a_tool_with_one_isn_and_one_number_are_attempts_of_their_own():
     open_.client.rst(seq=ISN + 1, options=b"")
     report = merged(silent, open_, quiet())
     assert [outcome for outcome, _, _ in verdicts(report)][:2] == ["timed-out", "aborted"]
+
+
+def test_where_too_many_attempts_came_to_nothing_none_is_looked_into(monkeypatch):
+    wires = [wire for port in range(40000, 40003) for wire in passed_on(1, "syn_ack", port=port)]
+    for most, rows in ((3, 3), (2, 6)):
+        monkeypatch.setattr(answered_behind, "MOST_JUDGED", most)
+        assert merged(*wires, quiet())["summary"]["connections"] == rows
