@@ -591,6 +591,7 @@ UNSEEN = {
     "the end that closes acknowledges one byte more": ([c(1, FIN), s(1.5, ACK, 0, 1), c(2, ACK, 1, 1)], 1, True),
     "with its FIN": ([s(1, ACK, 0, 0, 5), c(2, FIN, 0, 6)], 1, True),
     "its sender goes on behind it": ([c(1, ACK, 1, 0)], 0, True),
+    "its sender goes on behind it and echoes a mark": ([c(1, ACK | frames.ECE, 1, 0)], 0, True),
     "nobody closes": ([c(1, ACK, 0, 1)], 1, False),
     "two bytes more": ([c(1, FIN), s(1.5, ACK, 0, 1), c(2, ACK, 1, 2)], 1, False),
     "two bytes behind": ([c(1, ACK, 2, 0)], 0, False),

@@ -1,8 +1,20 @@
 """idle-timeout: RSTs and losses after pauses that agree, or that at least give an interval."""
 
+import re
+
 import pytest
 from support import frames
 from support.detected import MS, SECOND, crowd, found, merged, only, repeats
+
+from handshake_inspect.verdicts.findings.idle_timeout import TABLES
+
+UNITS = {"s": 1, "minutes": 60, "hour": 3600, "hours": 3600, "days": 86_400}
+
+
+@pytest.mark.parametrize("seconds", TABLES)
+def test_a_known_time_is_the_one_that_its_text_says(seconds):
+    said = re.findall(r"(\d+) (s|minutes|hours?|days)\b", TABLES[seconds])
+    assert {int(number) * UNITS[unit] for number, unit in said} == {seconds}
 
 
 def reset_after(seconds, *, by="server", jitter=30 * MS):
