@@ -154,7 +154,7 @@ def test_counters_are_those_of_nstat_and_reach_the_finding(network):
     }
     counted = f"{grown['listen_overflows']} listen overflows, {grown['listen_drops']} listen drops"
     assert found.title.endswith(f"; this host counted {counted} during the capture")
-    assert found.advice.endswith(f"counts; here somaxconn is {somaxconn}, tcp_abort_on_overflow is 0.")
+    assert found.advice.endswith(f"counts the drops; here somaxconn is {somaxconn}, tcp_abort_on_overflow is 0.")
     assert f"this host {counted} while capturing; somaxconn is {somaxconn}\n" in text(report)
     assert f"\nThis host: {counted} while capturing; somaxconn is {somaxconn}\n" in text(report, "markdown")
     jsonschema.Draft202012Validator(schema()).validate(json.loads(text(report, "json")))

@@ -83,7 +83,7 @@ def test_enter_shows_the_ladder(network):
         seat.sees("TROUBLE", f"{SERVER}:9998")
         seat.type(ENTER)
         seat.sees(
-            "^CONNECTION 0  refused", f"client +{CLIENT}:", f"server +{SERVER}:9998", "^SEGMENTS", "more below ─+$",
+            "^CONNECTION 0  refused", f"client +{CLIENT}:", f"server +{SERVER}:9998", "^SEGMENTS", "more lines below ─+$",
             "^ Esc back   ↑↓ scroll",
         )  # fmt: skip
         seat.type(PAGE_DOWN)
@@ -94,7 +94,7 @@ def test_enter_shows_the_ladder(network):
             r"CLOSED ╌+ now ╌+ CLOSED",
         )
         seat.resize(160, 50)
-        seat.sees("win 64240", "RFC 9293 §3.5", "^ Esc back", gone=["more below"])
+        seat.sees("win 64240", "RFC 9293 §3.5", "^ Esc back", gone=["lines below"])
         seat.type(ESCAPE)
         seat.sees("SERVICES.*TROUBLE", "CONNECTIONS +newest 1 of 1")
         seat.resize(80, 24)

@@ -4,7 +4,7 @@ import pytest
 
 from handshake_inspect import build
 from handshake_inspect.tls import names as module
-from handshake_inspect.tls.names import SLOTS, Names
+from handshake_inspect.tls.names import Names
 
 pytestmark = pytest.mark.skipif(build() == "compiled", reason="what only C calls has no Python name there")
 
@@ -40,8 +40,8 @@ def test_the_place_is_that_of_a_published_function(word, value):
     """Test vectors of FNV-1a with 32 bits, folded into as many bits as there are places."""
     names = Names()
     interned(names, word)
-    assert SLOTS == 1 << 19
-    assert names.slots[(value ^ value >> 15) % SLOTS] == 1
+    assert module.SLOTS == 1 << 19
+    assert names.slots[(value ^ value >> 15) % module.SLOTS] == 1
 
 
 def test_strings_that_were_made_to_collide_are_counted(monkeypatch):
