@@ -68,7 +68,7 @@ def verdict(checked: Checked, style: Style, width: int) -> str:
     count = total if checked.passed else f"{len(failed)} of {total}"
     short = f"hsi check: {word}, {count}"
     said = f"{short}, {plural(checked.connections, 'connection')}"
-    for beginning in (said, short):  # what failed tells more than how many connections there were
+    for beginning in (said, short):  # what failed says more than how many connections there were
         room = width - len(beginning) + len(word) - len("failed")
         if names := next((names for names in _names(failed) if len(names) <= room), ""):
             return beginning + names

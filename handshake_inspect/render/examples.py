@@ -13,11 +13,8 @@ ALIKE_SHOWN = 5  # of one kind
 _ORDER = {
     outcome: place for place, outcome in enumerate((*OUTCOMES[1:], OUTCOMES[0]))
 }  # what succeeded late comes last
-_FIGURE = re.compile(
-    r"\d[\d.,]*(?: (?:ns|µs|ms|s|min|h|d)\b)?|(?<=SYN)s\b|(?<=ACK)s\b"
-)  # and the plural of what is counted
-
-_SLOT = re.compile(r"(\d[\d.,]*(?<![.,])(?: (?:ns|µs|us|ms|s|min|h|d|%)(?!\w))?|(?<=SYN)s?\b|(?<=ACK)s?\b)")
+# A figure with its unit, or the plural of what is counted.
+_FIGURE = re.compile(r"(\d[\d.,]*(?<![.,])(?: (?:ns|µs|us|ms|s|min|h|d|%)(?!\w))?|(?<=SYN)s?\b|(?<=ACK)s?\b)")
 _SIZES = {"ns": 1, "µs": 1e3, "us": 1e3, "ms": 1e6, "s": 1e9, "min": 60e9, "h": 3600e9, "d": 86400e9}
 
 Kind = tuple[int, str, str]
@@ -76,7 +73,7 @@ def in_common(alike: Sequence[Connection], words: Callable[[Connection], str]) -
     for side in ("client", "server"):
         if len({getattr(connection, side).ip for connection in alike}) > 1:
             texts = [text.replace(getattr(c, side).ip, f"the {side}") for text, c in zip(texts, alike, strict=True)]
-    slots = [_SLOT.split(text) for text in texts]
+    slots = [_FIGURE.split(text) for text in texts]
     if len(set(map(len, slots))) > 1:
         return texts[-1]
     try:

@@ -26,7 +26,7 @@ def explaining(capture: Capture, number: int | str, saved: str = "") -> str:
     return f"hsi explain {shlex.quote(printable(sources[0]))} {number}"
 
 
-def telling(report: Report, trouble: Sequence[Connection]) -> int | str | None:
+def first_to_explain(report: Report, trouble: Sequence[Connection]) -> int | str | None:
     """The connection to look at first: one in trouble, else one that a finding cites, else the first there is."""
     if trouble:
         return trouble[0].id

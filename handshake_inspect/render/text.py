@@ -12,7 +12,7 @@ from handshake_inspect.render.connections import connection_lines
 from handshake_inspect.render.examples import examples, kind_of
 from handshake_inspect.render.finding_lines import SEVERITY_LOOKS, all_findings
 from handshake_inspect.render.layout import INDENT, LOOKS, Column, Style, Table, heading, paragraph, written
-from handshake_inspect.render.next_step import next_step, telling
+from handshake_inspect.render.next_step import first_to_explain, next_step
 from handshake_inspect.render.quic import quic
 from handshake_inspect.render.setups import setups
 from handshake_inspect.render.spread import spread, usual
@@ -70,7 +70,7 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
     if report.summary.connections and not options.stories:
         yield from _services(report, options, style)
     yield from capture_lines(report.capture, options.width, style)
-    if options.connections and (number := telling(report, trouble)) is not None:
+    if options.connections and (number := first_to_explain(report, trouble)) is not None:
         yield from next_step(report, number, options, style)
 
 

@@ -8,7 +8,7 @@ from handshake_inspect.tcp.facts cimport (
     EMBRYO_PROVISIONAL, EMBRYO_STATE, EMBRYO_SUCCESSOR, FACT_CHALLENGE_ACK, NEW_INCARNATION, PROVISIONAL_ANSWERED,
 )
 
-cdef int COPIES_KEPT
+cdef int RETRIES_KEPT
 
 @cython.locals(ends="rows.Addresses *")
 cdef bint is_from_client(Table table, Py_ssize_t i, seg.Segment *segment) noexcept nogil

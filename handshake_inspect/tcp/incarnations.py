@@ -1,6 +1,6 @@
 """Another incarnation of a 4-tuple: the SYN that may begin one waits in a row of its own until it is answered.
 
-So do its copies, `COPIES_KEPT` at most, each in a row whose `iss` names the next.
+So do its copies, `RETRIES_KEPT` at most, each in a row whose `iss` names the next; the last place is the newest's.
 """
 
 from typing import Any
@@ -14,8 +14,7 @@ from handshake_inspect.tcp.facts import (
     NEW_INCARNATION,
     PROVISIONAL_ANSWERED,
 )
-
-COPIES_KEPT = 12  # as of any SYN; the last place is the newest's
+from handshake_inspect.tcp.rows import RETRIES_KEPT
 
 
 def is_from_client(table: Any, i: int, segment: Any) -> bool:
@@ -57,7 +56,7 @@ def keep_copy(table: Any, connection: Any, segment: Any) -> None:
         before = last
         last = rows.embryo_at(table.embryos, last).iss - 1
         kept += 1
-    if kept == COPIES_KEPT:
+    if kept == RETRIES_KEPT:
         table.free(last)
         last = before
     rows.embryo_at(table.embryos, last).iss = number + 1

@@ -83,8 +83,8 @@ def test_enter_shows_the_ladder(network):
         seat.sees("TROUBLE", f"{SERVER}:9998")
         seat.type(ENTER)
         seat.sees(
-            "^CONNECTION 0  refused", f"client +{CLIENT}:", f"server +{SERVER}:9998", "^SEGMENTS", "more lines below ─+$",
-            "^ Esc back   ↑↓ scroll",
+            "^CONNECTION 0  refused", f"client +{CLIENT}:", f"server +{SERVER}:9998", "^SEGMENTS",
+            "more lines below ─+$", "^ Esc back   ↑↓ scroll",
         )  # fmt: skip
         seat.type(PAGE_DOWN)
         seat.sees(

@@ -166,8 +166,8 @@ def detect(case: Case) -> list[Finding]:
 KIND = Kind(
     "path-mtu",
     "Large packets do not pass",
-    "Short packets pass between two hosts and long ones never do, whatever is repeated: a link has a smaller MTU, "
-    "and no ICMP error reports it.",
+    "Small packets pass between two hosts and large ones never do, however often they are repeated: a link has a "
+    "smaller MTU, and no ICMP error reports it.",
     detect,
     {
         "connections": Metric(int, "Connections on which a long segment did not pass."),
