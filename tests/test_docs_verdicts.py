@@ -170,7 +170,7 @@ THRESHOLDS = [
     ("Failures by reason", f"lists up to {rollups.PORTS},"),
     ("Failures by reason", f"less than {rollups.NOISE:.0%}"),
     ("Failures by reason", f"{rollups.MANY:.0%} or more failed so"),
-    ("Findings", f"at most {base.MOST} are listed"),
+    ("Findings", f"at most {base.MAX_LISTED} are listed"),
     ("syn-flood", f"one in {flooding.COMPLETES}"),
     ("syn-flood", f"least {flooding.MIN_ATTEMPTS} attempts"),
     ("syn-flood", f"{flooding.MIN_UNFINISHED} of them stood unfinished"),

@@ -1,8 +1,8 @@
-"""The kinds of finding, one file each, and all that their detectors found.
+"""The finding kinds, one module each, and the function that runs all detectors.
 
-A detector is a function from a `Case` to findings.  Its module's docstring is its rule, with the thresholds and why
-they are what they are; its `Kind` says what it finds.  No list names them: each file of this folder with a `KIND`, or
-several as `KINDS`, is one.
+A detector maps a `Case` to a list of findings. The module's docstring states its rule, the thresholds and the reasons
+for them; its `Kind` declares the finding. There is no registry: every module of this package that defines `KIND` (or
+several as `KINDS`) is a kind of finding.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ SEVERITIES = ("critical", "warning", "info")
 
 
 def _declared() -> Iterator[Kind]:
-    """What the modules of this folder declare, `KIND` or several as `KINDS`."""
+    """Yield every `Kind` that the modules of this package declare as `KIND` or in `KINDS`."""
     for found in iter_modules(__path__):
         module = import_module(f"{__name__}.{found.name}")
         if hasattr(module, "KIND"):
@@ -30,7 +30,7 @@ DETECTORS: tuple[Detector, ...] = tuple(dict.fromkeys(kind.detect for kind in KI
 
 
 def find_all(case: Case) -> list[Finding]:
-    """Everything that any detector found: the most severe first, then by when it began, then by id."""
+    """Run all detectors; return the findings sorted by severity, start time and id."""
     detected = [finding for detect in DETECTORS for finding in detect(case)]
     cookies = {(each.host, each.port) for each in detected if each.id == "syn-cookies"}
     detected = [syn_flood.with_cookies(each) if (each.host, each.port) in cookies else each for each in detected]

@@ -1,25 +1,30 @@
-"""`accept-queue-overflow`: a listener whose accept queue is full when the final ACK comes.
+"""`accept-queue-overflow`: a listener's accept queue is full when the final ACK arrives.
 
-The client thinks it is connected.  What the server does shows it did not take the ACK (Linux, both settings of
-`tcp_abort_on_overflow`):
+The client believes it is connected. The server shows in one of three ways that it dropped the ACK (Linux, both
+settings of `tcp_abort_on_overflow`):
 
-- *ignored*: it repeats its SYN-ACK though the client acknowledged it, at least `MIN_REPEATS` times after the ACK, or
-  once when the client's payload was not taken either (repeated `MIN_UNTAKEN` times) or the attempt ended in a RST;
-- *reset*: a bare RST is its direct answer to the final ACK;
-- *silent*: with SYN cookies it has nothing to repeat, and answers nothing, on that listener alone
+- *ignored*: it retransmits its SYN-ACK although the client acknowledged it: `MIN_REPEATS` times or more after the ACK,
+  or once if the server also ignored the client's payload (`MIN_UNTAKEN` retransmissions) or the attempt ended in a RST;
+- *reset*: it answers the final ACK with a bare RST;
+- *silent*: it uses SYN cookies, so it has no SYN-ACK to retransmit and does not answer at all, on this listener alone
   (`verdicts/dropped_acks.py`).
 
-A final ACK that was lost on its way looks the same at first, but the client's answer to the first repeated SYN-ACK
-ends it: one repetition proves nothing, so a single one without more is not counted.  Where several listeners of a host
-never take any ACK, the ACKs do not arrive, and no application is to blame (`final-ack-lost`, `verdicts/listeners.py`).
-A listener that shows TCP_DEFER_ACCEPT (it repeats a SYN-ACK until data comes, and takes the first) is not accused, nor
-is a SYN-ACK with a window of zero: that is a SYN proxy, which opens the way to the server only after the handshake.
-A RST that is not the listener's own says nothing of its queue: a forged one, or one of another host with its address,
-as a SYN-ACK shows that is repeated after it.
+A lost final ACK looks the same at first, but the client answers the first retransmitted SYN-ACK and the exchange ends.
+A single retransmission without further evidence is therefore not counted.
 
-Attempts on the same listener that were `syn-dropped` are counted with it (`syns_dropped`): a full queue drops SYNs
-too.  `recovered` are those that were established in the end.  Severity: `critical` when `MANY` connections or more were
-hit and most were lost, else `warning`.
+Not accused are:
+
+- hosts of which several listeners never take any ACK: the ACKs do not arrive (`final-ack-lost`,
+  `verdicts/listeners.py`);
+- listeners with TCP_DEFER_ACCEPT, which retransmit the SYN-ACK until data arrives and then take it;
+- SYN-ACKs with a zero window: they come from a SYN proxy, which opens the connection to the server only after the
+  handshake;
+- connections whose RST is not the listener's own: a forged one, or one from another host with the same address, as a
+  SYN-ACK retransmitted after it shows.
+
+`syn-dropped` attempts on the same listener are counted as `syns_dropped`: a full queue also drops SYNs. `recovered`
+counts the connections that were established in the end. Severity: `critical` if `MANY` connections or more were hit
+and more than half of them were lost, else `warning`.
 """
 
 from typing import Any
@@ -55,7 +60,7 @@ MANY = 10
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each listener that was hit."""
+    """Return one finding per affected listener."""
     rows = accused_rows(case)
     if not len(rows):
         return []
@@ -96,16 +101,17 @@ KIND = Kind(
 
 @once
 def accused_rows(case: Case) -> ConnectionRows:
-    """Connections that were hit, of listeners that are not excused."""
+    """Return the affected connections, without those of excused listeners."""
     trace = case.attempts
     not_its_own = two_hosts(trace) | from_middlebox(trace)
     return trace.tracked_where(hit(case) & ~defers(trace) & ~final_acks_lost(trace) & ~not_its_own)
 
 
 def explained_rows(case: Case) -> AttemptRows:
-    """Attempts that failed because of a full accept queue: those that were hit, and what such listeners turned away.
+    """Return the attempts that failed because of a full accept queue.
 
-    They drop SYNs, and reset handshakes of which the capture may lack the final ACK.
+    These are the affected connections, the SYNs that such listeners dropped, and the handshakes that they reset (the
+    capture may lack the final ACK).
     """
     rows = accused_rows(case)
     if not len(rows):
@@ -119,7 +125,7 @@ def explained_rows(case: Case) -> AttemptRows:
 
 
 def hit(case: Case) -> Bools:
-    """Connections whose final ACK the server did not take."""
+    """Return a mask over connections: the server did not take the final ACK."""
     trace = case.attempts
     c, facts = trace.connections, trace.facts
     whole = facts & (FACT_SYNACK | FACT_ACKED) == FACT_SYNACK | FACT_ACKED  # the SYN may be from before the capture
@@ -139,7 +145,7 @@ def hit(case: Case) -> Bools:
 
 
 def describe(case: Case, rows: ConnectionRows) -> Finding:
-    """Numbers and words of one listener."""
+    """Return the finding for one listener."""
     trace, c = case.attempts, case.attempts.connections
     host, port = target(trace, int(rows[0]))
     at_listener = trace.server_key == trace.server_key[rows[0]]

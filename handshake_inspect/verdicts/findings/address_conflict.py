@@ -1,20 +1,21 @@
 """`address-conflict`: two hosts own one address, and both answer.
 
-VRRP or keepalived in split brain, a host configured twice, anycast or ECMP that moves a flow to another node in
-mid-handshake.  What shows it, each good enough alone (`verdicts/resets.py`, `tcp/opening.py`):
+Typical causes are a VRRP or keepalived split brain, a duplicate address, or anycast or ECMP that moves a flow to
+another node during the handshake. Each of these signs is enough (`verdicts/resets.py`, `tcp/opening.py`):
 
-- *two ISNs* answer one copy of the SYN, or take turns.  One host renews an ISN only for another copy of the SYN (a SYN
-  cookie of the next minute, a request that was forgotten) and never returns to the old one: that does not count.  Nor
-  do two ISNs that the client acknowledged both: one connection, seen before and behind a firewall that rewrites
-  numbers;
-- *a SYN-ACK repeated after the server's RST* that answered the final ACK: the host that repeats it did not send the
-  RST.  Where that RST came over a number of hops that no SYN-ACK of the address ever had, it is `rst-injection`.  A
-  firewall next to the host that rejects ACKs with a RST looks the same, and is named in the advice.
+- *two ISNs* answer one copy of the SYN, or alternate. A single host chooses a new ISN only for another copy of the SYN
+  (a SYN cookie of the next minute, a forgotten request) and never returns to the old one; that does not count. Nor do
+  two ISNs that the client acknowledged both: that is one connection, captured on both sides of a firewall that
+  rewrites sequence numbers;
+- *a SYN-ACK retransmitted after the server's RST* that answered the final ACK: the host that retransmits did not send
+  the RST. If that RST came over a hop count that no SYN-ACK of the address ever had, it is `rst-injection` instead. A
+  firewall next to the host that rejects ACKs with a RST looks the same; the advice mentions it.
 
-What is known of such a connection follows the ISN that the client acknowledged: the other host's RST is not the
-server's, so there is no full accept queue, no forged RST and no stale peer beside it.
+Such a connection is judged by the ISN that the client acknowledged. The other host's RST is not the server's, so no
+full accept queue, forged RST or stale peer is reported for it.
 
-`warning` from one connection on: one host cannot do this.  The target is the address, whatever the ports.
+Severity: `warning` from the first connection, since one host cannot behave like this. The target is the address, on
+all ports.
 """
 
 from typing import Any
@@ -32,13 +33,13 @@ from handshake_inspect.verdicts.resets import two_hosts
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.text import plural
 
-PORTS = 20  # that a finding lists, the lowest
-# Where nothing but RSTs shows a second host, it may be a firewall that answers ACKs in the name of the first.
+PORTS = 20  # a finding lists at most so many, the lowest
+# If only RSTs show a second host, it may be a firewall that answers ACKs in the first one's name.
 FIREWALL = ". Where only one answers, look for a firewall that rejects ACKs with a RST (`nft list ruleset` on the way)"
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each address."""
+    """Return one finding per address."""
     rows = case.attempts.tracked_where(two_hosts(case.attempts))
     groups = grouping.group(case.attempts.server_host[rows], rows)
     return largest(
@@ -69,7 +70,7 @@ KIND = Kind(
 
 
 def address_finding(case: Case, rows: ConnectionRows) -> Finding:
-    """Numbers and words of one address."""
+    """Return the finding for one address."""
     trace, facts = case.attempts, case.attempts.facts[rows]
     host, _ = target(trace, int(rows[0]))
     ports = sorted({target(trace, int(row))[1] for row in first_of_ports(case, rows)})
@@ -103,13 +104,13 @@ def address_finding(case: Case, rows: ConnectionRows) -> Finding:
 
 
 def first_of_ports(case: Case, rows: ConnectionRows) -> Indices:
-    """One of the connections to each port of an address."""
+    """Return one connection per port of the address."""
     _, first = np.unique(case.attempts.server_key[rows], return_index=True)
     return rows[first]
 
 
 def ttls(case: Case, rows: ConnectionRows) -> list[int]:
-    """The TTLs under which the address spoke on these connections: two hosts are often not equally far away."""
+    """Return the distinct TTLs of the address's SYN-ACKs and RSTs: two hosts are often at different distances."""
     trace, c = case.attempts, case.attempts.connections
     ended = rows[(trace.facts[rows] & FACT_RST != 0) & (c["rst_side"][rows] != c["client"][rows])]
     said = np.concatenate([trace.endpoints["syn_ttl"][trace.server_rows[rows]], c["rst_ttl"][ended]])

@@ -1,21 +1,20 @@
-"""`backscatter`: a host answers addresses that never asked, so somebody forges their requests.
+"""`backscatter`: a host answers addresses that never sent it a SYN: somebody forges their requests.
 
-An answer without a question is a connection whose first frame is a SYN-ACK, or a RST, of which the capture holds
-neither a SYN nor anything from the other side but a RST.  A host sends backscatter when such answers go to
-`MIN_ADDRESSES` addresses or more that never sent a SYN, and
+An unsolicited answer is a connection that begins with a SYN-ACK or a RST, without a SYN, and whose other side sends
+nothing but RSTs. A host sends backscatter if such answers go to `MIN_ADDRESSES` addresses or more that never sent a
+SYN, and either
 
-- the capture is two-sided: it holds both directions of some connection that was asked for, and this host does not serve
-  others whose half is missing; or
-- the host does nothing but answer (`verdicts/unasked.py`): a real server of which a one-sided capture holds the far
-  half shows data or a FIN sooner or later.
+- the capture is two-sided (it holds both directions of some solicited connection), and the host does not serve
+  connections of which only its half was captured; or
+- the host sends nothing but answers (`verdicts/unasked.py`): a real server in a one-sided capture sooner or later
+  sends data or a FIN.
 
-A host that is flooded in this very capture answers SYNs that came before its start, too: it has a `syn-flood`.
+A host that is flooded in this capture may answer SYNs from before its start; it has a `syn-flood` instead.
 
-Unasked answers in ones and twos are late packets and ends of old connections; to `MIN_ADDRESSES` addresses, none of
-which asked for anything, they are not.
+A few unsolicited answers are late packets and remains of old connections; answers to `MIN_ADDRESSES` addresses that
+sent nothing are not.
 
-Severity: `info`.  The host that answers is flooded elsewhere.  Where many hosts answer one address, that is hit: see
-`reflection.py`.
+Severity: `info`, since the host is flooded elsewhere. Many hosts that answer one address are `reflection.py`.
 """
 
 from typing import Any
@@ -40,7 +39,7 @@ from handshake_inspect.verdicts.words import UNSOLICITED
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each host that answers unasked."""
+    """Return one finding per host that sends unsolicited answers."""
     trace = case.attempts
     rows = trace.tracked_where(unasked(case))
     if len(rows) < MIN_ADDRESSES:
@@ -67,7 +66,7 @@ def detect(case: Case) -> list[Finding]:
 
 
 def flooded(case: Case) -> Keys:
-    """Hosts that are flooded here: what they answer without a SYN may have come before the capture began."""
+    """Return the keys of hosts flooded in this capture: they may be answering SYNs from before its start."""
     found = floods(case)
     rows = [flood.rows if flood.target.prefix else flood.rows[:1] for flood in found]
     return distinct(case.attempts.server_host[np.concatenate(rows)]) if found else np.zeros(0, dtype=np.uint64)
@@ -89,7 +88,7 @@ KIND = Kind(
 
 
 def unasked(case: Case) -> Bools:
-    """Connections that a SYN-ACK or a RST begins and to which the other side says nothing but RST."""
+    """Return a mask over connections that begin with a SYN-ACK or RST and whose other side sends nothing but RSTs."""
     facts = case.attempts.facts
     mask: Bools = (case.attempts.of_connections(case.outcomes.outcome) == UNSOLICITED) & (
         facts & (FACT_SYN | FACT_MIDSTREAM) == 0
@@ -99,12 +98,12 @@ def unasked(case: Case) -> Bools:
 
 
 def is_two_sided(case: Case) -> bool:
-    """Whether the capture holds both directions of some connection that was asked for."""
+    """Return whether the capture holds both directions of some solicited connection."""
     return bool(np.any((case.attempts.both_ends & TRAIT_SEEN != 0) & ~unasked(case)))
 
 
 def describe(case: Case, rows: ConnectionRows, addresses: int) -> Finding:
-    """Numbers and words of one host."""
+    """Return the finding for one host."""
     trace, c = case.attempts, case.attempts.connections
     host, _ = endpoint(trace, int(rows[0]), 0)
     synacks = rows[trace.facts[rows] & FACT_SYNACK_FIRST != 0]

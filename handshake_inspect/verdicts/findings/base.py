@@ -1,4 +1,4 @@
-"""What all findings are made of: targets, citations, the largest hundred, and numbers as they are said."""
+"""What all findings share: targets, citations, the limit of findings per kind, and formatted numbers."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -14,36 +14,36 @@ from handshake_inspect.verdicts.percentiles import ranked, selected
 from handshake_inspect.wire.address import address_text
 from handshake_inspect.wire.text import endpoint_text
 
-CITED = 10  # frames, connections and values that a finding names at most
-MOST = 100  # findings of a kind that are listed
+CITED = 10  # a finding cites at most so many frames, connections and values
+MAX_LISTED = 100  # findings of one kind in a report
 
 Host = tuple[int, int]
-Indices = NDArray[Any]  # numbers of rows, of any width
+Indices = NDArray[Any]  # row numbers of any integer width
 _QUANTILES = {"p50": 50, "p90": 90, "max": 100}
 
 Found = TypeVar("Found")
 
 
-# -- no more findings of a kind than a reader can use ------------------------------------------------------------
+# -- limit of findings per kind ------------------------------------------------------------------------------------
 
 
 def largest(
     kind: Kind, what: str, numbers: NDArray[np.intp], weights: NDArray[Any], describe: Callable[[int], Finding]
 ) -> list[Finding]:
-    """Describe the groups `numbers`, the heaviest first, up to `MOST`; `what` names the others."""
+    """Describe the groups `numbers` by descending weight, at most `MAX_LISTED`; `what` names the rest."""
     order = numbers[np.argsort(-weights.astype(np.int64), kind="stable")].tolist()
     return first_of(kind, what, order, describe)
 
 
 def first_of(kind: Kind, what: str, ordered: Sequence[Found], describe: Callable[[Found], Finding]) -> list[Finding]:
-    """Describe what was found, the largest first, up to `MOST`; one more finding counts the others."""
-    left = len(ordered) - MOST
-    described = [describe(each) for each in ordered[:MOST]]
+    """Describe the first `MAX_LISTED` items of `ordered` (largest first); one more finding counts the rest."""
+    left = len(ordered) - MAX_LISTED
+    described = [describe(each) for each in ordered[:MAX_LISTED]]
     return described if left <= 0 else [*described, rest(kind, what, left)]
 
 
 def rest(kind: Kind, what: str, left: int) -> Finding:
-    """One finding for all that were found beyond the number that a reader can use."""
+    """Return the finding that counts the items beyond `MAX_LISTED`."""
     advice = "Start with the largest, which are listed; the connections themselves are in `hsi analyze -T json`."
     return Finding(kind, "info", f"{left} more {what}", None, None, None, None, {"not_listed": left}, advice)
 
@@ -52,12 +52,12 @@ def rest(kind: Kind, what: str, left: int) -> Finding:
 
 
 def target(trace: Attempts, row: int) -> tuple[Host, int]:
-    """Address and port of the service of an attempt."""
+    """Return the server address and port of an attempt."""
     return _end(trace, "server", row)
 
 
 def client(trace: Attempts, row: int) -> tuple[Host, int]:
-    """Address and port of the client of an attempt."""
+    """Return the client address and port of an attempt."""
     return _end(trace, "client", row)
 
 
@@ -67,53 +67,53 @@ def _end(trace: Attempts, who: Who, row: int) -> tuple[Host, int]:
 
 
 def endpoint(trace: Attempts, row: int, side: int) -> tuple[Host, int]:
-    """Address and port of one side of a connection."""
+    """Return the address and port of one side of a connection."""
     c = trace.connections[row]
     return (int(c[f"hi{side}"]), int(c[f"lo{side}"])), int(c[f"port{side}"])
 
 
 def span(trace: Attempts, rows: AttemptRows) -> tuple[int, int]:
-    """When the first of these connections began and the last ended."""
+    """Return when the first of these attempts began and the last one ended, in nanoseconds."""
     c = trace.connections
     return int(c["first_ns"][rows].min()), int(c["last_ns"][rows].max())
 
 
 def window(trace: Attempts, rows: AttemptRows) -> dict[str, int]:
-    """When the first of these connections began and the last ended, by the names of a finding."""
+    """Return `span` as the keyword arguments `start_ns` and `end_ns` of a finding."""
     start, end = span(trace, rows)
     return {"start_ns": start, "end_ns": end}
 
 
 def earliest(trace: Attempts, rows: Attempted) -> Attempted:
-    """The few of these attempts to cite: those that began first."""
+    """Return the attempts to cite: the first `CITED` by start."""
     return trace.earliest(rows, CITED)
 
 
 def cite(case: Case, rows: AttemptRows) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """`frames` and `connections` of a finding: the first of these attempts and their first frames."""
+    """Return the `frames` and `connections` of a finding: those of the earliest attempts."""
     cited = case.attempts.earliest(rows, CITED)
     return tuple(case.attempts.first_frames(cited).tolist()), tuple(cited.tolist())
 
 
-# -- numbers, and how they are said ------------------------------------------------------------------------------
+# -- numbers and their format --------------------------------------------------------------------------------------
 
 
 def ratio(part: Any, whole: Any) -> float | None:
-    """A share between 0 and 1, four digits; None of nothing."""
+    """Return `part / whole` rounded to four digits, or None if `whole` is 0."""
     return round(float(part) / float(whole), 4) if whole else None
 
 
 def median(values: NDArray[np.int64]) -> int | None:
-    """The middle value, the lower one of two; None of nothing."""
+    """Return the median (the lower of two), or None if there are no values."""
     return selected(values, 50)
 
 
 def quantiles(values: NDArray[Any], name: str) -> dict[str, int]:
-    """p50, p90 and max (nearest rank) of some durations, as metrics in nanoseconds."""
+    """Return p50, p90 and max (nearest rank) of durations as metrics in nanoseconds."""
     found = ranked(values, tuple(_QUANTILES.values()))
     return {f"{name}_{word}_ns": value for word, value in zip(_QUANTILES, found, strict=True)}
 
 
 def write(host: Host, port: int | None = None) -> str:
-    """A host or service in a sentence."""
+    """Format a host or service for a sentence."""
     return endpoint_text(address_text(*host), port)

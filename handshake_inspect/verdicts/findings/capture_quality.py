@@ -1,21 +1,21 @@
-"""capture-quality: what is wrong with the capture itself, one finding for each kind; it limits the other verdicts.
+"""`capture-quality`: what is wrong with the capture itself, one finding per problem; it limits the other verdicts.
 
-* *one-sided*: connections of which only one direction was captured although the other must exist (what is seen
-  acknowledges, or proves, what is not), if they are `ONE_SIDED` or more of those that could show it.  An unanswered SYN
-  proves nothing; but where answers are not captured, silence is no verdict (`visibility.blind`).
-* *filtered*: a filter on flags left out every segment with none of SYN, FIN and RST, so that the final ACKs of
-  handshakes, and perhaps answers too, are not in the capture (`flag_filter.py`).
-* *duplicated*: copies of one packet, from a bridge, a bond, both sides of a router (TTL one lower), two capture
-  points, or both sides of a firewall that rewrites sequence numbers, if they are `DUPLICATED` or more of the segments
-  (and a few: networks double single packets).
-* *reordered*: answers stored before their question, a clock that goes back, or data stored behind its acknowledgment on
-  `STORED_LATE` of the connections or more (a card with several queues stores one whole direction late).  Where no frame
-  is older than the one before, the times are late, too, and sorting does not help.
+* *one-sided*: only one direction was captured although the other must exist (what was captured acknowledges or proves
+  it), on `ONE_SIDED` or more of the connections that could show it. An unanswered SYN proves nothing, but where answers
+  are not captured, silence is no verdict (`visibility.blind`).
+* *filtered*: a flag filter dropped every segment without SYN, FIN and RST, so the final ACKs of handshakes, and perhaps
+  answers, are missing (`flag_filter.py`).
+* *duplicated*: `DUPLICATED` or more of the segments, and at least `FEW_DUPLICATES`, are copies of one packet: from a
+  bridge, a bond, both sides of a router (TTL one lower), two capture points, or both sides of a firewall that rewrites
+  sequence numbers. Networks duplicate single packets.
+* *reordered*: answers stored before their question, a clock that goes back, or data stored after its acknowledgment on
+  `STORED_LATE` or more of the connections (a NIC with several queues stores one whole direction late). If no frame is
+  older than its predecessor, the timestamps are late as well, and sorting does not help.
 * *midstream*: connections with data, or that both ends keep alive, whose opening is not in the capture.
-* *cut*, *dropped*, *snap-length*: the file ends within a record, the capturing kernel lost packets, or headers (or
-  options) were not kept whole.
+* *cut*, *dropped*, *snap-length*: the file ends within a record, the kernel dropped packets, or TCP headers (or their
+  options) were cut.
 
-`warning` where verdicts suffer, `info` where hsi copes (copies are recognised, midstream connections are said to be).
+Severity: `warning` if verdicts suffer, `info` if hsi copes (it recognises copies and marks midstream connections).
 """
 
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ FEW_FILTERED = 3
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each kind of trouble."""
+    """Return one finding per problem of the capture."""
     return [*files(case), *one_sided(case), *filtered(case), *duplicated(case), *reordered(case), *midstream(case)]
 
 
@@ -100,7 +100,7 @@ def quality(
     rows: AttemptRows | None = None,
     frames: tuple[int, ...] = (),
 ) -> Finding:
-    """A finding about the capture: no target, and the whole time."""
+    """Build a finding about the capture: it has no target and spans the whole capture."""
     cited: tuple[int, ...] = ()
     if rows is not None:
         first = earliest(case.attempts, rows)
@@ -112,7 +112,7 @@ def quality(
 
 
 def files(case: Case) -> Iterator[Finding]:
-    """What the file, the snap length and the capturing kernel left out."""
+    """Yield what the file, the snap length and the capturing kernel lost."""
     capture = case.capture
     if not capture.complete:
         problem = next((one for one in capture.problems if one.offset is not None), None)
@@ -143,7 +143,7 @@ def files(case: Case) -> Iterator[Finding]:
 
 
 def one_sided(case: Case) -> Iterator[Finding]:
-    """Directions that the capture does not hold."""
+    """Yield the finding for directions that the capture lacks."""
     trace = case.attempts
     proved = trace.of_connections(case.outcomes.cause) == CAUSE["one-sided"]
     rows = trace.tracked_where(half_seen(trace) | proved)
@@ -169,7 +169,7 @@ def one_sided(case: Case) -> Iterator[Finding]:
 
 
 def filtered(case: Case) -> Iterator[Finding]:
-    """Attempts of which a filter on flags hides how they went on."""
+    """Yield the finding for attempts whose course a flag filter hides."""
     trace, outcomes = case.attempts, case.outcomes
     half_open = trace.tracked_where(trace.of_connections(outcomes.outcome) == HALF_OPEN)
     unseen = trace.where(hidden_answers(trace))
@@ -185,7 +185,7 @@ def filtered(case: Case) -> Iterator[Finding]:
 
 
 def duplicated(case: Case) -> Iterator[Finding]:
-    """Packets that are in the capture more than once."""
+    """Yield the finding for packets that were captured more than once."""
     trace = case.attempts
     copies = int(trace.endpoints["duplicates"].sum(dtype=np.int64))
     if copies < FEW_DUPLICATES or copies < DUPLICATED * case.capture.tcp_segments:
@@ -213,7 +213,7 @@ def duplicated(case: Case) -> Iterator[Finding]:
 
 
 def reordered(case: Case) -> Iterator[Finding]:
-    """Frames that are not in the order of their times, or answers before questions."""
+    """Yield the finding for frames out of time order and answers before their questions."""
     facts, capture = case.attempts.facts, case.capture
     handshakes = facts & FACT_REORDERED != 0
     late = facts & (FACT_CLIENT_LATE | FACT_SERVER_LATE) != 0
@@ -244,7 +244,7 @@ def reordered(case: Case) -> Iterator[Finding]:
 
 
 def late_senders(facts: Any) -> str:
-    """Whose bytes were stored late."""
+    """Return whose data was stored late."""
     clients, servers = (bool((facts & fact).any()) for fact in (FACT_CLIENT_LATE, FACT_SERVER_LATE))
     if clients and servers:
         return "both ends"
@@ -252,7 +252,7 @@ def late_senders(facts: Any) -> str:
 
 
 def order_advice(backwards: int) -> str:
-    """Frames can be put in the order of their times only where these are right."""
+    """Return the advice: sorting helps only if the timestamps are right."""
     if backwards:
         return "Sort it with `reordercap`; capture with one queue (`ethtool -L DEV combined 1`) and a steady clock."
     return (
@@ -262,7 +262,7 @@ def order_advice(backwards: int) -> str:
 
 
 def midstream(case: Case) -> Iterator[Finding]:
-    """Connections that were open before the capture was."""
+    """Yield the finding for connections that were open before the capture began."""
     trace = case.attempts
     rows = trace.tracked_where((trace.of_connections(case.outcomes.outcome) == MIDSTREAM) & ~stray_rows(case))
     moved = trace.endpoints["bytes"][2 * rows] + trace.endpoints["bytes"][2 * rows + 1] > 0

@@ -1,15 +1,14 @@
-"""Carpet floods: attempts spread over so many hosts of a network that no single one reaches the numbers.
+"""Carpet floods: attempts spread over many hosts of a network, so that no single host reaches the flood thresholds.
 
-Used by `syn_flood.py`.  Networks are /24 of IPv4 and /64 of IPv6, the smallest that are routed and handed out as one.
-The numbers are those of any flood (`flooding.py`), applied to the whole network, which counts when
+Used by `syn_flood.py`. Networks are IPv4 /24 and IPv6 /64, the smallest that are routed and assigned as one. The
+thresholds of `flooding.py` apply to the network as a whole, and besides
 
-- `CARPETED` hosts or more are hit, from at least `MIN_UNFINISHED` sources: one scanner has one address;
-- each host of an IPv4 network is asked `EACH` times in the mean, and there are `AT_ONCE` unfinished attempts for each
-  host at the busiest moment: scanners, together too, leave each host alone after a try, and what reaches an unused
-  network day and night from all of them is a few attempts a minute for each address.  Nobody scans a /64, so its hosts
-  may be asked once each.
+- `CARPETED` hosts or more are hit, from at least `MIN_UNFINISHED` sources (one scanner has one address);
+- each host of an IPv4 network gets `EACH` attempts on average, and at the peak there are `AT_ONCE` unfinished attempts
+  per host. Scanners, even together, try each host once and move on; the background scanning of an unused network is a
+  few attempts a minute per address. Nobody scans a /64, so one attempt per host is enough there.
 
-Where `CARPETED` hosts of a network are flooded one by one, the network is flooded: one finding takes their place.
+If `CARPETED` hosts of a network are flooded individually, one finding for the network replaces theirs.
 """
 
 import numpy as np
@@ -39,7 +38,7 @@ IPV4_BITS, IPV6_BITS = 24, 64
 
 
 def carpets(case: Case, bogus: Bools, retried: Bools, found: list[Flood]) -> tuple[Flood, ...]:
-    """The floods with those on networks, which take the place of those on their hosts; `bogus` is used up."""
+    """Return the floods, with floods on networks in place of those on their hosts. Overwrites `bogus`."""
     for flood in found:
         bogus[flood.rows] = False
     left = narrow(bogus)
@@ -62,7 +61,7 @@ def carpets(case: Case, bogus: Bools, retried: Bools, found: list[Flood]) -> tup
 
 
 def found_together(found: list[Flood]) -> list[Flood]:
-    """Floods on hosts of a network of which CARPETED are flooded."""
+    """Return the floods on hosts of networks of which `CARPETED` or more hosts are flooded."""
     hosts: dict[Host, set[Host]] = {}
     for flood in found:
         hosts.setdefault(network_of(flood.target.host).host, set()).add(flood.target.host)
@@ -70,7 +69,7 @@ def found_together(found: list[Flood]) -> list[Flood]:
 
 
 def judged(case: Case, rows: AttemptRows, bogus: Bools, retried: Bools) -> Flood | None:
-    """The flood on a network that these attempts are, if they are one."""
+    """Return the flood on a network that these attempts amount to, or None."""
     trace = case.attempts
     hosts = count_distinct(trace.server_host[rows])
     network = network_of(target(trace, int(rows[0]))[0])
@@ -86,7 +85,7 @@ def judged(case: Case, rows: AttemptRows, bogus: Bools, retried: Bools) -> Flood
 
 
 def network_of(host: Host) -> Target:
-    """The network of a host."""
+    """Return the network of a host as a target."""
     hi, lo = host
     if is_ipv4(hi, lo):
         return Target((hi, lo & ~0xFF), prefix=IPV4_BITS)
@@ -94,7 +93,7 @@ def network_of(host: Host) -> Target:
 
 
 def networks_of(trace: Attempts, rows: AttemptRows) -> Keys:
-    """A name for the network of each of these attempts' servers."""
+    """Return a 64-bit key of the server's network for each of these attempts."""
     names = np.empty(len(rows), dtype=np.uint64)
     hi, lo = trace.server("hi"), trace.server("lo")
     for some in batches(len(rows)):
@@ -104,7 +103,7 @@ def networks_of(trace: Attempts, rows: AttemptRows) -> Keys:
 
 
 def others_in(trace: Attempts, network: Target, bogus: Bools) -> AttemptRows:
-    """The attempts on a network that are not bogus."""
+    """Return the attempts on a network that are not bogus."""
     hi, lo = (np.uint64(half) for half in network.host)
     there: Bools = trace.server("hi") == hi
     if network.prefix == IPV4_BITS:

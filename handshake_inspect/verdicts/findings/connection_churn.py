@@ -1,23 +1,23 @@
-"""connection-churn: short connections one after another between the same pair, which a pool would spare.
+"""`connection-churn`: many short connections in sequence between the same pair, which a connection pool would avoid.
 
-Counted are established and closed connections of one client address to one service that lived less than
-`SHORT_NS`.  A pool needs as many connections as were ever open at once, so all but that many handshakes could have been
-saved: that must be at least `SAVED` of `LEAST` or more connections, which leaves alone a crowd behind one address that
-comes all at once.  And the next must come soon, in the median within `PAUSE_NS`, before the idle timeout of common
-servers (5 s to 75 s) would have closed the pooled connection anyway.
+Counted are established and closed connections of one client address to one service that lasted less than `SHORT_NS`. A
+pool needs as many connections as were ever open at once, so all other handshakes could have been saved. These must be
+`SAVED` or more of at least `LEAST` connections; a crowd behind one address that arrives all at once is below that. And
+the median pause to the next connection must be at most `PAUSE_NS`: after a longer one the idle timeout of common
+servers (5 s to 75 s) would have closed the pooled connection.
 
-Nothing is said where a pool would not help, or not be used:
+Not reported, because a pool would not help or not be used:
 
-- *health checks*: `STEADY` of the times from one beginning to the next (or to the second or third, where as many
-  checkers share an address) agree to `EVEN`, are `LEAST_EVERY_NS` or more for each, and a timer made them: the
-  connections are over before half of the time is.  A client that waits for each answer before it goes on is even, too;
-- *guessing of passwords*: the server ends `STEADY` of the connections after at most `LITTLE` bytes, and in the median
-  the client comes back within `AT_ONCE_NS`.
+- *health checks*: a timer opens the connections. `STEADY` of the intervals between starts (or between every second or
+  third start, if several checkers share an address) agree within `EVEN`, are at least `LEAST_EVERY_NS` per checker, and
+  the connections last no longer than half of them. (A client that waits for each answer is regular, too.)
+- *password guessing*: the server ends `STEADY` of the connections after at most `LITTLE` bytes, and the client returns
+  within `AT_ONCE_NS` in the median.
 
-Where a set-up took less than `QUICK_NS` in the mean, and all of them together less than `FEW` of the time from the
-first connection to the end of the last, a pool saves little, and title and advice say that: what remains are ports.
+If the mean set-up took less than `QUICK_NS`, and the saved ones together less than `FEW` of the time from the first
+connection to the end of the last, a pool saves little; title and advice say so. Only ports would be saved.
 
-`info`: it costs time and ports, and breaks nothing; when the ports get scarce, time-wait-pressure says so.
+Severity: `info`. It costs time and ports and breaks nothing; `time-wait-pressure` reports scarce ports.
 """
 
 from dataclasses import dataclass
@@ -66,17 +66,17 @@ _LITTLE_TO_GAIN = (
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Lives:
-    """Short connections in order of time, with columns of what is asked of them."""
+    """Short connections in time order, as parallel columns."""
 
     rows: ConnectionRows
     first: Times
     last: Times
     moved: Times  # payload of both ends
-    waited: Times  # what setting each up cost, as `setup_ns`
+    waited: Times  # set-up time, from `setup_ns`
 
     @classmethod
     def of(cls, case: Case, rows: ConnectionRows) -> "Lives":
-        """Of these connections."""
+        """Build the columns for these connections."""
         c, sent = case.attempts.connections, case.attempts.endpoints["bytes"]
         moved = (sent[2 * rows] + sent[2 * rows + 1]).astype(np.int64)
         return cls(rows, c["first_ns"][rows], c["last_ns"][rows], moved, setup_ns(case, rows))
@@ -86,12 +86,12 @@ class Lives:
 
     @property
     def pauses(self) -> Times:
-        """From the end of each to the beginning of the next."""
+        """Return the time from the end of each connection to the start of the next."""
         return self.first[1:] - self.last[:-1]
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each pair of a client and a service."""
+    """Return one finding per pair of client and service."""
     groups = short_lived(case)
     if not len(groups):
         return []
@@ -111,7 +111,7 @@ def detect(case: Case) -> list[Finding]:
 
 
 def short_lived(case: Case) -> grouping.Groups[ConnectionRows]:
-    """The short connections of each pair with many of them, in order of time; pairs in the order of their keys."""
+    """Group the short connections by pair, in time order; only pairs with `LEAST` or more. Groups are in key order."""
     trace, c = case.attempts, case.attempts.connections
     closed = (trace.either_end & TRAIT_FIN != 0) | (trace.facts & FACT_RST != 0)
     closed &= trace.of_connections(case.outcomes.outcome) == ESTABLISHED
@@ -144,7 +144,7 @@ KIND = Kind(
 
 
 def is_timed(lives: Lives) -> bool:
-    """Whether a timer opens these connections."""
+    """Return whether a timer opens these connections."""
     begun, count = lives.first, len(lives.first)
     if begun[-1] - begun[0] < (count - CHECKERS) // 2 * LEAST_EVERY_NS:  # not even half of the gaps can be so long
         return False
@@ -160,13 +160,13 @@ def is_timed(lives: Lives) -> bool:
 
 
 def middle_of(values: NDArray[np.int64]) -> float:
-    """The median, as NumPy's, which takes ten times as long for so few."""
+    """Return the median, as NumPy's, which takes ten times as long for so few values."""
     low, high = in_places(values, [(len(values) - 1) // 2, len(values) // 2]).tolist()
     return (low + high) / 2
 
 
 def are_guessing(case: Case, lives: Lives, groups: grouping.Groups[ConnectionRows]) -> NDArray[np.bool_]:
-    """Of which pairs the server ends the connections soon and the client comes back at once."""
+    """Return a mask over groups: the server soon ends the connections and the client returns at once."""
     trace, rows = case.attempts, groups.rows
     c = trace.connections
     reset = trace.facts[rows] & FACT_RST != 0
@@ -180,10 +180,10 @@ def are_guessing(case: Case, lives: Lives, groups: grouping.Groups[ConnectionRow
 
 
 def are_soon(pauses: NDArray[np.int64], groups: grouping.Groups[Any]) -> NDArray[np.bool_]:
-    """Whether in each group the next connection mostly begins in time; `pauses` are between one row and the next."""
+    """Return a mask over groups: the median pause is within `PAUSE_NS`. `pauses` lie between adjacent rows."""
     steps = groups.sizes - 1
     soon = groups.sums(np.append(pauses <= PAUSE_NS, False) & groups.followed)
-    # With half of an even number in time, the median lies between the two in the middle.
+    # If exactly half of the pauses are short, the median is the mean of the two in the middle.
     even = np.flatnonzero(2 * soon == steps)
     median_is_soon: NDArray[np.bool_] = 2 * soon > steps
     for g in even.tolist():
@@ -193,20 +193,20 @@ def are_soon(pauses: NDArray[np.int64], groups: grouping.Groups[Any]) -> NDArray
 
 
 def most_at_once(begun: NDArray[np.int64], ended: NDArray[np.int64], groups: grouping.Groups[Any]) -> NDArray[np.intp]:
-    """The most connections that were open at the same time, for each group."""
+    """Return the peak number of concurrent connections per group."""
     number = groups.number
     count = len(begun)
     when = np.concatenate([begun, ended])
     step = np.concatenate([np.ones(count, dtype=np.int64), -np.ones(count, dtype=np.int64)])
     order = grouping.sorting(np.concatenate([number, number]), (when - when.min()) * 2 + (step > 0))
-    # Each group opens as many as it closes, so the running sum begins at nothing in each.
+    # Each group opens as many as it closes, so the running sum starts at 0 in each.
     running = np.cumsum(step[order])
     most: NDArray[np.intp] = np.maximum.reduceat(running, 2 * groups.starts).astype(np.intp)
     return most
 
 
 def setup_ns(case: Case, rows: ConnectionRows) -> Times:
-    """What setting each of these connections up cost: TCP, and TLS where it was spoken; -1 where that is not known."""
+    """Return the set-up time of each connection (TCP, and TLS if spoken), or -1 if unknown."""
     values = setups_of(case.attempts).values
     handshake = case.legs.of(rows).values[2]
     if not len(values.rows):
@@ -218,7 +218,7 @@ def setup_ns(case: Case, rows: ConnectionRows) -> Times:
 
 
 def pair_finding(case: Case, lives: Lives, parallel: int) -> Finding:
-    """One pair."""
+    """Return the finding for one pair."""
     trace, rows = case.attempts, lives.rows
     c = trace.connections
     saved = len(rows) - parallel

@@ -1,8 +1,8 @@
 """`dead-address`: one of several addresses of a name never answers.
 
-A name counts that lookups gave two or more addresses of one family, of which one was tried by `TRIES` or more attempts
-that all came to nothing, while another established a connection for somebody.  Clients that pick addresses in turn meet
-it again and again.  A family that works for no address is `ipv6-broken` and not this.
+A name counts if lookups returned two or more addresses of one family, one of which failed for all of `TRIES` or more
+attempts while another accepted a connection from any client. Clients that rotate addresses run into it repeatedly. If
+no address of a family works, it is `ipv6-broken` instead.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ Dead = tuple[Address, list[int], int, int]  # address, attempts, addresses of th
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each dead address, the one with the most attempts first."""
+    """Return one finding per dead address, the one with the most attempts first."""
     return first_of(KIND, "addresses that never answer", dead_addresses(case), lambda dead: finding(case, *dead))
 
 
@@ -40,7 +40,7 @@ KIND = Kind(
 
 
 def dead_addresses(case: Case) -> list[Dead]:
-    """Addresses that never worked, beside others of their name and family that did."""
+    """Return the addresses that never worked while others of the same name and family did."""
     merged: dict[tuple[str, bool], dict[Address, tuple[Named, set[Address]]]] = defaultdict(dict)
     for (name, client), addresses in by_name(case).items():
         for address, named in addresses.items():
@@ -58,7 +58,7 @@ def dead_addresses(case: Case) -> list[Dead]:
 
 
 def finding(case: Case, address: Address, attempts: list[int], working: int, clients: int) -> Finding:
-    """One address that never answers."""
+    """Return the finding for one dead address."""
     rows = AttemptRows(np.array(sorted(attempts), dtype=np.intp))
     frames, connections = cite(case, rows)
     others = "another address of its name works" if working == 1 else f"{working} other addresses of its name work"

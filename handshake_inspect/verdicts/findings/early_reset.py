@@ -1,22 +1,22 @@
-"""`early-reset`: the server ends connections before it has sent a byte: somebody accepts what nobody serves.
+"""`early-reset`: the server accepts connections and ends them before it sends a byte: nothing serves them.
 
-A connection counts when its handshake completed, the server ended it, by RST or by the first FIN, and the sequence
-number of that proves that the server sent nothing before.  It is what a proxy or load balancer without a backend does,
-`docker-proxy` for a container that does not listen, a server that is spoken to in TLS on a plain port, or one whose
-limits or access rules turn clients away.  To the client it looks connected, and no handshake has failed.
+A connection counts if its handshake completed, the server ended it (by RST or by the first FIN), and the sequence
+number of that segment proves that the server had sent no data. Typical causes: a proxy or load balancer without a
+backend, `docker-proxy` for a container that does not listen, TLS spoken to a plain port, connection limits, access
+rules. The client sees a connection, so no handshake failed.
 
 Not counted are
 
-- servers that took data (acknowledged it) and ended the connection `ONE_WAY_NS` or more later: protocols that only
-  take, such as log shippers;
-- clients that said nothing for `ONE_WAY_NS` or more where the service answers others that speak first: the server
-  stopped waiting for a request, as after a browser's spare connection;
-- bare RSTs in answer to data of a connection that was open for `FORGOTTEN_NS` or more: the server, or a box between,
-  forgot it (`stale-peer`, which is silent on those that are counted here);
-- connections of a forged RST, or of an address that two hosts own: the server did not end those.
+- servers that acknowledged data and ended the connection `ONE_WAY_NS` or more later: one-way protocols such as log
+  shipping;
+- clients that sent nothing for `ONE_WAY_NS` or more, if the service answers other clients that speak first: the server
+  gave up waiting for a request, for example on a browser's spare connection;
+- bare RSTs in answer to data on a connection that was open for `FORGOTTEN_NS` or more: the server or a middlebox
+  forgot it (`stale-peer`, which skips the connections counted here);
+- connections with a forged RST, or to an address that two hosts own: the server did not end those.
 
-`warning` from `LEAST` connections and `SHARE` of those established on; `critical` from `MANY` and `MOST_OF_THEM` on:
-the service is down, though its port accepts.
+Severity: `warning` from `LEAST` connections and `SHARE` of those established; `critical` from `MANY` and
+`MOST_OF_THEM`: the service is down although its port accepts.
 """
 
 import numpy as np
@@ -47,7 +47,7 @@ WHOLE = FACT_SYN | FACT_SYNACK | FACT_ACKED
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service that turns away many of those it accepts."""
+    """Return one finding per service that turns away many of the connections it accepts."""
     groups, accepted, picked = services(case)
     return largest(
         KIND,
@@ -78,7 +78,7 @@ KIND = Kind(
 
 @once
 def services(case: Case) -> tuple[grouping.Groups[ConnectionRows], Indices, Indices]:
-    """Connections ended early by service, how many each service accepted, and which services turn away many."""
+    """Return the early-ended connections grouped by service, the accepted count per group, and the groups to report."""
     rows = early_rows(case)
     groups = grouping.group(case.attempts.service[rows], rows, at_least=LEAST)
     accepted = accepted_by_service(case)[case.attempts.service[groups.rows[groups.starts]]]
@@ -87,20 +87,20 @@ def services(case: Case) -> tuple[grouping.Groups[ConnectionRows], Indices, Indi
 
 @once
 def found_rows(case: Case) -> Bools:
-    """Connections that a finding is about."""
+    """Return a mask over connections that a finding reports."""
     groups, _, picked = services(case)
     return case.attempts.connection_mask(*(groups.of(g) for g in picked))
 
 
 def accepted_by_service(case: Case) -> Indices:
-    """How many connections each service accepted, by its place in `trace.services`."""
+    """Return the number of established connections per service, indexed like `trace.services`."""
     accepted = case.outcomes.outcome == ESTABLISHED
     return np.bincount(case.attempts.service[accepted], minlength=len(case.attempts.services))
 
 
 @once
 def early_rows(case: Case) -> ConnectionRows:
-    """Connections that the server ended before it sent a byte."""
+    """Return the connections that the server ended before it sent a byte."""
     trace = case.attempts
     c, facts = trace.connections, trace.facts
     server = c["client"] ^ 1
@@ -114,7 +114,7 @@ def early_rows(case: Case) -> ConnectionRows:
 
 
 def sent_nothing(case: Case, rows: ConnectionRows) -> Bools:
-    """Whether the number of the server's FIN or RST leaves no room for a byte that the capture lacks."""
+    """Return a mask over `rows`: the sequence number of the server's FIN or RST proves that it sent no data."""
     c, e = case.attempts.connections, case.attempts.endpoints
     ends = case.attempts.server_rows[rows]
     last = np.where(c["fin_ns"][rows] > 0, e["fin_seq"][ends] - np.uint32(1), c["rst_seq"][rows])
@@ -123,17 +123,18 @@ def sent_nothing(case: Case, rows: ConnectionRows) -> Bools:
 
 
 def ended_ns(case: Case, rows: ConnectionRows) -> Times:
-    """When the server ended each of these connections."""
+    """Return when the server ended each of these connections."""
     c = case.attempts.connections
     ended: Times = np.where(c["fin_ns"][rows] > 0, c["fin_ns"][rows], c["rst_ns"][rows])
     return ended
 
 
 def took_data(case: Case, rows: ConnectionRows) -> Bools:
-    """Where the server acknowledged data, and the end came long after that.
+    """Return a mask over `rows`: the server acknowledged data `ONE_WAY_NS` or more before the end.
 
-    The times of an end's last segments are kept, microseconds modulo 2^32.  A server that sent no more than those has
-    its first acknowledgment among them; one that sent more has taken data for as long as the connection lasted.
+    Endpoint rows keep the times of an end's last segments in microseconds modulo 2^32. If the server sent no more
+    segments than are kept, its first acknowledgment is among them; otherwise it took data for as long as the connection
+    was open.
     """
     c, e = case.attempts.connections, case.attempts.endpoints
     ends = case.attempts.server_rows[rows]
@@ -150,7 +151,7 @@ def took_data(case: Case, rows: ConnectionRows) -> Bools:
 
 
 def forgot(case: Case, rows: ConnectionRows) -> Bools:
-    """Where a bare RST answered data of a connection that was open for long."""
+    """Return a mask over `rows`: a bare RST answered data on a connection open for `FORGOTTEN_NS` or more."""
     c, facts = case.attempts.connections, case.attempts.facts
     bare = (facts[rows] & FACT_RST != 0) & (c["rst_flags"][rows] & ACK == 0) & (facts[rows] & FACT_CLIENT_DATA != 0)
     forgotten: Bools = bare & (ended_ns(case, rows) - c["ack_ns"][rows] >= FORGOTTEN_NS)
@@ -158,7 +159,10 @@ def forgot(case: Case, rows: ConnectionRows) -> Bools:
 
 
 def waited_for_a_request(case: Case, rows: ConnectionRows) -> Bools:
-    """Where a client said nothing for long to a server that answers those who speak first."""
+    """Return a mask over `rows`: the client sent nothing for `ONE_WAY_NS`.
+
+    Only on services that answer clients that speak first.
+    """
     trace = case.attempts
     mute = trace.facts[rows] & FACT_CLIENT_DATA == 0
     long = ended_ns(case, rows) - trace.connections["ack_ns"][rows] >= ONE_WAY_NS
@@ -169,7 +173,7 @@ def waited_for_a_request(case: Case, rows: ConnectionRows) -> Bools:
 
 
 def service_finding(case: Case, rows: ConnectionRows, accepted: int) -> Finding:
-    """Numbers and words of one service."""
+    """Return the finding for one service."""
     trace, c = case.attempts, case.attempts.connections
     host, port = target(trace, int(rows[0]))
     by_rst = int(np.count_nonzero(c["fin_ns"][rows] == 0))
@@ -200,6 +204,6 @@ def service_finding(case: Case, rows: ConnectionRows, accepted: int) -> Finding:
 
 
 def lives(case: Case, rows: ConnectionRows) -> NDArray[np.int64]:
-    """How long these connections were open, in nanoseconds, from the final ACK on."""
+    """Return the time from the final ACK to the end of each connection, in nanoseconds."""
     open_ns: Times = np.maximum(ended_ns(case, rows) - case.attempts.connections["ack_ns"][rows], 0)
     return open_ns

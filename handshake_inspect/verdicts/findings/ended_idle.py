@@ -1,4 +1,7 @@
-"""Connections that a pause ended: by a RST that came unprompted, or one that data drew; or nothing came any more."""
+"""Connections that ended in or after an idle period: by an unprompted RST, by a RST in answer to data, or in silence.
+
+Shared by the `idle-timeout` and `rst-injection` detectors.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,29 +26,32 @@ from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 
-IDLE_NS = 10_000_000_000  # shorter pauses are lost to other things than a table
-DRAWN_NS = 3_000_000_000  # a RST that answers the first data, or a copy of it
+IDLE_NS = 10_000_000_000  # shorter idle periods are not due to an expired table entry
+DRAWN_NS = 3_000_000_000  # a RST this soon answers the first data or a retransmission of it
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Ended:
-    """Connections that a pause ended: how long it was, and whether a RST came unprompted, or data drew it."""
+    """Connections that an idle period ended, as parallel columns.
+
+    A connection that is neither `unprompted` nor `drawn` went silent.
+    """
 
     rows: ConnectionRows
-    idle: Times
-    unprompted: Bools
-    drawn: Bools  # neither: nothing came any more
-    ended_ns: Times  # when the pause was over
+    idle: Times  # length of the idle period
+    unprompted: Bools  # a RST came by itself
+    drawn: Bools  # a RST answered data
+    ended_ns: Times  # end of the idle period
 
     def chosen(self, some: Any) -> "Ended":
-        """Some of them."""
+        """Return the selected rows."""
         columns = (self.rows, self.idle, self.unprompted, self.drawn, self.ended_ns)
         return Ended(*(column[some] for column in columns))
 
 
 @once
 def ended_idle(case: Case) -> Ended:
-    """Connections that ended in a pause, or with the first segment after one."""
+    """Return the connections that ended in an idle period or with the first segment after one."""
     trace = case.attempts
     owner = silence.owners(trace)
     places = np.flatnonzero(owner >= 0)
@@ -77,7 +83,7 @@ def ended_idle(case: Case) -> Ended:
 
 
 def is_used(trace: Attempts, rows: ConnectionRows) -> Bools:
-    """Whether the server sent or acknowledged data: what never was in use, it turned away (`early-reset`)."""
+    """Return a mask over `rows`: the server sent or acknowledged data. (Unused connections are `early-reset`.)"""
     e, client, server = trace.endpoints, trace.client_rows[rows], trace.server_rows[rows]
     taken = (e["last_ack"][server] - e["iss"][client] - np.uint32(1)) > 0
     used: Bools = (trace.facts[rows] & FACT_SERVER_DATA != 0) | taken
@@ -85,9 +91,9 @@ def is_used(trace: Attempts, rows: ConnectionRows) -> Bools:
 
 
 def is_unprompted(trace: Attempts, rows: ConnectionRows, places: Rows) -> Bools:
-    """Whether a RST came by itself, out of a pause that was the connection's longest.
+    """Return a mask over `rows`: the RST came by itself, after the connection's longest idle period.
 
-    Not in a close, and not from a client tired of waiting.
+    RSTs during a close, and those of a client that had been waiting for an answer, do not count.
     """
     c, a = trace.connections, trace.aftermaths
     closing = trace.either_end[rows] & TRAIT_FIN != 0
@@ -97,7 +103,7 @@ def is_unprompted(trace: Attempts, rows: ConnectionRows, places: Rows) -> Bools:
 
 
 def is_drawn(trace: Attempts, rows: ConnectionRows, places: Rows) -> Bools:
-    """Whether a RST answers the first data after a pause, none of which was acknowledged."""
+    """Return a mask over `rows`: the RST answers the first data after an idle period, none of it acknowledged."""
     c, a = trace.connections, trace.aftermaths
     other = c["rst_side"][rows] != a["resumed_side"][places]
     soon = c["rst_ns"][rows] - a["resumed_ns"][places] <= DRAWN_NS
@@ -107,7 +113,7 @@ def is_drawn(trace: Attempts, rows: ConnectionRows, places: Rows) -> Bools:
 
 
 def probe_pause(trace: Attempts, rows: ConnectionRows, places: Rows) -> Times:
-    """The pause before a keep-alive that drew the RST; 0 for none."""
+    """Return the idle period before the keep-alive probe that the RST answered, 0 for none."""
     asker = trace.connections["rst_side"][rows].astype(np.intp) ^ 1
     a = trace.aftermaths
     soon = trace.connections["rst_ns"][rows] - a["probed_ns"][places, asker] <= DRAWN_NS

@@ -1,4 +1,4 @@
-"""Failures by reason of attempts whose rows are gone: a live run does not keep all rows, and roll-ups are of all."""
+"""Failure counts by reason for attempts whose rows have expired: a live run drops old rows, but roll-ups cover all."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,26 +11,26 @@ from handshake_inspect.verdicts.findings.tally import Tally
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import AttemptRows
 
-SERVICES = 20_000  # of which the numbers of attempts are kept; beyond that those with the fewest are forgotten
-FAILING = 1_000  # of each outcome
+SERVICES = 20_000  # attempts are counted per service for so many; beyond that the smallest are dropped
+FAILING = 1_000  # reasons kept per outcome
 
-# The key of a reason: the cause and the server's address.
+# Spreads causes over the key of a reason, which is made of the cause and the server's address.
 _CAUSES_APART = np.uint64(0x9E37_79B9_7F4A_7C15)
 
 
 def reasons(case: Case, rows: AttemptRows) -> Keys:
-    """A 64-bit name of the cause and the server's address of each of these attempts."""
+    """Return a 64-bit key of the cause and the server's address for each of these attempts."""
     keys: Keys = case.attempts.server_host[rows] ^ case.outcomes.cause[rows].astype(np.uint64) * _CAUSES_APART
     return keys
 
 
 def past_of(case: Case) -> "Past | None":
-    """The attempts whose rows are gone, of a live run."""
+    """Return the counts of expired attempts, or None if this is not a live run."""
     return case.past if isinstance(case.past, Past) else None
 
 
 class Past:
-    """Grows with every `absorb`, up to its bounds."""
+    """Bounded counts of expired attempts; `absorb` adds to them."""
 
     def __init__(self) -> None:
         self.failures: dict[int, dict[int, tuple[Host, Tally]]] = {}  # by outcome, then by reason
@@ -40,7 +40,11 @@ class Past:
         self.used = Used()
 
     def absorb(self, case: Case, rows: AttemptRows, failed: dict[int, AttemptRows], counted: NDArray[np.int64]) -> None:
-        """Take rows that are about to go; of them `failed` by outcome, and `counted`: 1 for attempts, 2 for served."""
+        """Add rows that are about to expire.
+
+        `failed` are the failed ones by outcome; `counted` has one value per row: bit 0 counts an attempt, bit 1 an
+        established one.
+        """
         self.used.absorb(case, rows)
         keys = case.attempts.server_key[rows]
         self._count(keys, counted & 1, counted >> 1)
@@ -49,17 +53,17 @@ class Past:
                 self._fail(case, outcome, mine)
 
     def of(self, outcome: int, key: int) -> tuple[Host, Tally] | None:
-        """The server of the reason with this key, and its failures of this kind."""
+        """Return the server and the tally of the failures with this outcome and reason key, or None."""
         return self.failures.get(outcome, {}).get(key)
 
     def sizes(self, outcome: int) -> tuple[Keys, NDArray[np.int64]]:
-        """The reasons of such failures, and how many each has."""
+        """Return the reason keys of this outcome and the number of failures of each."""
         mine = self.failures.get(outcome, {})
         keys = np.fromiter(mine, dtype=np.uint64, count=len(mine))
         return keys, np.array([tally.connections for _, tally in mine.values()], dtype=np.int64)
 
     def numbers(self, key: int) -> tuple[int, int]:
-        """How many attempts a service had, and how many were established."""
+        """Return how many attempts a service had and how many were established."""
         at = int(np.searchsorted(self.services, np.uint64(key)))
         if at == len(self.services) or int(self.services[at]) != key:
             return 0, 0

@@ -1,4 +1,4 @@
-"""Which services clients really used, of connections whose rows are gone: a live run does not keep all rows."""
+"""Which services clients really used, for connections whose rows have expired in a live run."""
 
 from typing import Any
 
@@ -11,40 +11,40 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings.keys import is_member
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
 
-MOST = 200_000  # pairs of a client and a service; beyond that those that were noted first are forgotten
-GREETING = 512  # bytes that a server says before it is asked: SSH, SMTP, MySQL and their like say less
+MAX_PAIRS = 200_000  # client-service pairs; beyond that the oldest are dropped
+GREETING = 512  # bytes; the greetings of SSH, SMTP, MySQL and the like are shorter
 _PAIR = np.dtype([("pair", "u8"), ("client", "u8"), ("service", "u8"), ("host", "u8"), ("port", "u2")])
 
 
 class Used:
-    """Grows with every `absorb`, up to its bound."""
+    """A bounded set of client-service pairs; `absorb` adds to it."""
 
     def __init__(self) -> None:
         self._noted: NDArray[Any] = np.zeros(0, dtype=_PAIR)  # newest first
         self._pairs: Keys = np.zeros(0, dtype=np.uint64)  # of them, sorted
 
     def __len__(self) -> int:
-        """How many pairs are noted."""
+        """Return the number of pairs."""
         return len(self._noted)
 
     def absorb(self, case: Case, rows: AttemptRows) -> None:
-        """Note which services the clients of these connections, which are about to go, really used."""
+        """Note the services that clients really used on connections about to expire."""
         tracked = case.attempts.tracked(rows)
         mine = tracked[is_used(case, tracked)]
         mine = mine[~is_member(case.attempts.pair[mine], self._pairs)]
         _, first = np.unique(case.attempts.pair[mine], return_index=True)
         if len(first):
-            self._noted = np.concatenate([_noted(case, mine[np.sort(first)[::-1]]), self._noted])[:MOST]
+            self._noted = np.concatenate([_noted(case, mine[np.sort(first)[::-1]]), self._noted])[:MAX_PAIRS]
             self._pairs = np.sort(self._noted["pair"])
 
     def by(self, client: int) -> NDArray[Any]:
-        """The `service`, `host` and `port` of all that a client used."""
+        """Return the rows (`service`, `host`, `port`) of all services that a client used."""
         noted: NDArray[Any] = self._noted[self._noted["client"] == np.uint64(client)]
         return noted
 
 
 def is_used(case: Case, rows: ConnectionRows) -> Bools:
-    """Which of these connections carried payload, other than a greeting that its client did not want."""
+    """Return a mask over `rows`: payload was exchanged, and not just a greeting that the client did not want."""
     trace = case.attempts
     facts = trace.facts[rows]
     used: Bools = facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0
@@ -54,7 +54,7 @@ def is_used(case: Case, rows: ConnectionRows) -> Bools:
 
 
 def is_unwanted(case: Case, rows: ConnectionRows) -> Bools:
-    """Which of these connections their clients ended, without a word, after a few bytes of the server."""
+    """Return a mask over `rows`: the client sent nothing and closed after at most `GREETING` bytes from the server."""
     trace, c = case.attempts, case.attempts.connections
     client = trace.client_rows[rows]
     short = trace.endpoints["bytes"][client ^ 1] <= GREETING

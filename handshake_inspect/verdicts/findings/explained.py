@@ -1,9 +1,9 @@
-"""Attempts that a finding of its own accounts for: roll-ups of failures leave them out.
+"""Attempts that another finding accounts for; the roll-ups of failures leave them out.
 
-A roll-up says "so many failed, for this reason".  Where another finding says why, a second one beside it only repeats
-it: attempts of a SYN flood or of a port scan say nothing of the service, and what a flood crowds out is in its metrics
-(`legitimate_clients`); a full accept queue, a box that resets in the server's name, and two hosts with one address have
-findings with more to act on.
+A roll-up states how many attempts failed and why. It would only repeat a more specific finding: attempts of a SYN flood
+or port scan say nothing about the service (the flood's `legitimate_clients` counts what it crowded out), and a full
+accept queue, a middlebox that resets in the server's name, and two hosts with one address have findings with better
+advice.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ from handshake_inspect.verdicts.words import CAUSE
 
 @once
 def explained(case: Case) -> Bools:
-    """Which attempts another finding accounts for, in row order."""
+    """Return a mask over attempts that another finding accounts for."""
     mask: Bools = flood_rows(case) | scan_rows(case)
     for rows in (beside_floods(case), accept_queue.explained_rows(case), rst_injection.injected_rows(case)):
         mask[rows] = True
@@ -30,7 +30,7 @@ def explained(case: Case) -> Bools:
 
 
 def beside_floods(case: Case) -> AttemptRows:
-    """Other attempts on the target of a flood: from impossible sources, whenever they began, or dropped meanwhile."""
+    """Return other attempts on a flood's target: from impossible sources at any time, or dropped during the flood."""
     cause = case.outcomes.cause
     forged, dropped = cause == CAUSE["bogon-source"], cause == CAUSE["syn-dropped"]
     parts = [

@@ -1,4 +1,4 @@
-"""What an operator can do about connections that failed for one reason, in the order of what is likeliest."""
+"""Advice for connections that failed for one reason, the most likely cause first."""
 
 from handshake_inspect.verdicts.findings.base import Host, write
 from handshake_inspect.verdicts.findings.tally import Tally
@@ -31,13 +31,13 @@ REJECTED_ADVICE = (
     "Find the rule or route that answers with ICMP {cause}: `nft list ruleset` and `ip route get {host}` on {by}."
 )
 ADVISED = {False: "Look, in this order, for", True: "These SYNs are signed: look, in this order, for"}
-# Why nothing answers a signed SYN, the likeliest first.  Linux does not even refuse one (no key would sign that RST).
+# Why a signed SYN gets no answer, most likely first. Linux does not even refuse one (it has no key to sign the RST).
 SIGNED_BY = (
     "a key (TCP MD5 or TCP-AO) that {host} lacks for this peer, or that differs "
     "(`nstat -az '*MD5*' '*TCPAO*'` on {host}, and the configuration of both)",
     "a port without a listener, since many hosts do not refuse a signed SYN (`{listeners}` there)",
 )
-# Of a handshake that is signed, the key is the likeliest reason that it does not complete.
+# A signed handshake most likely fails to complete because of the key.
 SIGNED = {
     "no-final-ack": "Compare the key (TCP MD5 or TCP-AO) of both peers, since a client drops a SYN-ACK that another "
     "one signed (`nstat -az '*MD5*' '*TCPAO*'` there); else see on the client whether {host}'s SYN-ACKs arrive.",
@@ -51,24 +51,24 @@ SILENT_BY = {
     ),
     "host-silent": ("a host that is down or not routed (`ping {host}`, `ip route get {host}`)",),
 }
-# What drops SYNs of a port that lives, the likeliest first.
+# What drops SYNs to a live port, most likely first.
 DROPPED_BY = (
     "a full queue on {host} (`nstat -az TcpExtListenDrops TcpExtListenOverflows`, `ss -ltn`)",
     "a NAT without free ports or a full connection table on the way (`conntrack -S`)",
     "timestamps older than the newest from that address, as clients behind one NAT send (PAWS: `nstat -az '*PAWS*'`)",
     "a rate limit",
 )
-PAWS = 2
+PAWS = 2  # index in DROPPED_BY
 OTHER_ADVICE = "Follow one of the connections with `hsi explain`."
 
 
 def place(host: Host, ports: list[int]) -> str:
-    """`10.0.0.2:80`, or `20 ports of 10.0.0.2`."""
+    """Format the target: `10.0.0.2:80`, or `20 ports of 10.0.0.2`."""
     return write(host, ports[0]) if len(ports) == 1 else f"{len(ports):,} ports of {write(host)}"
 
 
 def advice(tally: Tally, outcome: int, at: Host, ports: list[int], named: list[str]) -> str:
-    """What to do about the cause; `named` are who reported an ICMP error, or who answered from elsewhere."""
+    """Return the advice for a cause; `named` are the senders of an ICMP error or of an answer from elsewhere."""
     cause, host = CAUSES[tally.cause] or "", address_text(*at)
     alone = len(ports) == 1
     if outcome == REJECTED:
@@ -87,7 +87,10 @@ def advice(tally: Tally, outcome: int, at: Host, ports: list[int], named: list[s
 
 
 def reasons_of_silence(tally: Tally, cause: str) -> list[str]:
-    """Why nothing answered, the likeliest first where there are several: the key of signed SYNs, PAWS of old ones."""
+    """Return why nothing answered, most likely first: the key for signed SYNs, PAWS for SYNs with old timestamps.
+
+    Empty if there is only one reason.
+    """
     if cause in SILENT_BY:
         order = list(SILENT_BY[cause])
         return [*SIGNED_BY, *order] if tally.is_signed else order if len(order) > 1 else []

@@ -1,10 +1,10 @@
-"""Signs that SYNs were forged rather than sent by a kernel: used by `syn_flood.py`.
+"""Signs that SYNs were forged rather than sent by a kernel; used by `syn_flood.py`.
 
-Patterns of ISN and source port are looked for in the first `LOOKED_AT` SYNs in order of capture.  A pattern counts when
-`MOSTLY` of the steps from one SYN to the next show it: tools make all of theirs in one loop, and captures lose few.
+ISN and source port patterns are looked for in the first `LOOKED_AT` SYNs in capture order. A pattern counts if `MOSTLY`
+of the steps from one SYN to the next show it: tools send all SYNs in one loop, and captures lose few.
 
-Sources that cannot exist (`verdicts/impossible.py`) are looked for in the same SYNs.  One in `IMPOSSIBLE` is enough: of
-addresses at random one in eight cannot be, and no host has such a one.
+Impossible sources (`verdicts/impossible.py`) are looked for in the same SYNs. A share of `IMPOSSIBLE` is enough: one in
+eight random addresses is impossible, and no real host has one.
 """
 
 from typing import Any
@@ -26,8 +26,8 @@ MOSTLY = 0.5
 IMPOSSIBLE = 0.01
 ONE_TTL = 0.98
 MANY_SOURCES = 100
-SCATTERED = 1000  # sources looked at: of so many at random, 1 % share 16 bits of their addresses with another
-ONCE = 0.9  # so many sources for each attempt: nearly every source appears once
+SCATTERED = 1000  # sources sampled: of so many random ones, 1 % share their upper 16 bits with another
+ONCE = 0.9  # sources per attempt: nearly every source appears once
 
 SIGNS = {
     "no_options_ratio": Metric(float | None, "SYNs without any TCP option.", "ratio"),
@@ -44,12 +44,12 @@ SIGNS = {
 
 
 def first_sent(trace: Attempts, rows: AttemptRows) -> AttemptRows:
-    """The first `LOOKED_AT` of these attempts in order of capture."""
+    """Return the first `LOOKED_AT` of these attempts in capture order."""
     return trace.earliest(rows, LOOKED_AT)
 
 
 def looks_of(trace: Attempts, rows: AttemptRows) -> tuple[int, int, NDArray[np.intp]]:
-    """How many of these SYNs have poor options, how many have none, and how many have each TTL."""
+    """Return how many of these SYNs have poor options, how many have none, and a histogram of their TTLs."""
     poor, bare, ttls = 0, 0, np.zeros(1 << 8, dtype=np.intp)
     for some in batches(len(rows)):
         options = trace.end("client", "options", rows[some])
@@ -60,7 +60,7 @@ def looks_of(trace: Attempts, rows: AttemptRows) -> tuple[int, int, NDArray[np.i
 
 
 def pattern(values: NDArray[Any], bits: int) -> str | None:
-    """`constant`, `sequential` or `arithmetic` progression modulo 2^bits, or None."""
+    """Return `constant`, `sequential` or `arithmetic` for a progression modulo 2^bits, or None."""
     if len(values) < MANY_SOURCES:
         return None
     steps, often = counts(np.bitwise_and(np.diff(values.astype(np.int64)), (1 << bits) - 1))
@@ -71,18 +71,18 @@ def pattern(values: NDArray[Any], bits: int) -> str | None:
 
 
 def from_everywhere(trace: Attempts, rows: AttemptRows, sources: int) -> bool:
-    """Whether these attempts of so many sources come from networks all over the world, each source once."""
+    """Return whether the sources are scattered over the address space and nearly every source appears once."""
     return sources >= max(MANY_SOURCES, ONCE * len(rows)) and is_scattered(trace, first_sent(trace, rows))
 
 
 def is_scattered(trace: Attempts, rows: AttemptRows) -> bool:
-    """Whether nearly every source has a network of its own: 16 bits of an IPv4 address, 64 of IPv6."""
+    """Return whether nearly every source has a network of its own: 16 bits of an IPv4 address, 64 of IPv6."""
     networks = {(hi, lo >> 16 if hi == 0 else 0) for hi, lo in (client(trace, int(row))[0] for row in rows[:SCATTERED])}
     return len(networks) >= ONCE * min(len(rows), SCATTERED)
 
 
 def spoofing_signs(trace: Attempts, rows: AttemptRows, sources: int) -> dict[str, Any]:
-    """The signs as metrics, and what they come to: whether no kernel made most of these SYNs."""
+    """Return the signs as metrics, including the conclusion whether a tool made most of these SYNs."""
     poor, bare, ttls = looks_of(trace, rows)
     early = first_sent(trace, rows)
     isn_pattern = pattern(trace.end("client", "iss", early), 32)

@@ -1,4 +1,4 @@
-"""When attempts on one target are a flood: used by `syn_flood.py`, whose docstring has the rules, and `carpet.py`."""
+"""Whether attempts on one target are a flood. Used by `syn_flood.py`, which states the rules, and `carpet.py`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,18 +23,18 @@ MIN_UNFINISHED = 64
 MIN_SHARE = 0.2
 MIN_HELD_NS = 1_000_000_000
 RETRY_NS = 1_200_000_000
-COMPLETES = 20  # a source with less than one completed attempt in so many completes nothing to speak of
-INSIST = 0.1  # where more repeat their SYN, the others may have done so before the capture began
+COMPLETES = 20  # a source that completes less than one attempt in so many counts as completing none
+INSIST = 0.1  # if more retransmit their SYN, the others may have done so before the capture began
 EDGE_SHARE = 0.01
 SECOND_NS = 1_000_000_000
 MAX_BINS = 1_000_000
-PEELED = 3
-_PER_BIN = 4  # times in a batch for each bin: so the bins that every batch adds up cost less than its times
+PEELED = 3  # targets found without sorting
+_PER_BIN = 4  # times per bin in a batch, so that adding up the bins costs less than binning the times
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is flooded: a service, a host (port None), or a network of which `prefix` bits count."""
+    """What is flooded: a service, a host (`port` is None), or a network with a `prefix` of so many bits."""
 
     host: Host
     port: int | None = None
@@ -43,12 +43,12 @@ class Target:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Flood:
-    """One flood: rows are bogus attempts within its window."""
+    """One flood: `rows` are the bogus attempts within its window."""
 
     target: Target
     rows: AttemptRows
     others: AttemptRows  # attempts on the same target that are not bogus, at any time
-    retried: int  # failed attempts on it that were repeated
+    retried: int  # failed attempts on the target that retransmitted their SYN
     start_ns: int
     end_ns: int
     peak_unfinished: int
@@ -58,14 +58,14 @@ class Flood:
 
 
 def narrow(mask: Bools) -> AttemptRows:
-    """The marked rows, in half the memory that NumPy would take."""
+    """Return the marked rows as 32-bit numbers, half the memory of NumPy's own."""
     return AttemptRows(marked(mask))
 
 
 def candidates(keys: Keys, rows: AttemptRows) -> list[AttemptRows]:
-    """Bogus attempts by target, where there are enough."""
+    """Group bogus attempts by target; only targets with `MIN_ATTEMPTS` or more."""
     parts: list[AttemptRows] = []
-    for _ in range(PEELED):  # most of a flood has one target, which is found without sorting
+    for _ in range(PEELED):  # a flood mostly has one target, which is found without sorting
         if len(rows) < MIN_ATTEMPTS:
             return parts
         sample = np.sort(keys[rows[:: len(rows) // MIN_ATTEMPTS]])
@@ -83,7 +83,7 @@ def candidates(keys: Keys, rows: AttemptRows) -> list[AttemptRows]:
 
 
 def unfinished(case: Case) -> tuple[Bools, Bools]:
-    """Which attempts are bogus, and which failed although their SYN was repeated."""
+    """Return two masks over attempts: the bogus ones, and those that failed although they retransmitted their SYN."""
     trace, outcomes = case.attempts, case.outcomes
     outcome, facts = outcomes.outcome, trace.facts
     failed = (outcome == TIMED_OUT) | (outcome == PENDING)
@@ -111,7 +111,10 @@ def unfinished(case: Case) -> tuple[Bools, Bools]:
 
 
 def judge(case: Case, rows: AttemptRows, others: AttemptRows, failed: Bools, target: Target) -> Flood | None:
-    """The flood that these bogus attempts on one target are, if they are one; `others` are all others on it."""
+    """Return the flood that these bogus attempts on one target amount to, or None.
+
+    `others` are all other attempts on the target.
+    """
     trace = case.attempts
     times = trace.connection("first_ns", rows)
     inside = in_window(times)
@@ -128,7 +131,7 @@ def judge(case: Case, rows: AttemptRows, others: AttemptRows, failed: Bools, tar
         return None
     retried = int(np.count_nonzero(failed[others]))
     ripe = times <= trace.last_ns - RETRY_NS
-    del times, inside  # of millions: the sources are sorted where they were
+    del times, inside  # frees memory for sorting millions of sources
     sources = count_distinct(trace.client_host, rows)
     signs = spoofing_signs(trace, rows, sources)
     if not is_proved(case, rows, ripe, others, retried, sources, signs):
@@ -139,7 +142,7 @@ def judge(case: Case, rows: AttemptRows, others: AttemptRows, failed: Bools, tar
 def is_proved(
     case: Case, rows: AttemptRows, ripe: Bools, others: AttemptRows, retried: int, sources: int, signs: dict[str, Any]
 ) -> bool:
-    """Whether they were not repeated though they had the time (`ripe`), and are not just all that a filter kept."""
+    """Return whether the attempts had time to be retransmitted (`ripe`) and were not, for no reason of the capture."""
     trace = case.attempts
     old = int(np.count_nonzero(ripe))
     if old < MIN_UNFINISHED:
@@ -161,20 +164,20 @@ def is_proved(
 
 
 def insisted(trace: Attempts, rows: AttemptRows) -> int:
-    """How many of these attempts repeated their SYN, with whatever success."""
+    """Return how many of these attempts retransmitted their SYN, successful or not."""
     return int(np.count_nonzero(trace.connections["syn_count"][trace.tracked(rows)] > 1))
 
 
-# -- when, and how much ------------------------------------------------------------------------------------------
+# -- window and rates ----------------------------------------------------------------------------------------------
 
 
 def extent(times: Times) -> tuple[int, int]:
-    """The first and the last of these times."""
+    """Return the first and the last of these times."""
     return int(times.min()), int(times.max())
 
 
 def bins(times: Times, first: int, width: int, count: int) -> NDArray[np.int64]:
-    """How many of these times lie in each of `count` stretches of `width` from `first` on; later ones in none."""
+    """Count these times in `count` bins of `width` ns from `first` on; later times are ignored."""
     often = np.zeros(count, dtype=np.int64)
     for some in batches(len(times), max(BATCH, _PER_BIN * count)):
         often += np.bincount((times[some] - first) // width, minlength=count)[:count]
@@ -182,7 +185,7 @@ def bins(times: Times, first: int, width: int, count: int) -> NDArray[np.int64]:
 
 
 def in_window(times: Times) -> Bools:
-    """Which of these times lie between the first and the last busy second."""
+    """Return a mask over `times`: between the first and the last busy second."""
     first, last = extent(times)
     width = max(SECOND_NS, (last - first) // MAX_BINS + 1)
     busy = bins(times, first, width, (last - first) // width + 1)
@@ -193,7 +196,7 @@ def in_window(times: Times) -> Bools:
 
 
 def peak_rate(times: Times) -> int:
-    """The most SYNs in one second, to a tenth of a second."""
+    """Return the highest number of SYNs within one second, at a resolution of a tenth of a second."""
     first, last = extent(times)
     width = max(SECOND_NS // 10, (last - first) // MAX_BINS + 1)
     sums = np.concatenate([[0], np.cumsum(bins(times, first, width, (last - first) // width + 1))])
@@ -203,9 +206,9 @@ def peak_rate(times: Times) -> int:
 
 
 def peak_unfinished(case: Case, rows: AttemptRows, times: Times) -> int:
-    """How many of these attempts stood unfinished at the same time at most, to a millisecond; `rows` ascend.
+    """Return the peak number of concurrently unfinished attempts, at a resolution of a millisecond. `rows` ascend.
 
-    A lone SYN stands so for as long as any other, so it ends as many stretches later.
+    Every lone SYN counts as unfinished for the same time, so its end is a fixed number of bins after its start.
     """
     waits = case.attempts.limits.unanswered_ns
     answered = case.attempts.tracked(rows)
@@ -223,7 +226,7 @@ def peak_unfinished(case: Case, rows: AttemptRows, times: Times) -> int:
 
 
 def ends_of(case: Case, rows: ConnectionRows, starts: Times) -> Times:
-    """Until when each of these connections, which began at `starts`, stood unfinished."""
+    """Return until when each of these connections, which began at `starts`, was unfinished."""
     c, waits = case.attempts.connections, case.attempts.limits.unanswered_ns
     ends = np.maximum(starts, c["last_synack_ns"][rows]) + waits
     reset = np.flatnonzero(c["facts"][rows] & FACT_RST != 0)

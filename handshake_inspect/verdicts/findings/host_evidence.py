@@ -1,11 +1,11 @@
-"""Counters and settings of the capturing host, put to the findings that they bear on.
+"""Adds counters and settings of the capturing host to the findings that they bear on.
 
-Only findings about this host are given its evidence: those whose target is an address of this host, and some of which
-all clients that are cited are.  A capture on a router or on a mirror port is of others, who count for themselves.
+Only findings about this host get them: those whose target is an address of this host, and some kinds if all cited
+clients are. A capture on a router or mirror port is about other hosts, which have counters of their own.
 
-And only findings that it can explain: a queue that overflowed drops the SYNs of a port that lives, or a final ACK; it
-makes no host silent, filters no port, and loses nothing on the way to the client.  What this host is set to already is
-not recommended to it.
+And only findings that the counters can explain: an overflowing queue drops SYNs to a live port, or final ACKs; it does
+not silence a host, filter a port or lose segments on the way to the client. Settings that this host has already are
+removed from the advice.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ from handshake_inspect.verdicts.host import WORDS, HostEvidence, counted, set_to
 
 
 def with_host(case: Case, found: Finding) -> Finding:
-    """The finding with this host's own numbers, where it is about this host."""
+    """Return the finding with this host's counters and settings, if it is about this host."""
     host = case.host
     given = evidence_for(case, found)
     if host is None or not given:
@@ -37,7 +37,10 @@ def with_host(case: Case, found: Finding) -> Finding:
 
 
 def remaining(found: Finding, settings: Mapping[str, Any]) -> str:
-    """The advice without the steps that these settings show to be taken; the wire may have shown the first."""
+    """Return the advice without the steps that these settings show as done.
+
+    The first step may already be missing because the wire shows SYN cookies.
+    """
     steps = found.kind.steps
     for said, rest in (("", steps), (COOKIES_ON, steps[1:])):
         if rest and found.advice == said + sentence(rest):
@@ -46,7 +49,7 @@ def remaining(found: Finding, settings: Mapping[str, Any]) -> str:
 
 
 def evidence_for(case: Case, found: Finding) -> list[HostEvidence]:
-    """What of this host bears on the finding."""
+    """Return the evidence of this host that bears on the finding."""
     host = case.host
     if host is None or found.host is None:
         return []
@@ -58,17 +61,17 @@ def evidence_for(case: Case, found: Finding) -> list[HostEvidence]:
 
 
 def known(numbers: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    """Those of the numbers that this kernel has, each once."""
+    """Return the numbers under these keys that this kernel has."""
     return {key: numbers[key] for key in dict.fromkeys(keys) if numbers.get(key) is not None}
 
 
 def is_denied(evidence: HostEvidence, counters: dict[str, int]) -> bool:
-    """Whether this host counted nothing of what the wire shows."""
+    """Return whether this host counted none of what the wire shows."""
     return evidence.denies and counters.get(evidence.counters[0]) == 0
 
 
 def remark(counters: dict[str, int], *, denied: bool) -> str:
-    """What this host counted, to follow a title."""
+    """Return what this host counted, as text to append to a title."""
     words = counted(counters)
     if denied:
         nothing = f"no {WORDS[next(iter(counters))][0]}"

@@ -1,24 +1,23 @@
-"""idle-timeout: a device on the path, or the peer, forgets connections that are idle for so long.
+"""`idle-timeout`: a device on the path, or the peer, drops connections that are idle for a certain time.
 
-Load balancers, NAT gateways and firewalls keep a table of connections and drop an entry that no packet used for a
-while.  What is seen depends on the device:
+Load balancers, NAT gateways and firewalls keep a connection table and delete entries that no packet has used for a
+while. Depending on the device the capture shows
 
-- *a RST that comes unprompted*: after a pause of 1 s or more in which each end had acknowledged all of the other, with
-  nothing before it that it answers, no FIN, and no request of the end that resets (a client that is tired of waiting).
-  Connections of which the server neither sent nor took data do not count: those are `early-reset`'s; nor do those that
-  had survived as long a pause before, as one with a heartbeat has.  `LEAST` or more
-  whose pauses agree within `AGREE` name the time; they must be `SHARE` of all RSTs of that kind at the service, or
-  among very many some agree by coincidence.  Nobody forged them (`rst-injection`), whatever their TTL: the table is a
-  device's;
-- *a RST drawn by the first data or keep-alive after a pause*, or *silence* after it (`stalled`): the entry was gone by
-  then, nobody knows since when.  `LEAST` or more give an interval, between the longest pause that a connection survived
-  and the shortest after which it was lost; where connections survived longer ones, the pause is not the reason.
-  Silence counts only where the service goes on to answer others: else it is gone, or the way to it.  Bare RSTs that one
-  restart of the host explains, because it may have come in all these pauses and nothing lived through it, are
-  `stale-peer`'s.
+- *an unprompted RST*: after an idle period of 1 s or more in which each end had acknowledged everything, with no FIN
+  and no open request of the end that resets (a client that stops waiting). Not counted are connections on which the
+  server neither sent nor took data (`early-reset`), and those that had survived an idle period as long before (a
+  heartbeat). `LEAST` or more idle periods that agree within `AGREE` give the timeout; they must be `SHARE` of all
+  unprompted RSTs of the service, because among very many some agree by coincidence. Such RSTs are not forged
+  (`rst-injection`), whatever their TTL: the table is a device's;
+- *a RST in answer to the first data or keep-alive after an idle period*, or *silence* after it (`stalled`): the entry
+  was gone, since when is unknown. `LEAST` or more give an interval, between the longest idle period that a connection
+  survived and the shortest after which one was lost. If a connection survived a longer one, idleness is not the reason.
+  Silence counts only if the service goes on to answer others; otherwise the service or the path is down. Bare RSTs that
+  one restart of the host explains (one moment lies in all these idle periods, and no connection lived through it) are
+  `stale-peer`.
 
-A RST that answers unanswered keep-alives, and one that answers a request which crossed the FIN (`keep-alive-race`), is
-none of these.  `warning`; the target is the service.  `likely` names whose table has that time out of the box.
+RSTs in answer to unanswered keep-alives, or to a request that crossed the FIN (`keep-alive-race`), do not count.
+Severity: `warning`. The target is the service; `likely` names the products with that default timeout.
 """
 
 from typing import Any
@@ -46,11 +45,11 @@ from handshake_inspect.wire.text import duration, plural
 
 LEAST = 5
 AGREE = 0.02
-APART = 0.1  # times of a service that are nearer than this are one, with jitter
+APART = 0.1  # timeouts of a service closer than this are one, with jitter
 SHARE = 0.1
 SECOND = 1_000_000_000
 
-# Idle timeouts of TCP connections as their makers document them.
+# Documented idle timeouts of TCP connections, in seconds.
 TABLES = {
     60: "AWS Application and Classic Load Balancers, nginx and HAProxy as commonly configured (60 s)",
     75: "nginx (keepalive_timeout 75 s)",
@@ -68,7 +67,7 @@ TABLES = {
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service, or for each of its times."""
+    """Return one finding per service, or per timeout if a service has several."""
     found = [each for ended in by_service(case) for each in judge(case, ended)]
     sizes = np.array([each.metrics["connections"] for each in found], dtype=np.int64)
     return largest(KIND, "services with idle timeouts", np.arange(len(found)), sizes, found.__getitem__)
@@ -97,7 +96,7 @@ KIND = Kind(
 
 
 def judge(case: Case, ended: Ended) -> list[Finding]:
-    """What the pauses of one service's connections say: a finding for each time that they agree on."""
+    """Return the findings for one service: one per timeout that RSTs agree on, else one interval."""
     survived = longest_survived(case.attempts, int(ended.rows[0]))
     sets = agreeing_sets(ended)
     if sets:
@@ -108,7 +107,7 @@ def judge(case: Case, ended: Ended) -> list[Finding]:
 
 @once
 def by_service(case: Case) -> list[Ended]:
-    """Those that a pause ended, of each service that has enough of them."""
+    """Return the connections that ended idle, per service with `LEAST` or more."""
     ended = ended_idle(case)
     groups = group(case.attempts.server_key[ended.rows], np.arange(len(ended.rows)), at_least=LEAST)
     return [ended.chosen(groups.of(g)) for g in range(len(groups))]
@@ -116,7 +115,7 @@ def by_service(case: Case) -> list[Ended]:
 
 @once
 def explained_rows(case: Case) -> ConnectionRows:
-    """Connections that a table on the path forgot: no RST of theirs is forged, and no host lost them."""
+    """Return the connections that a device's table dropped: their RSTs are not forged, and no host lost them."""
     mine = [ended_idle(case).rows[:0]]
     for ended in by_service(case):
         sets = agreeing_sets(ended)
@@ -129,9 +128,9 @@ def explained_rows(case: Case) -> ConnectionRows:
 
 
 def agreeing_sets(ended: Ended) -> list[NDArray[np.intp]]:
-    """The RSTs of a service whose pauses agree, by their places: each time apart, the most frequent first.
+    """Return the unprompted RSTs of a service as sets whose idle periods agree (indices), the largest set first.
 
-    A service behind two tables, as a balancer in front of a NAT gateway, has two times.
+    A service behind two tables, such as a balancer in front of a NAT gateway, has two timeouts.
     """
     alone = np.flatnonzero(ended.unprompted)
     least = max(LEAST, SHARE * len(alone))
@@ -147,7 +146,7 @@ def agreeing_sets(ended: Ended) -> list[NDArray[np.intp]]:
 
 
 def late_of(trace: Attempts, ended: Ended, survived: int) -> NDArray[np.intp]:
-    """The connections of a service that were found to be lost after a pause, by their places; none where too few."""
+    """Return the connections of a service that were found lost after an idle period, as indices; empty if too few."""
     drawn = ended.drawn & ~may_be_restart(trace, ended)
     late = np.flatnonzero(drawn | (~ended.unprompted & ~ended.drawn & is_served(trace, ended)))
     if len(late) < LEAST or survived >= ended.idle[late].min():
@@ -156,9 +155,10 @@ def late_of(trace: Attempts, ended: Ended, survived: int) -> NDArray[np.intp]:
 
 
 def may_be_restart(trace: Attempts, ended: Ended) -> Bools:
-    """RSTs of a host without the connection, which it may have lost at one moment for all: `stale-peer`.
+    """Return a mask over `ended`: RSTs of a host that may have lost all connections in one restart (`stale-peer`).
 
-    It did not where their pauses have no moment in common, or another connection of the service lived through it.
+    There was no restart if their idle periods have no moment in common, or if another connection of the service lived
+    through it.
     """
     c = trace.connections
     bare: Bools = ended.drawn & (c["rst_flags"][ended.rows] & ACK == 0)
@@ -171,7 +171,7 @@ def may_be_restart(trace: Attempts, ended: Ended) -> Bools:
 
 
 def others_on_service(trace: Attempts, ended: Ended) -> ConnectionRows:
-    """The other connections to the service of these."""
+    """Return the other connections to the same service."""
     rows = trace.on_service(int(trace.service[ended.rows[0]]))
     others = np.ones(len(rows), dtype=bool)
     others[np.searchsorted(rows, ended.rows)] = False
@@ -179,7 +179,7 @@ def others_on_service(trace: Attempts, ended: Ended) -> ConnectionRows:
 
 
 def together(idle: Times) -> NDArray[np.intp]:
-    """The largest set of pauses that agree, by their places."""
+    """Return the largest set of idle periods that agree, as indices."""
     order = np.argsort(idle, kind="stable")
     ordered = idle[order].astype(np.float64)
     ends = np.searchsorted(ordered, ordered * (1 + AGREE), side="right")
@@ -191,7 +191,7 @@ def together(idle: Times) -> NDArray[np.intp]:
 
 
 def is_served(trace: Attempts, ended: Ended) -> bool:
-    """Whether the service goes on to answer others after it was lost to these: else it, or the way to it, is gone."""
+    """Return whether the service answered others after these were lost; otherwise the service or the path is down."""
     silent = ~ended.unprompted & ~ended.drawn
     if not silent.any():
         return False
@@ -202,13 +202,13 @@ def is_served(trace: Attempts, ended: Ended) -> bool:
 
 
 def longest_survived(trace: Attempts, row: int) -> int:
-    """The longest pause after which a connection to the service of this one went on."""
+    """Return the longest idle period that a connection to the service of `row` survived."""
     return int(survived_by_service(trace)[trace.service[row]])
 
 
 @once
 def survived_by_service(trace: Attempts) -> Times:
-    """The longest pause after which a connection went on, for each service."""
+    """Return the longest idle period that a connection survived, per service."""
     owner = silence.owners(trace)
     mine = np.flatnonzero(owner >= 0)
     a, rows = trace.aftermaths, owner[mine]
@@ -221,7 +221,7 @@ def survived_by_service(trace: Attempts) -> Times:
 
 
 def named(case: Case, ended: Ended, agreeing: NDArray[np.intp], survived: int) -> Finding:
-    """A timeout that RSTs name."""
+    """Return the finding for a timeout that RSTs agree on."""
     trace, rows, idle = case.attempts, ended.rows[agreeing], ended.idle[agreeing]
     host, port = target(trace, int(rows[0]))
     middle = int(np.sort(idle)[(len(idle) - 1) // 2])
@@ -255,7 +255,7 @@ def named(case: Case, ended: Ended, agreeing: NDArray[np.intp], survived: int) -
 
 
 def interval(trace: Attempts, ended: Ended, survived: int) -> Finding:
-    """A timeout of which only bounds are known."""
+    """Return the finding for a timeout of which only bounds are known."""
     host, port = target(trace, int(ended.rows[0]))
     shortest = int(ended.idle.min())
     metrics = {
@@ -289,7 +289,7 @@ def make(
     metrics: dict[str, Any],
     advice: str,
 ) -> Finding:
-    """A finding about these connections."""
+    """Build a finding about these connections."""
     cited = earliest(trace, rows)
     frames = trace.connections["rst_frame"][cited]
     frames = np.where(frames > 0, frames, trace.connections["first_frame"][cited])
@@ -307,12 +307,12 @@ def make(
 
 
 def nearest_second(duration_ns: int) -> int:
-    """Whole seconds."""
+    """Round to whole seconds, at least 1."""
     return max((duration_ns + SECOND // 2) // SECOND, 1)
 
 
 def whose(duration_ns: int) -> str | None:
-    """Whose table is known to have this timeout."""
+    """Return the products with this default timeout, or None."""
     for seconds, name in TABLES.items():
         if abs(duration_ns - seconds * SECOND) <= AGREE * seconds * SECOND:
             return name

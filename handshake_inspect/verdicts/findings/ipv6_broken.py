@@ -1,11 +1,11 @@
-"""`ipv6-broken`: a client's connections over IPv6 come to nothing where IPv4 to the same name works.
+"""`ipv6-broken`: a client's IPv6 connections fail where IPv4 to the same name works.
 
-A name counts whose IPv6 addresses this client tried without any success (nothing answered, or an ICMP error did) while
-it reached an IPv4 address that a lookup of the same name had given it.  Programs that try both families at once hide it
+A name counts if all of this client's attempts on its IPv6 addresses failed (no answer, or an ICMP error) while the
+client reached an IPv4 address that a lookup of the same name had returned. Programs that race both families hide it
 behind a wait of 250 ms or more (RFC 8305 section 5); others wait until TCP gives up.
 
-One finding for each client.  The cost is the time from its first SYN over IPv6 to its first SYN over IPv4 afterwards;
-without one after, there was no fallback.
+One finding per client. The cost is the time from its first SYN over IPv6 to its first SYN over IPv4 after that; without
+one, there was no fallback.
 """
 
 from collections import defaultdict
@@ -20,11 +20,11 @@ from handshake_inspect.verdicts.findings.named_attempts import Address, pairs
 from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.wire.text import duration, plural
 
-Broken = tuple[list[int], list[int]]  # attempts over IPv6 that failed, and over IPv4 that worked
+Broken = tuple[list[int], list[int]]  # failed IPv6 attempts, successful IPv4 attempts
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each client, the one with the most failed attempts first."""
+    """Return one finding per client, the one with the most failed attempts first."""
     found: dict[Address, list[Broken]] = defaultdict(list)
     for _, client, addresses in pairs(case):
         six = [each for each in addresses.values() if each.is_v6]
@@ -51,7 +51,7 @@ KIND = Kind(
 
 
 def fallback_ns(case: Case, broken: Broken) -> int | None:
-    """The time from the first attempt over IPv6 to the first over IPv4 after it."""
+    """Return the time from the first IPv6 attempt to the first IPv4 attempt after it, or None."""
     failed, worked = broken
     began = case.attempts.first_times
     first = int(began[failed].min())
@@ -60,7 +60,7 @@ def fallback_ns(case: Case, broken: Broken) -> int | None:
 
 
 def finding(case: Case, client: Address, broken: Sequence[Broken]) -> Finding:
-    """What the client lost."""
+    """Return the finding for one client."""
     rows = AttemptRows(np.array(sorted({attempt for failed, _ in broken for attempt in failed}), dtype=np.intp))
     costs = [fallback_ns(case, each) for each in broken]
     known = np.array([each for each in costs if each is not None], dtype=np.int64)

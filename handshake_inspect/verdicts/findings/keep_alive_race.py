@@ -1,14 +1,14 @@
-"""keep-alive-race: requests that cross the FIN of a server which closes idle connections, and draw a RST.
+"""`keep-alive-race`: requests that cross the FIN of a server closing an idle connection, and draw a RST.
 
-A client that takes a connection from its pool after a pause sends a request while the server closes the same
-connection: the request meets a socket that is gone (RFC 9112 section 9.5).  The client sees "connection reset by peer"
-or "socket hang up", often as a 502 or 503 of the proxy that it is.
+A client takes a pooled connection after an idle period and sends a request while the server closes that connection; the
+request meets a closed socket (RFC 9112 section 9.5). The client reports "connection reset by peer" or "socket hang up",
+and a proxy often 502 or 503.
 
-A connection counts when, after a pause of 1 s or more in which all was acknowledged, the FIN of one end and new data of
-the other are at most one handshake RTT apart, in whichever order the capture has them, and the end that closed answers
-with a RST and never acknowledges that data (see `tcp/aftermath.py`).
+A connection counts if, after an idle period of 1 s or more with everything acknowledged, the FIN of one end and new
+data of the other are at most one handshake RTT apart, in either capture order, and the end that closed answers with a
+RST and never acknowledges that data (see `tcp/aftermath.py`).
 
-`warning`, from `LEAST` connections and `LEAST_SHARE` of all of the service on: one is an accident, and a service with
+Severity: `warning`, from `LEAST` connections and `LEAST_SHARE` of the service's. One is an accident; a service with
 many clients has some every day.
 """
 
@@ -41,7 +41,7 @@ LEAST_SHARE = 0.01
 
 @once
 def raced(case: Case) -> ConnectionRows:
-    """Connections whose request crossed the FIN and was reset."""
+    """Return the connections whose request crossed the FIN and was reset."""
     trace = case.attempts
     owner = silence.owners(trace)
     rows = owner[np.flatnonzero((trace.aftermaths["events"] & EVENT_RACE != 0) & (owner >= 0))]
@@ -49,7 +49,7 @@ def raced(case: Case) -> ConnectionRows:
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service."""
+    """Return one finding per service."""
     rows = raced(case)
     if len(rows) < LEAST:
         return []
@@ -89,7 +89,7 @@ KIND = Kind(
 
 
 def finding(case: Case, rows: ConnectionRows) -> Finding:
-    """The connections of one service."""
+    """Return the finding for one service."""
     trace = case.attempts
     host, port = target(trace, int(rows[0]))
     total = int(np.count_nonzero(trace.server_key == trace.server_key[rows[0]]))

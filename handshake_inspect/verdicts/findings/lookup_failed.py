@@ -1,12 +1,12 @@
-"""`lookup-failed`: names that clients looked up without getting an address.
+"""`lookup-failed`: clients looked up names and got no address.
 
-One finding for each name server and way to fail, since each has another cause: `nxdomain` (the name does not exist),
-`servfail` and `refused` (the server cannot or will not answer), `no-answer` (silence for `SILENCE_NS`), `other`.
+One finding per name server and kind of failure, since each kind has its own causes: `nxdomain` (the name does not
+exist), `servfail` and `refused` (the server cannot or will not answer), `no-answer` (silence for `SILENCE_NS`),
+`other`.
 
-A lookup that failed counts, unless its client was on its way to another spelling: resolvers try search domains one
-after the other, and both families of addresses, so that most names that do not exist are asked for in passing.  Such a
-client *went on*: within `SOON_NS` it got addresses for the same name, or for one of which this is the beginning or
-which is the beginning of this.  `info` where all went on, else `warning`.
+Resolvers try search domains one after the other, and both address families, so most lookups of nonexistent names are
+made in passing. In such a case the client *went on*: within `SOON_NS` it got addresses for the same name, or for a name
+that begins with it or that it begins with. Severity: `info` if all clients went on, else `warning`.
 """
 
 from bisect import bisect_right
@@ -44,7 +44,7 @@ _ADVICE = {
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each name server and way to fail, the most frequent first."""
+    """Return one finding per name server and kind of failure, the most frequent first."""
     groups: dict[tuple[bytes, str], list[Lookup]] = defaultdict(list)
     for one in failed(case):
         groups[one.server, way(one)].append(one)
@@ -70,7 +70,7 @@ KIND = Kind(
 
 
 def failed(case: Case) -> Iterable[Lookup]:
-    """Lookups that ended with an error, or with silence that is long enough."""
+    """Yield the lookups that ended with an error or in sufficiently long silence."""
     end = case.attempts.last_ns
     for one in case.lookups:
         if one.rcode > NO_ERROR or (one.rcode < 0 and end - one.first_ns >= SILENCE_NS):
@@ -78,16 +78,16 @@ def failed(case: Case) -> Iterable[Lookup]:
 
 
 def way(lookup: Lookup) -> str:
-    """The way in which a lookup failed."""
+    """Return the kind of failure of a lookup."""
     return _WAYS.get(lookup.rcode, "other")
 
 
 Known = dict[bytes, list[Lookup]]
-MOST_COMPARED = 256  # other lookups of a client, those that began last before the end of the time
+MOST_COMPARED = 256  # other lookups of a client, the latest ones within SOON_NS
 
 
 def answered(case: Case) -> Known:
-    """The lookups of each client that gave it addresses, in the order of their first queries."""
+    """Return the lookups that returned addresses, per client, in the order of their first queries."""
     known: Known = defaultdict(list)
     for one in case.lookups:
         if one.addresses:
@@ -96,7 +96,7 @@ def answered(case: Case) -> Known:
 
 
 def went_on(lookup: Lookup, known: Known) -> bool:
-    """Whether the client got addresses for such a name within SOON_NS."""
+    """Return whether the client got addresses for a related name within `SOON_NS`."""
     others = known.get(lookup.client, [])
     end = bisect_right(others, lookup.first_ns + SOON_NS, key=attrgetter("first_ns"))
     near = (one for one in others[max(end - MOST_COMPARED, 0) : end] if one.first_ns >= lookup.first_ns - SOON_NS)
@@ -104,13 +104,13 @@ def went_on(lookup: Lookup, known: Known) -> bool:
 
 
 def is_related(one: str, other: str) -> bool:
-    """Whether one name is the other with a search domain behind it."""
+    """Return whether one name is the other plus a search domain."""
     short, long = sorted((one, other), key=len)
     return long == short or long.startswith(short + ".")
 
 
 def finding(group: tuple[bytes, str], lookups: Sequence[Lookup], known: Known) -> Finding:
-    """The lookups that one name server failed in one way."""
+    """Return the finding for one name server and kind of failure."""
     server, kind = group
     host = address_halves(server)
     gave_up = sum(not went_on(one, known) for one in lookups)

@@ -1,8 +1,10 @@
-"""`nagle-stall`: Nagle's algorithm holds a small segment back before the first answer of connections to a service.
+"""`nagle-stall`: Nagle's algorithm delays a small segment before the first answer on connections to a service.
 
-An end that sends twice without waiting, each less than a full segment, sends the second only when the first was
-acknowledged (RFC 9293 section 3.7.4), and the other end may delay that acknowledgment.  Reported where `SHARE` or more
-of `LEAST` or more connections to a service with a request are hit.  `warning`: one option ends it.
+An end that writes twice without waiting, each time less than a full segment, sends the second segment only when the
+first is acknowledged (RFC 9293 section 3.7.4), and the peer may delay that acknowledgment.
+
+Reported if `SHARE` or more of the service's connections with a request are hit, and there are at least `LEAST` of
+these. Severity: `warning`; one socket option fixes it.
 """
 
 import numpy as np
@@ -21,7 +23,7 @@ SHARE = 0.1
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service that is hit often enough."""
+    """Return one finding per service that is hit often enough."""
     waits = nagle_waits(case)
     if not len(waits.rows):
         return []
@@ -55,7 +57,7 @@ KIND = Kind(
 
 
 def finding(case: Case, waits: Waits, places: Places, total: int) -> Finding:
-    """Numbers and words of one service."""
+    """Return the finding for one service."""
     rows = ConnectionRows(np.unique(waits.rows[places]))
     host, port = target(case.attempts, int(rows[0]))
     side = "client" if 2 * np.count_nonzero(waits.by_client[places]) >= len(places) else "server"

@@ -1,4 +1,4 @@
-"""Attempts by the names that their clients had looked up, for the detectors that compare addresses of one name."""
+"""Attempts by the name that their client had looked up, for detectors that compare the addresses of one name."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -13,22 +13,22 @@ Address = tuple[int, int]
 
 
 def address_halves(address: bytes) -> Address:
-    """An address of 16 bytes as two halves."""
+    """Split a 16-byte address into two 64-bit halves."""
     return int.from_bytes(address[:8], "big"), int.from_bytes(address[8:], "big")
 
 
 @dataclass
 class Named:
-    """What became of attempts on one address of a name: numbers of attempts."""
+    """The attempts on one address of a name, by success."""
 
     worked: list[int] = field(default_factory=list)
-    failed: list[int] = field(default_factory=list)  # nothing answered, or an ICMP error did
+    failed: list[int] = field(default_factory=list)  # no answer, or an ICMP error
     is_v6: bool = False
 
 
 @once
 def by_name(case: Case) -> dict[tuple[str, Address], dict[Address, Named]]:
-    """For every name and client, what became of attempts on each of the addresses that the client was given."""
+    """Return the attempts per (name, client) and per address that the client was given."""
     found: dict[tuple[str, Address], dict[Address, Named]] = defaultdict(lambda: defaultdict(Named))
     outcome, decided = case.outcomes.outcome, case.outcomes.decided
     for attempt, place in case.names.lookup_of.items():
@@ -44,7 +44,7 @@ def by_name(case: Case) -> dict[tuple[str, Address], dict[Address, Named]]:
 
 
 def pairs(case: Case) -> Iterator[tuple[str, Address, dict[Address, Named]]]:
-    """Names and clients with more than one address that was tried."""
+    """Yield the name and client of each pair with more than one address tried, and those addresses."""
     for (name, client), addresses in by_name(case).items():
         if len(addresses) > 1:
             yield name, client, addresses

@@ -1,4 +1,4 @@
-"""What only looks like a scan: outages, monitoring, health checks, peers that were used elsewhere.
+"""Patterns that only look like a scan: outages, monitoring, health checks, peers that were used elsewhere.
 
 Used by `port_scan.py`, whose docstring has the rules.
 """
@@ -32,31 +32,31 @@ from handshake_inspect.verdicts.visibility import blind, sees_both
 from handshake_inspect.verdicts.words import ABORTED, CAUSE, ESTABLISHED, HALF_OPEN, PENDING, REJECTED, TIMED_OUT
 
 MAX_USED = 0.2
-MAX_USED_PEERS = 0.1  # most peers that others know of are gone
+MAX_USED_PEERS = 0.1  # most peers that a tracker lists are gone
 FEW_TRIES = 2
-MOSTLY = 0.8  # of the services, where a rule asks something of most
-AGAIN_NS = 5_000_000_000  # who asks a silent target again later than this polls it; retries of scanners come sooner
+MOSTLY = 0.8  # share of services that counts as most of them
+AGAIN_NS = 5_000_000_000  # a silent target probed again after more than this is polled; scanners retry sooner
 EVEN = 0.05
 LEAST_EVERY_NS = 1_000_000_000  # nobody checks health more often
-REPEATED = 0.1  # the share of probes that must be repeated, to show without any other answer that nothing answers
+REPEATED = 0.1  # share of repeated probes that proves that nothing answers, if the capture holds no answers
 RACE_NS = 2_000_000_000  # RFC 8305 section 5: the other family is tried after at most this long
 UNPRIVILEGED = 1024
-# Services that send their clients on to other ports: FTP (passive mode), portmapper, the endpoint mapper of MS-RPC.
+# Services that direct their clients to other ports: FTP (passive mode), portmapper, the endpoint mapper of MS-RPC.
 GUIDES = np.array([21, 111, 135, 990], dtype=np.uint16)
-# ICMP errors that a firewall answers with, port by port; others say that a host or a network is gone.
+# ICMP errors that a firewall sends per port; others mean that a host or network is unreachable.
 FORBIDDEN = np.array(
     [
         CAUSE[word]
         for word in ("port-unreachable", "admin-prohibited", "host-prohibited", "net-prohibited", "policy-failed")
     ]
 )
-LEAST_RESET = {ACK_SCAN: 0.0, MAIMON_SCAN: 0.5}  # the share of probes that drew a RST is more than this
+LEAST_RESET = {ACK_SCAN: 0.0, MAIMON_SCAN: 0.5}  # a scan draws a RST with more than this share of its probes
 LEAST_RESET_OF_FEW = 0.5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Use:
-    """The services that one source really used, column by column; one that was used twice is there twice."""
+    """The services that one source really used, as parallel columns; services used twice appear twice."""
 
     service: Keys
     host: Keys
@@ -64,10 +64,10 @@ class Use:
 
     @classmethod
     def of(cls, case: Case, source: int, *, raw: bool = False) -> "Use":
-        """What this client used, in rows that are kept and in those that are gone.
+        """Return what this client used, in current and in expired rows.
 
-        Of a source whose probes no kernel sent (`raw`), its kernel's connections say nothing: a scanner that asks what
-        it found open which version it has uses the kernel for that.
+        With `raw` (no kernel sent the source's probes), connections of its kernel do not count: a scanner uses the
+        kernel to ask open ports for their version.
         """
         trace = case.attempts
         mine = of_host(used_by_client(case), source)
@@ -82,50 +82,50 @@ class Use:
         return cls(*(np.concatenate(both) for both in pairs))
 
     def on(self, hosts: Keys) -> Bools:
-        """Which of them are on one of these hosts, which are sorted."""
+        """Return a mask over the services: on one of these hosts (sorted keys)."""
         return is_member(self.host, hosts)
 
     @property
     def guides(self) -> Keys:
-        """The hosts that may have sent the client on to other ports, sorted."""
+        """Return the hosts that may have directed the client to other ports, sorted."""
         return distinct(self.host[np.isin(self.port, GUIDES)])
 
 
 @once
 def used_rows(case: Case) -> ConnectionRows:
-    """The connections that carried payload, other than a greeting that its client did not want."""
+    """Return the connections that exchanged payload, other than a greeting that the client did not want."""
     rows = case.attempts.tracked_where(case.attempts.facts & (FACT_CLIENT_DATA | FACT_SERVER_DATA) != 0)
     return rows[is_used(case, rows)]
 
 
 @once
 def used_by_client(case: Case) -> tuple[Keys, ConnectionRows]:
-    """The clients of these connections, sorted, and the connections in that order."""
+    """Return the clients of `used_rows`, sorted, and the connections in that order."""
     return by_host(case.attempts.client_host, used_rows(case))
 
 
 @once
 def used_by_server(case: Case) -> tuple[Keys, ConnectionRows]:
-    """The servers of these connections, sorted, and the connections in that order."""
+    """Return the servers of `used_rows`, sorted, and the connections in that order."""
     return by_host(case.attempts.server_host, used_rows(case))
 
 
 def by_host(hosts: Keys, rows: ConnectionRows) -> tuple[Keys, ConnectionRows]:
-    """The hosts of these rows, sorted, and the rows in that order."""
+    """Return the hosts of these rows, sorted, and the rows in that order."""
     mine = hosts[rows]
     order = np.argsort(mine, kind="stable")
     return mine[order], rows[order]
 
 
 def of_host(ordered: tuple[Keys, ConnectionRows], host: int) -> ConnectionRows:
-    """The rows of one host."""
+    """Return the rows of one host."""
     hosts, rows = ordered
     start, end = np.searchsorted(hosts, np.uint64(host), side="left"), np.searchsorted(hosts, np.uint64(host), "right")
     return rows[start:end]
 
 
 def confirmed(case: Case, scan: Scan) -> Scan | None:
-    """The scan that a suspect is, if it is one."""
+    """Return the scan if it is one, without ports that do not count, else None."""
     if scan.kind != SYN_SCAN:
         return None if is_end_of_connections(case, scan) else scan
     by_kernel = not is_raw(case, scan.rows)
@@ -140,11 +140,11 @@ def confirmed(case: Case, scan: Scan) -> Scan | None:
     return scan
 
 
-# -- segments that no handshake begins with
+# -- probes other than SYNs
 
 
 def is_end_of_connections(case: Case, scan: Scan) -> bool:
-    """Whether these ACKs or FIN ACKs belong to connections from before the capture: they draw few RSTs."""
+    """Return whether these ACKs or FIN ACKs belong to connections from before the capture: few of them draw a RST."""
     if scan.kind not in LEAST_RESET:
         return False
     few = scan.ports < MIN_PORTS and scan.hosts < MIN_HOSTS
@@ -154,7 +154,7 @@ def is_end_of_connections(case: Case, scan: Scan) -> bool:
 
 
 def is_from_one_port(case: Case, scan: Scan) -> bool:
-    """Whether a client asks many services from one port, and perhaps a second one: a kernel takes another for each."""
+    """Return whether a client probes many services from one or two ports: a kernel uses another port for each."""
     clients = case.attempts.connections["client"][scan.rows] == 0
     ports, often = counts(source_ports(case, scan.rows))
     main = np.sort(often)[-2:].sum()
@@ -165,12 +165,12 @@ def is_from_one_port(case: Case, scan: Scan) -> bool:
 
 
 def is_raw(case: Case, rows: AttemptRows) -> bool:
-    """Whether no kernel sent most of these SYNs."""
+    """Return whether most of these SYNs were not sent by a kernel."""
     return bool(np.count_nonzero(is_poor(case.attempts.end("client", "options", rows))) * 2 >= len(rows))
 
 
 def without_guided(case: Case, scan: Scan, use: Use) -> Scan:
-    """The scan without the ports that a service may have named: FTP, passive and active, and remote procedures."""
+    """Return the scan without ports that a service may have named: FTP (passive and active) and remote procedures."""
     guides = distinct(np.concatenate([use.guides, guided_callers(case, int(scan.probes.source[0]))]))
     if not len(guides):
         return scan
@@ -181,20 +181,20 @@ def without_guided(case: Case, scan: Scan, use: Use) -> Scan:
 
 
 def guided_callers(case: Case, source: int) -> Keys:
-    """The hosts that used such a service of this source, as active FTP: they named their ports themselves."""
+    """Return the hosts that used such a service of this source, as with active FTP: they chose their ports."""
     rows = of_host(used_by_server(case), source)
     return case.attempts.client_host[rows[np.isin(target_ports(case, rows), GUIDES)]]
 
 
 def is_in_use(case: Case, scan: Scan, use: Use, *, by_kernel: bool) -> bool:
-    """Whether this source really uses what it asked for, or its like."""
+    """Return whether the source really uses the services that it probed, or similar ones."""
     hosts, ports = distinct(scan.probes.host), target_ports(case, scan.rows)
     on_hosts = use.on(hosts)
     if scan.is_small and by_kernel and (on_hosts & ~is_member(use.service, distinct(scan.probes.service))).any():
         return True
     mine = on_hosts | np.isin(use.port, ports)
     most = MAX_USED
-    if np.mean(ports >= UNPRIVILEGED) >= MOSTLY:  # peers have ports of their own
+    if np.mean(ports >= UNPRIVILEGED) >= MOSTLY:  # peers choose their own ports
         mine |= use.port >= UNPRIVILEGED
         most = MAX_USED_PEERS if by_kernel else MAX_USED
     used = count_distinct(use.service[mine]) + count_distinct(callers(case, int(scan.probes.source[0]), hosts))
@@ -202,13 +202,13 @@ def is_in_use(case: Case, scan: Scan, use: Use, *, by_kernel: bool) -> bool:
 
 
 def callers(case: Case, source: int, hosts: Keys) -> Keys:
-    """Those of these hosts that called on their part, and were served."""
+    """Return those of these hosts that connected to the source and were served."""
     clients = case.attempts.client_host[of_host(used_by_server(case), source)]
     return clients[is_member(clients, hosts)]
 
 
 def is_health_check(case: Case, scan: Scan) -> bool:
-    """Whether most of it was opened in full and closed in order, or by a kernel that then had no use for it."""
+    """Return whether most attempts were established and closed in order, or reset by a kernel with no use for them."""
     outcome = case.outcomes.outcome[scan.rows]
     answered = (outcome == ABORTED) & (case.outcomes.cause[scan.rows] == CAUSE["reset-by-client"])
     answered |= outcome == HALF_OPEN
@@ -218,14 +218,14 @@ def is_health_check(case: Case, scan: Scan) -> bool:
 
 
 def is_silent(case: Case, rows: AttemptRows) -> Bools:
-    """Which of these attempts got no answer, or only word that the host or its network is gone."""
+    """Return a mask over `rows`: no answer, or an ICMP error that the host or network is unreachable."""
     outcome = case.outcomes.outcome[rows]
     silent: Bools = (outcome == TIMED_OUT) | (outcome == PENDING)
     return silent | ((outcome == REJECTED) & ~np.isin(case.outcomes.cause[rows], FORBIDDEN))
 
 
 def is_polled(case: Case, scan: Scan) -> bool:
-    """Whether the same services are asked again and again, or twice at even intervals."""
+    """Return whether the same services are probed again and again, or twice at even intervals."""
     tries = scan.tries
     if np.mean(tries > FEW_TRIES) > 0.5:
         return True
@@ -242,13 +242,13 @@ def is_polled(case: Case, scan: Scan) -> bool:
 
 
 def is_even(gaps: Times) -> bool:
-    """Whether a timer made these intervals."""
+    """Return whether a timer made these intervals."""
     middle = np.median(gaps)
     return bool(middle >= LEAST_EVERY_NS and np.mean(np.abs(gaps - middle) <= EVEN * middle) >= 0.9)
 
 
 def is_outage(case: Case, scan: Scan) -> bool:
-    """Whether a kernel tried to connect and nobody was there, and that was all."""
+    """Return whether a kernel tried to connect, nothing answered, and that was all."""
     if not is_silent(case, scan.rows).all():
         return False
     many = (scan.ports >= MIN_PORTS or scan.hosts >= MIN_HOSTS) and np.mean(scan.tries <= FEW_TRIES) >= MOSTLY
@@ -256,9 +256,10 @@ def is_outage(case: Case, scan: Scan) -> bool:
 
 
 def is_proved_silent(case: Case, scan: Scan) -> bool:
-    """Whether the capture would show answers.
+    """Return whether the capture would show answers.
 
-    It shows some, or what no filter on flags lets through, or a kernel asked again as it does only without an answer.
+    It does if it holds some, or frames that a flag filter drops, or if a kernel retransmitted as it does only without
+    an answer.
     """
     trace = case.attempts
     if np.any(case.outcomes.outcome[scan.rows] == REJECTED):
@@ -271,14 +272,14 @@ def is_proved_silent(case: Case, scan: Scan) -> bool:
 
 @once
 def blinded(case: Case) -> Bools:
-    """Attempts whose answers the capture does not hold."""
+    """Return a mask over attempts whose answers the capture does not hold."""
     return blind(case.attempts)
 
 
 def is_slower_family(case: Case, scan: Scan) -> bool:
-    """Whether another address, of the other family, used the same port right after most of these attempts.
+    """Return whether a host's address of the other family used the same port right after most of these attempts.
 
-    That is one client with two addresses whose IPv6 (or IPv4) leads nowhere: happy eyeballs (RFC 8305).
+    That is one client whose IPv6 (or IPv4) does not work, with happy eyeballs (RFC 8305).
     """
     trace, ports = case.attempts, distinct(target_ports(case, scan.rows))
     rows = used_rows(case)

@@ -1,27 +1,29 @@
-"""path-mtu: short packets pass between two hosts, and longer ones never get through, however often they are repeated.
+"""`path-mtu`: short packets pass between two hosts, and longer ones never do, however often they are retransmitted.
 
-A router on the way cannot forward a packet of that length and must not cut it up, and the ICMP error that says so is
-filtered, lost or ignored: a black hole (RFC 2923 section 2.1).  Handshakes, small requests and keep-alives work; a TLS
-ClientHello with post-quantum keys, of 1,900 bytes, does not.
+A router on the path cannot forward a packet of that length and must not fragment it, and its ICMP error is filtered,
+lost or ignored: a black hole (RFC 2923 section 2.1). Handshakes, small requests and keep-alives work; a TLS ClientHello
+with post-quantum keys, of 1,900 bytes, does not.
 
-All connections of two hosts are looked at together, one direction at a time (numbers and columns: `unpassed.py`):
+All connections of two hosts are judged together, per direction (counts and columns: `unpassed.py`):
 
-- *does not pass*: the first unacknowledged segment was repeated `REPEATS` times or more, for `REPEATED_NS` or longer,
-  to a receiver with room for it, or repeated as often and then taken as soon as shorter pieces were sent.  Its packet
-  is longer than what every path takes (576 bytes, 1280 for IPv6: below that nobody forgets to forward);
-- *passes*: the longest payload that was acknowledged, on any connection that was not over when the first failed.  Where
-  anything as long passes, it is a lost connection (`stalled`) or loss, not the length.  A path may change midway: while
-  the peer lives on the same connection, only what began later says that the length is not the reason;
-- *the peer lives*: in that time it answers short segments, on the same connection (it acknowledges what lies behind the
-  hole, or sends on), or on another one; or an ICMP error says "too big".  Where no pause came before the long segment,
-  so that the peer lived until then, another connection may come later.  Only the first counts after a pause of
-  `IDLE_NS`, on a connection that passed as much before, and where short segments are lost, too: a NAT or firewall that
-  forgot the connection looks the same from outside.
+- *does not pass*: the first unacknowledged segment was retransmitted `REPEATS` times or more over `REPEATED_NS` or
+  longer to a receiver with window for it, or retransmitted as often and then acknowledged once shorter pieces were
+  sent. Its packet is longer than what every path takes (576 bytes, 1280 for IPv6);
+- *passes*: the longest payload that was acknowledged on any connection that was still open when the first segment
+  failed. If anything as long passes, the reason is a lost connection (`stalled`) or packet loss, not the length. A path
+  may change: while the peer is alive on the same connection, only connections that began later prove that the length
+  passes;
+- *the peer is alive*: meanwhile it answers short segments on the same connection (acknowledges data after the hole, or
+  sends data) or on another one, or an ICMP error "too big" arrived. If the long segment did not follow an idle period,
+  so that the peer was alive until then, the other connection may also be later. Only the same connection counts after
+  an idle period of `IDLE_NS`, on a connection that passed as much before, and if short segments are lost, too: a NAT or
+  firewall that dropped the connection looks the same.
 
-Segments longer than the receiver's MSS, as a capture on the sending host has them (TSO), count as packets of the MSS,
-and what repeats count by is the copies: a large segment whose pieces pass is repaired after one.
+Segments longer than the receiver's MSS, as a capture on the sending host shows them (TSO), count as packets of the MSS;
+retransmissions are counted by copies, because a large segment whose pieces pass is repaired after one.
 
-`warning`.  The target is the host that the packets do not reach; `clamp_mss_to` keeps packets below what failed.
+Severity: `warning`. The target is the host that the packets do not reach; `clamp_mss_to` keeps packets below the
+failing length.
 """
 
 from dataclasses import dataclass
@@ -59,18 +61,18 @@ from handshake_inspect.wire.text import plural
 
 @dataclass(frozen=True)
 class Hole:
-    """What is known of one direction between two hosts."""
+    """What is known about one direction between two hosts."""
 
     failed: Failed
-    passed: int  # payload
+    passed: int  # longest payload that passed
     too_big: int  # ICMP errors
-    mtu: int  # the least that they named
-    changed: int  # connections on which as much had passed before
+    mtu: int  # the smallest MTU that they named
+    changed: int  # connections on which payloads as long had passed before
 
 
 @once
 def holes(case: Case) -> list[Hole]:
-    """Directions between two hosts that take only short packets."""
+    """Return the directions between two hosts in which only short packets pass."""
     trace = case.attempts
     failed = failures(trace)
     known = silence.is_open(trace, case.outcomes, failed.rows)
@@ -89,13 +91,13 @@ def holes(case: Case) -> list[Hole]:
 
 @once
 def hit(case: Case) -> Bools:
-    """Connections whose segments did not pass because they are too long."""
+    """Return a mask over connections with segments too long to pass."""
     return case.attempts.connection_mask(*(each.failed.rows for each in holes(case)))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Pairs:
-    """All connections between hosts of which one has trouble, once in each direction."""
+    """All connections between pairs of hosts that have trouble, once per direction."""
 
     keys: NDArray[np.uint64]  # sorted
     rows: ConnectionRows
@@ -103,7 +105,7 @@ class Pairs:
 
     @classmethod
     def of(cls, trace: Attempts, troubled: ConnectionRows) -> "Pairs":
-        """Those between the hosts of these connections."""
+        """Build the columns for the pairs of hosts of these connections."""
         client, server = trace.of_connections(trace.client_host), trace.of_connections(trace.server_host)
         either = distinct(client[troubled] ^ server[troubled])
         rows = trace.tracked_where(is_member(client ^ server, either))
@@ -114,14 +116,14 @@ class Pairs:
         return cls(keys[order], rows[order], sides[order])
 
     def between(self, key: np.uint64) -> Rows:
-        """Places of the connections in which one host sends to another."""
+        """Return the indices of the connections in one direction."""
         return np.arange(np.searchsorted(self.keys, key, "left"), np.searchsorted(self.keys, key, "right"))
 
 
 def hole(trace: Attempts, failed: Failed, pairs: Pairs, dead: NDArray[np.uint64]) -> Hole | None:
-    """What one direction between two hosts takes and what not; None where it is not the length that decides.
+    """Return what one direction between two hosts lets pass, or None if the length is not the reason.
 
-    `dead`: directions in which short segments do not pass either, on some connection.
+    `dead` are the directions in which short segments fail, too, on some connection.
     """
     key = directions(trace, failed.rows[:1], failed.sides[:1])[0]
     at = pairs.between(key)
@@ -151,7 +153,7 @@ def hole(trace: Attempts, failed: Failed, pairs: Pairs, dead: NDArray[np.uint64]
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each direction between two hosts."""
+    """Return one finding per direction between two hosts."""
     found = holes(case)
     sizes = np.array([len(each.failed.rows) for each in found], dtype=np.int64)
     return largest(
@@ -190,7 +192,7 @@ KIND = Kind(
 
 
 def finding(trace: Attempts, found: Hole) -> Finding:
-    """Lengths and words."""
+    """Return the finding for one direction."""
     failed, row, side = found.failed, int(found.failed.rows[0]), int(found.failed.sides[0])
     version = int(trace.connections["ip_version"][row])
     sender, receiver = endpoint(trace, row, side)[0], endpoint(trace, row, side ^ 1)[0]

@@ -1,14 +1,17 @@
-"""port-reuse: a 4-tuple that is used again within 2 MSL of its last use.
+"""`port-reuse`: a 4-tuple is used again within 2 MSL of its last use.
 
-TIME-WAIT exists to keep segments of the old connection out of the new one (RFC 9293 section 3.3.2); RFC 6191 and the
-ISN rule allow its end ahead of time, and stacks differ in whether they take it.  A reuse counts when the connection
-before was established, so that somebody holds TIME-WAIT (or still the connection), and when the new SYN, which is in
-the capture, came less than 2 MSL (an option, `Limits.time_wait_ns`) after it: after TIME-WAIT was entered last, or
-after its last segment.  A retry of an attempt that was refused or never answered leaves nothing behind, and a SYN into
-a connection that is still open is stale-peer's.
+TIME-WAIT keeps segments of the old connection out of the new one (RFC 9293 section 3.3.2); RFC 6191 and the ISN rule
+allow it to end early, and stacks differ in whether they do. A reuse counts if
 
-`info`: it is legal and mostly works.  `warning` where reused attempts failed, or had to send their SYN again: the
-holder of TIME-WAIT or of a stale connection did not take it.
+- the connection before was established, so that one end holds TIME-WAIT (or still the connection), and
+- the new SYN is in the capture and came less than 2 MSL (`Limits.time_wait_ns`, an option) after TIME-WAIT was last
+  entered or after the last segment.
+
+A retry of an attempt that was refused or never answered does not count, since that left no state; a SYN into an open
+connection is `stale-peer`.
+
+Severity: `info`, since reuse is legal and mostly works; `warning` if attempts that reused a 4-tuple failed or had to
+retransmit their SYN: the holder of TIME-WAIT or of a stale connection rejected it.
 """
 
 import numpy as np
@@ -33,7 +36,7 @@ STEPS = (
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service whose 4-tuples come again too soon."""
+    """Return one finding per service whose 4-tuples are reused too soon."""
     trace = case.attempts
     c = trace.connections
     rows, before = trace.reborn()
@@ -56,7 +59,7 @@ def detect(case: Case) -> list[Finding]:
 
 
 def last_used_ns(case: Case, rows: ConnectionRows, before: ConnectionRows) -> NDArray[np.int64]:
-    """When the connection `before` used the 4-tuple last, not counting how it challenged the SYN of the next one."""
+    """Return when `before` last used its 4-tuple, not counting a challenge ACK to the next connection's SYN."""
     c = case.attempts.connections
     last, closed = c["last_ns"][before], c["time_wait_ns"][before]
     used: NDArray[np.int64] = np.where((last > c["first_ns"][rows]) & (closed > 0), closed, np.maximum(last, closed))
@@ -89,7 +92,7 @@ KIND = Kind(
 
 
 def service_finding(case: Case, rows: ConnectionRows, gaps: NDArray[np.int64]) -> Finding:
-    """The reuses towards one service."""
+    """Return the finding for one service."""
     trace = case.attempts
     c = trace.connections
     before = c["previous"][rows].astype(np.intp) - 1

@@ -1,43 +1,45 @@
-"""`port-scan`: one source asks many ports of a host, or one port of many hosts, and makes nothing of the answers.
+"""`port-scan`: one source probes many ports of a host, or one port of many hosts, and does not use what it finds.
 
-A *probe* is an attempt that led to no exchange: refused, rejected, unanswered, left half-open, reset by its own client,
-or established and closed without a byte of payload, or with no more than a greeting of the server's (`used.GREETING`);
-or, without any handshake, a first segment of FIN, FIN PSH URG, nothing, ACK alone, or FIN ACK, without payload, to
-which at most a RST or an ICMP error came back.  A source scans
+A *probe* is an attempt without an exchange: refused, rejected, unanswered, left half-open, reset by its client, or
+established and closed without payload or with no more than a server's greeting (`expired_services.GREETING`). Or,
+without a handshake, a first segment with FIN, FIN PSH URG, no flag, ACK alone, or FIN ACK, without payload, that drew
+at most a RST or an ICMP error. A source scans
 
-- vertically when it probes `MIN_PORTS` ports of one host; `FEW_PORTS` suffice where nearly each was asked at most
-  `FEW_TRIES` times, and a kernel that asked uses nothing of that host but what it probed; and `FEW_ODD` of the segments
-  that no handshake begins with, which nothing but a scanner sends;
-- horizontally when it probes one port of `MIN_HOSTS` hosts (15 and 25 are the thresholds of Zeek's scan detection),
+- vertically if it probes `MIN_PORTS` ports of one host. `FEW_PORTS` suffice if nearly each was probed at most
+  `FEW_TRIES` times and, if a kernel sent the SYNs, the source uses nothing else of that host. `FEW_ODD` suffice of
+  probes without a handshake, which only scanners send;
+- horizontally if it probes one port of `MIN_HOSTS` hosts (15 and 25 are the thresholds of Zeek's scan detection),
 
-and really used at most `MAX_USED` as many services on these hosts and ports.  A crawler, a monitor or a passive FTP
-client opens as many but uses them; a NAT gateway is many clients that use what they open.  More look alike
-(`no_scan.py`), and some only if a kernel sent the SYNs (see `offers.is_poor`), as it does for all programs:
+and the services that it really used on these hosts and ports are at most `MAX_USED` of those probed. A crawler, a
+monitor or a passive FTP client opens as many but uses them; a NAT gateway is many clients that use what they open.
 
-- *monitoring* asks the same services again and again: more than half of them three times or more; or twice at even
-  intervals (`EVEN`); or silent ones again after more than `AGAIN_NS`.  A scanner goes on after `MAX_TRIES`;
-- *an outage*: none of a kernel's SYNs was answered.  It is a scan all the same when `MIN_PORTS` ports of one host, or
-  one port of `MIN_HOSTS` hosts, were asked once or twice and never again, and the capture would show answers: it shows
-  some, or frames that a filter on flags drops (`flag_filter.py`), or SYNs were repeated as they are only without one;
-- *health checks*, which open and close: a scan with whole handshakes finds less than half of its targets open;
-- *happy eyeballs* (RFC 8305), whose losers a kernel resets when their SYN-ACK comes: likewise.  Where one address
-  family leads nowhere, an address of the other uses the same port within `RACE_NS`;
-- *peers* (BitTorrent and its like) are on ports of their own: what was used on any port from `UNPRIVILEGED` on counts
-  where such ports are probed, and so do hosts that called on their part; `MAX_USED_PEERS` are enough;
-- *FTP and remote procedures*: the service names the port, or with active FTP its client does.  Ports from
-  `UNPRIVILEGED` on do not count between hosts of which one uses one of the other's `GUIDES`;
-- *a flood*: it stays on one service, or has many sources;
-- *a capture that starts midstream*: its first segments are ACKs of connections that go on, and no RST answers them, or
-  FIN ACKs of connections that end, which a RST answers now and then: of probes (Maimon scan), it answers most.  They
-  carry timestamps where a kernel's connections do, and come from a port for each connection; scanners use one or two.
+Not reported are (`no_scan.py`), in part only if a kernel sent the SYNs (see `syn_offers.is_poor`), as it does for all
+programs:
 
-`direction` is that in which more was probed.  `kind` is `fin` (with ACK too), `null`, `xmas` or `ack` by the flags; of
-SYN scans `connect` when a kernel opened the connections (established ones, or SYNs with all options), else `syn`.  What
-a silent port means differs: `filtered` after SYN and ACK, `open_or_filtered` after FIN, NULL and Xmas, which LISTEN
-drops (RFC 9293 section 3.10.7.2).  Where more than `MOST_JUDGED` sources may be scanners, those that probed most are
-judged.  `ports` and `hosts` count all that was probed, and the title says the same numbers.
+- *monitoring*, which probes the same services repeatedly: more than half of them three times or more, or twice at even
+  intervals (`EVEN`), or silent ones again after more than `AGAIN_NS`. A scanner moves on after `MAX_TRIES`;
+- *an outage*: none of a kernel's SYNs was answered. It is a scan nevertheless if `MIN_PORTS` ports of one host, or one
+  port of `MIN_HOSTS` hosts, were probed once or twice, and the capture would show answers: it holds some, or frames
+  that a flag filter drops (`flag_filter.py`), or SYNs were retransmitted;
+- *health checks*, which open and close: a scan with full handshakes finds less than half of its targets open;
+- *happy eyeballs* (RFC 8305), whose losers a kernel resets when their SYN-ACK arrives: likewise. If one address family
+  does not work, an address of the other uses the same port within `RACE_NS`;
+- *peers* (BitTorrent and the like), which choose their own ports: if ports from `UNPRIVILEGED` up are probed, use of
+  any such port counts, and so do hosts that connected to the source; `MAX_USED_PEERS` of use is enough;
+- *FTP and remote procedures*: the service names the port, or with active FTP its client does. Ports from `UNPRIVILEGED`
+  up do not count between two hosts of which one uses one of the other's `GUIDES`;
+- *a flood*, which stays on one service or has many sources;
+- *a capture that starts midstream*: its first segments are ACKs of open connections, which draw no RST, or FIN ACKs of
+  closing ones, which draw a RST now and then (a Maimon scan: mostly). They carry timestamps if the kernel's connections
+  do, and come from one port per connection; scanners use one or two.
 
-Severity: `warning`, and `info` when nothing open was found.
+`direction` is the one with more probed. `kind` is `fin` (also with ACK), `null`, `xmas` or `ack` by the flags; SYN
+scans are `connect` if a kernel opened the connections (established ones, or SYNs with all options), else `syn`. A
+silent port is `filtered` after SYN and ACK, and `open_or_filtered` after FIN, NULL and Xmas, which LISTEN drops (RFC
+9293 section 3.10.7.2). Of more than `MOST_JUDGED` suspect sources, those with the most probes are judged. `ports` and
+`hosts` count all that was probed, as in the title.
+
+Severity: `warning`; `info` if nothing open was found.
 """
 
 from typing import Any
@@ -67,17 +69,17 @@ from handshake_inspect.verdicts.numbering import AttemptRows, ascending, chained
 from handshake_inspect.verdicts.words import ABORTED, ESTABLISHED, HALF_OPEN, REFUSED
 from handshake_inspect.wire.text import plural
 
-LISTED = 100  # ports and hosts named in the metrics, those asked first; the counts are of all
-NAMED = 10  # of what is open, in the title
+LISTED = 100  # ports and hosts listed in the metrics, the first ones probed; the counts cover all
+NAMED = 10  # open services named in the title
 
 OPEN, CLOSED, FILTERED, UNCLEAR, UNFILTERED = ("open", "closed", "filtered", "open_or_filtered", "unfiltered")
 
 
-SCANS = {"syn": "SYN", "fin": "FIN", "null": "NULL", "xmas": "Xmas", "ack": "ACK"}  # as people write them
+SCANS = {"syn": "SYN", "fin": "FIN", "null": "NULL", "xmas": "Xmas", "ack": "ACK"}  # as written in prose
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each source and kind of scan."""
+    """Return one finding per source and kind of scan."""
     ids = case.attempts.ids
     found = sorted(scans(case), key=lambda scan: (-len(scan.rows), int(ids[scan.rows].min())))
     return first_of(KIND, "sources that scan", found, lambda scan: describe(case, scan))
@@ -117,21 +119,21 @@ KIND = Kind(
 
 @once
 def scans(case: Case) -> tuple[Scan, ...]:
-    """The scans of a case."""
+    """Return the scans of a case."""
     return tuple(scan for suspect in candidates(case) if (scan := confirmed(case, suspect)))
 
 
 @once
 def scan_rows(case: Case) -> Bools:
-    """Attempts that are part of some scan."""
+    """Return a mask over attempts that are part of a scan."""
     return case.attempts.mask(*(scan.rows for scan in scans(case)))
 
 
-# -- what is said
+# -- the finding
 
 
 def describe(case: Case, scan: Scan) -> Finding:
-    """Numbers and words of one scan."""
+    """Return the finding for one scan."""
     trace, rows = case.attempts, scan.rows
     source, kind = write(source_of(case, int(rows[0]))), kind_word(case, scan)
     found = states_of(case, scan)
@@ -163,7 +165,7 @@ def describe(case: Case, scan: Scan) -> Finding:
 
 
 def reach(case: Case, scan: Scan) -> dict[str, Any]:
-    """How many ports and hosts were probed in all, and in which direction there are more."""
+    """Return how many ports and hosts were probed, and the direction with more."""
     return {
         "direction": "vertical" if scan.ports >= scan.hosts else "horizontal",
         "ports": count_distinct(target_ports(case, scan.rows)),
@@ -172,7 +174,7 @@ def reach(case: Case, scan: Scan) -> dict[str, Any]:
 
 
 def whereof(metrics: dict[str, Any]) -> str:
-    """What was scanned, in the numbers of the metrics."""
+    """Format what was scanned, with the numbers of the metrics."""
     ports, hosts, first = metrics["ports"], metrics["hosts"], metrics["targets"][0]
     if metrics["direction"] == "vertical":
         return f"{plural(ports, 'port')} of {first if hosts == 1 else plural(hosts, 'host')}"
@@ -180,7 +182,7 @@ def whereof(metrics: dict[str, Any]) -> str:
 
 
 def learned(found: dict[str, AttemptRows], lists: dict[str, Any]) -> str:
-    """How many services were found in which state, and the open ones by name."""
+    """Format how many services were found in which state, with the open ones by name."""
     parts = []
     for state, services in found.items():
         if len(services):
@@ -193,7 +195,7 @@ def learned(found: dict[str, AttemptRows], lists: dict[str, Any]) -> str:
 
 
 def kind_word(case: Case, scan: Scan) -> str:
-    """The kind of a scan; a connect() scan shows by the options of a kernel, and by completed handshakes."""
+    """Return the kind of a scan; completed handshakes or a kernel's options show a connect() scan."""
     if scan.kind != SYN_SCAN:
         return SCAN_WORDS[scan.kind]
     rows = scan.probes.rows
@@ -203,7 +205,7 @@ def kind_word(case: Case, scan: Scan) -> str:
 
 
 def source_of(case: Case, row: int) -> Host:
-    """Who sent a probe."""
+    """Return the sender of a probe."""
     trace = case.attempts
     if not trace.connection("facts", AttemptRows(np.array([row])))[0] & FACT_SYN:
         return endpoint(trace, row, 0)[0]
@@ -211,7 +213,7 @@ def source_of(case: Case, row: int) -> Host:
 
 
 def states_of(case: Case, scan: Scan) -> dict[str, AttemptRows]:
-    """One probe of each service, by the state that the scan learned; the best answer of a service counts."""
+    """Return one probe per service, by the state that the scan learned; the best answer of a service counts."""
     silent = {ACK_SCAN: FILTERED, SYN_SCAN: FILTERED}.get(scan.kind, UNCLEAR)
     reset = UNFILTERED if scan.kind == ACK_SCAN else CLOSED
     trace, rows = case.attempts, scan.probes.rows
@@ -237,7 +239,7 @@ def states_of(case: Case, scan: Scan) -> dict[str, AttemptRows]:
 
 
 def named(case: Case, scan: Scan, *, vertical: bool) -> list[Any]:
-    """The hosts of a vertical scan or the ports of a horizontal one, most probed first."""
+    """Return the hosts of a vertical scan or the ports of a horizontal one, most probed first."""
     rows = scan.probes.rows
     if not vertical:
         ports, often = counts(target_ports(case, rows))
@@ -249,7 +251,7 @@ def named(case: Case, scan: Scan, *, vertical: bool) -> list[Any]:
 
 
 def probed_end(case: Case, row: int) -> tuple[Host, int]:
-    """Address and port that a probe asked for."""
+    """Return the address and port that a probe was sent to."""
     trace = case.attempts
     if not trace.connection("facts", AttemptRows(np.array([row])))[0] & FACT_SYN:
         return endpoint(trace, row, 1)
@@ -257,9 +259,9 @@ def probed_end(case: Case, row: int) -> tuple[Host, int]:
 
 
 def listed(case: Case, found: dict[str, AttemptRows], reached: dict[str, Any]) -> dict[str, Any]:
-    """The services of each state: ports of the one host, hosts of the one port, or both where there are several.
+    """Return the services of each state: ports if there is one host, hosts if there is one port, otherwise both.
 
-    Of closed ports, which most scans mostly find, only the count is given.
+    Closed ports, which are most of what scans find, are only counted.
     """
     lists: dict[str, Any] = {}
     for state, rows in found.items():

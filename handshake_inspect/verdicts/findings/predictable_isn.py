@@ -1,16 +1,19 @@
-"""predictable-isn: a host whose initial sequence numbers can be guessed, so that connections can be forged blindly.
+"""`predictable-isn`: a host's initial sequence numbers can be guessed, so that connections can be forged blindly.
 
-RFC 9293 section 3.4.1 wants ISN = M + F(4-tuple, secret): a clock plus a keyed hash, so that across 4-tuples the ISNs
-of one host look random.  Looked at are the ISNs of its SYN-ACKs, and of its SYNs in established connections, in order
-of time (a scanner or flooder makes its SYNs by hand, and its ISNs say nothing of a stack).  A 4-tuple counts once:
-incarnations of one 4-tuple share F, and their ISNs rightly grow.  Of at least `LEAST` ISNs `MOST` must
+RFC 9293 section 3.4.1 wants ISN = M + F(4-tuple, secret): a clock plus a keyed hash, so that the ISNs of one host look
+random across 4-tuples. Judged are the ISNs of its SYN-ACKs, and of its SYNs on established connections, in time order
+(a scanner or flooder builds its SYNs itself, and its ISNs say nothing about a stack). A 4-tuple counts once: its
+incarnations share F, and their ISNs rightly grow.
+
+Reported if, of at least `LEAST` ISNs, a share of `MOST`
 
 * repeat, or progress by one and the same step, or
 * grow by less than `SMALL_STEP` each time (a coincidence of 1 in 1024), or
-* follow the 250 kHz clock that RFC 793 had without the hash, within `SMALL_STEP`.
+* follow the 250 kHz clock of RFC 793 without the hash, within `SMALL_STEP`.
 
-`warning`.  One ISN for all 4-tuples and random ones else is a stack behind a load balancer that is not, so it must be
-most.
+It must be most of them, because one ISN for many 4-tuples among random ones is a stack behind a load balancer.
+
+Severity: `warning`.
 """
 
 from collections.abc import Iterator
@@ -32,18 +35,18 @@ from handshake_inspect.verdicts.pairs import hosts_of
 from handshake_inspect.verdicts.words import ESTABLISHED
 
 LEAST = 10
-ENOUGH = 1000  # ISNs of one host; a rule shows in these
-LOOKED_AT = 200_000  # connections at most, the first of each role
-PARTS = 4  # of the hosts
+ENOUGH = 1000  # ISNs judged per host
+LOOKED_AT = 200_000  # connections judged at most, the first ones per role
+PARTS = 4  # hosts are judged in so many parts, to save memory
 MOST = 0.8
 SMALL_STEP = 1 << 22
-CLOCK_NS = 4_000  # one step of the clock of RFC 793
+CLOCK_NS = 4_000  # one tick of the clock of RFC 793
 
 Words = NDArray[np.int64]
 
 
 class Rule(NamedTuple):
-    """The step that one host's ISNs mostly take, and the shares of those, of small steps, and of steps of a clock."""
+    """The most frequent step of one host's ISNs, and the shares of that step, of small steps and of clock steps."""
 
     step: int
     regular: float
@@ -52,13 +55,13 @@ class Rule(NamedTuple):
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each host whose ISNs follow a rule."""
+    """Return one finding per host whose ISNs follow a rule."""
     trace = case.attempts
     ends, hosts, times = isns(case)
     if len(ends) < LEAST:
         return []
     iss = trace.endpoints["iss"][ends]
-    # Numbers of `ends`: columns are read in order of first frames, and sorted by time afterwards, some hosts at a time.
+    # Indices into `ends`: columns are read in order of first frames, and sorted by time later, some hosts at a time.
     found: list[tuple[EndpointRows, Rule]] = []
     for mine in some_hosts(hosts):
         groups = grouping.group(picked(hosts, mine), mine, at_least=LEAST)
@@ -89,7 +92,7 @@ KIND = Kind(
 
 
 def some_hosts(hosts: NDArray[Any]) -> Iterator[NDArray[Any]]:
-    """The places of the ISNs of some hosts at a time, in the order of these: less has to be put in order at once."""
+    """Yield the indices of the ISNs of a part of the hosts at a time, so that less is sorted at once."""
     most, before = int(hosts.max()), np.zeros(len(hosts), dtype=bool)
     for part in range(PARTS):
         upto = hosts <= most * (part + 1) // PARTS
@@ -100,8 +103,8 @@ def some_hosts(hosts: NDArray[Any]) -> Iterator[NDArray[Any]]:
 def predictable(
     groups: grouping.Groups[Any], iss: NDArray[np.uint32], times: Words
 ) -> Iterator[tuple[NDArray[Any], Rule]]:
-    """The groups that follow a rule, in order of time."""
-    # Rows are in order of time but for those whose SYN was repeated, and so are sorted at once.
+    """Yield the groups that follow a rule, each in time order, and the rule."""
+    # Rows are nearly in time order (all but those with a retransmitted SYN), which a stable sort exploits.
     rows = groups.rows[grouping.sorting(groups.number, times[groups.rows], kind="stable")]
     early = np.arange(len(rows)) - np.repeat(groups.starts, groups.sizes) < ENOUGH
     rows, sizes = rows[early], np.minimum(groups.sizes, ENOUGH)
@@ -112,7 +115,7 @@ def predictable(
     small = shares(within & (step > 0) & (step < SMALL_STEP), groups) / count
     off = step - passed
     clocked = shares(within & (np.minimum(off, -off) < SMALL_STEP), groups) / count
-    # A step that is most of them follows itself at least so often; few groups have to be put in order of their steps.
+    # A step that most ISNs take follows itself at least this often, so only few groups need sorting by step.
     again = np.zeros(len(step), dtype=bool)
     again[1:] = within[1:] & within[:-1] & (step[1:] == step[:-1])
     steady = shares(again, groups) + 1 >= (2 * MOST - 1) * count
@@ -128,12 +131,12 @@ def predictable(
 
 
 def steps(iss: NDArray[np.uint32], groups: grouping.Groups[Any]) -> tuple[NDArray[np.uint32], NDArray[np.bool_]]:
-    """The steps from one ISN to the next, in 32 bits so that they come modulo 2^32; whether both are of one group."""
+    """Return the steps from one ISN to the next modulo 2^32, and a mask: both ISNs are of one group."""
     return np.diff(iss[groups.rows]), groups.followed[:-1]
 
 
 def isns(case: Case) -> tuple[EndpointRows, NDArray[Any], Words]:
-    """Endpoint rows whose ISN speaks for a host's stack, with the host's key or number, and when the ISN was sent."""
+    """Return endpoint rows whose ISN characterises a host's stack, the host's key or number, and the ISNs' times."""
     trace = case.attempts
     c, facts = trace.connections, trace.facts
     fresh = c["previous"] == 0
@@ -145,12 +148,12 @@ def isns(case: Case) -> tuple[EndpointRows, NDArray[Any], Words]:
 
 
 def shares(matches: NDArray[np.bool_], groups: grouping.Groups[Any]) -> Words:
-    """How many steps of each group match; a step stands between two ISNs, so each group ends with none."""
+    """Return how many steps of each group match; the last ISN of a group has no step."""
     return groups.sums(np.append(matches, False))
 
 
 def commonest(step: NDArray[Any], within: NDArray[np.bool_], groups: grouping.Groups[Any]) -> tuple[Words, Words]:
-    """The step that occurs most often in each group, and how often."""
+    """Return the most frequent step of each group and its count."""
     number = groups.number[:-1][within]
     step = step[within].astype(np.int64)
     order = grouping.sorting(number, step)
@@ -165,7 +168,7 @@ def commonest(step: NDArray[Any], within: NDArray[np.bool_], groups: grouping.Gr
 
 
 def host_finding(trace: Attempts, ends: EndpointRows, followed: Rule) -> Finding:
-    """The rule that one host's ISNs follow."""
+    """Return the finding for one host."""
     step, regular, small, clocked = followed
     rows = ConnectionRows(distinct(ends // 2))
     host, _ = endpoint(trace, int(ends[0]) // 2, int(ends[0]) % 2)
@@ -199,5 +202,5 @@ def host_finding(trace: Attempts, ends: EndpointRows, followed: Rule) -> Finding
 
 
 def is_server(trace: Attempts, end: int) -> bool:
-    """Whether an endpoint row is its connection's server."""
+    """Return whether an endpoint row is the server's."""
     return end % 2 != int(trace.connections["client"][end // 2])

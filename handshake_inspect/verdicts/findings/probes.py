@@ -1,4 +1,4 @@
-"""What a scanner sends: attempts that led to no exchange, and the segments that no handshake begins with.
+"""Probes of a scanner: attempts without an exchange, and first segments other than a SYN.
 
 Used by `port_scan.py`, whose docstring has the rules.
 """
@@ -28,7 +28,7 @@ from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.verdicts.words import ESTABLISHED, MIDSTREAM
 from handshake_inspect.wire.const import FIN, PSH, URG
 
-ODD_FRAMES = 2  # a probe and its repetition
+ODD_FRAMES = 2  # a probe and its retransmission
 
 SYN_SCAN, FIN_SCAN, NULL_SCAN, XMAS_SCAN, ACK_SCAN, MAIMON_SCAN = range(6)
 SCAN_WORDS = ("syn", "fin", "null", "xmas", "ack", "fin")
@@ -36,7 +36,7 @@ SCAN_WORDS = ("syn", "fin", "null", "xmas", "ack", "fin")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Probes:
-    """All probes of a case, column by column: attempts, who sent them, to which service and host, and their kind."""
+    """All probes of a case, as parallel columns: attempt, sender, probed service and host, kind."""
 
     rows: AttemptRows
     source: Keys
@@ -46,16 +46,16 @@ class Probes:
 
     @property
     def source_and_kind(self) -> Keys:
-        """Sources of the probes, by kind."""
+        """Return a key of source and kind per probe."""
         return self.source ^ self.kind
 
     def some(self, chosen: Any) -> "Probes":
-        """Some of the probes."""
+        """Return the selected probes."""
         return Probes(*(column[chosen] for column in vars(self).values()))
 
 
 def all_probes(case: Case) -> Probes:
-    """SYN probes and odd ones."""
+    """Return SYN probes and those without a handshake."""
     trace = case.attempts
     plain = trace.where(unused(case) & ~flood_rows(case))
     odd, kinds = odd_probes(case)
@@ -70,7 +70,7 @@ def all_probes(case: Case) -> Probes:
 
 
 def unused(case: Case) -> Bools:
-    """Attempts that began with a SYN and came to no exchange of data."""
+    """Return a mask over attempts that began with a SYN and exchanged no data."""
     facts = case.attempts.facts
     mask: Bools = case.attempts.column(facts & FACT_SYN != 0, True)
     of_connections = case.attempts.of_connections(mask)
@@ -78,12 +78,12 @@ def unused(case: Case) -> Bools:
     mask[moved[is_used(case, moved)]] = False
     done = of_connections & (case.attempts.of_connections(case.outcomes.outcome) == ESTABLISHED)
     over = (facts & FACT_RST != 0) | (case.attempts.either_end & TRAIT_FIN != 0)
-    of_connections &= ~done | over  # one that stays open may still be used
+    of_connections &= ~done | over  # an open connection may still be used
     return mask
 
 
 def odd_probes(case: Case) -> tuple[ConnectionRows, NDArray[np.uint8]]:
-    """Connections that are just one of the segments that no handshake begins with, and what kind each is."""
+    """Return the connections that are just a first segment other than a SYN, and the kind of each."""
     trace = case.attempts
     facts = trace.facts
     rows = trace.tracked_where(
@@ -98,8 +98,8 @@ def odd_probes(case: Case) -> tuple[ConnectionRows, NDArray[np.uint8]]:
     alone &= ~answered | ((facts[rows] & FACT_RST != 0) & (trace.connections["rst_side"][rows] == 1))
     alone &= (ends["traits"][:, 1] & (TRAIT_FIN | TRAIT_ACKS)) != (TRAIT_FIN | TRAIT_ACKS)
     closing = ends["traits"][:, 0] & (TRAIT_FIN | TRAIT_ACKS) == (TRAIT_FIN | TRAIT_ACKS)
-    alone &= ~closing | (trace.connections["client"][rows] == 0)  # a server's is the end of a connection
-    alone &= (ends["traits"][:, 0] & TRAIT_ACKS == 0) | (ends["tsval"][:, 0] == 0)  # a kernel's ACK, on a live path
+    alone &= ~closing | (trace.connections["client"][rows] == 0)  # a server's FIN ACK ends a connection
+    alone &= (ends["traits"][:, 0] & TRAIT_ACKS == 0) | (ends["tsval"][:, 0] == 0)  # timestamps: a kernel's ACK
     rows = rows[alone]
     traits = ends["traits"][alone, 0]
     kinds = np.where(traits & TRAIT_FIN != 0, fin_kind(trace.connections[rows]), NULL_SCAN)
@@ -108,6 +108,6 @@ def odd_probes(case: Case) -> tuple[ConnectionRows, NDArray[np.uint8]]:
 
 
 def fin_kind(connections: NDArray[Any]) -> NDArray[np.uint8]:
-    """FIN alone, or all lights on."""
+    """Return XMAS_SCAN if FIN, PSH and URG are set, else FIN_SCAN."""
     flags = connections["first_flags"]
     return np.where(flags & (FIN | PSH | URG) == FIN | PSH | URG, XMAS_SCAN, FIN_SCAN).astype(np.uint8)

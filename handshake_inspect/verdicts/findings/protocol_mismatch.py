@@ -1,10 +1,11 @@
-"""`protocol-mismatch`: a client speaks plain text where TLS is spoken, or TLS where it is not.
+"""`protocol-mismatch`: a client sends plain text to a TLS service, or TLS to a service that does not speak it.
 
-`plain-to-tls`: a plain request to a service that answers it with a TLS alert, or that completes TLS handshakes with
-others and ended this connection itself, or never answered it.  A service where TLS begins after plain text (STARTTLS)
-speaks both.  `tls-to-plain`: a ClientHello that is answered by something else.
+- `plain-to-tls`: a plain request to a service that answers with a TLS alert; or to one that completes TLS handshakes
+  with others and closed this connection first or never answered. A service that starts TLS after plain text (STARTTLS)
+  speaks both and does not count.
+- `tls-to-plain`: a ClientHello that is answered by anything but TLS.
 
-One finding for each service and direction, from one connection on: `warning`.
+One finding per service and direction, from one connection. Severity: `warning`.
 """
 
 import numpy as np
@@ -37,7 +38,7 @@ _ADVICE = {
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service and direction."""
+    """Return one finding per service and direction."""
     tls = handshakes(case)
     found = [("plain-to-tls", each) for each in by_service(case, plain_rows(case, tls))]
     found += [("tls-to-plain", each) for each in by_service(case, tls.connections(tls.has(SETUP_NOT_TLS)))]
@@ -46,13 +47,13 @@ def detect(case: Case) -> list[Finding]:
 
 
 def by_service(case: Case, rows: ConnectionRows) -> list[ConnectionRows]:
-    """These connections by their service."""
+    """Group these connections by service."""
     groups = group(case.attempts.of_connections(case.attempts.service)[rows], rows)
     return [groups.of(g) for g in range(len(groups))]
 
 
 def plain_rows(case: Case, tls: Handshakes) -> ConnectionRows:
-    """Connections whose client spoke plain text to a service of TLS."""
+    """Return the connections whose client sent plain text to a TLS service."""
     found, attempts = setups_of(case.attempts), case.attempts
     if attempts.exchanges is None or not len(found.rows):
         return ConnectionRows(found.rows[:0])
@@ -69,13 +70,13 @@ def plain_rows(case: Case, tls: Handshakes) -> ConnectionRows:
 
 
 def services_of_tls(tls: Handshakes, service: NDArray[np.integer]) -> NDArray[np.integer]:
-    """The services that complete TLS from the first byte on, and never after plain text."""
+    """Return the services that complete TLS from the first byte on, and never after plain text."""
     good = service[tls.rows[(tls.outcome == TLS_ESTABLISHED) & ~tls.upgraded]]
     return distinct(good[~np.isin(good, service[tls.rows[tls.upgraded]])])
 
 
 def server_ended_first(case: Case, rows: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Whether the server was the first to end each of these connections."""
+    """Return a mask over `rows`: the server closed or reset the connection first."""
     c = case.attempts.connections
     ended = has_ended(Seen(case.attempts, rows), client=False)
     first = np.where(c["fin_ns"][rows] > 0, c["fin_side"][rows], c["rst_side"][rows])
@@ -96,7 +97,7 @@ KIND = Kind(
 
 
 def finding(case: Case, kind: str, rows: ConnectionRows) -> Finding:
-    """Numbers and words of one service and direction."""
+    """Return the finding for one service and direction."""
     host, port = target(case.attempts, int(rows[0]))
     clients = count_distinct(case.attempts.client_host[rows])
     frames, connections = cite(case, rows)

@@ -1,13 +1,18 @@
 """`quic-blocked`: QUIC gets no answer where TCP to the same address and port works.
 
-A pair of client and service counts if the client's Initials came to nothing (`LEAST_INITIALS` datagrams or more without
-an answer, or an ICMP error), none of its QUIC connections to that service was answered in the whole capture, and a TCP
-connection of the same client to the same address and port that began within 10 s was established: browsers and others
-try both, and fall back.  Where the capture ends too soon to call QUIC timed out, it counts if an Initial was sent again
-and `TRIPS` round trips of that TCP connection have passed since.
+A pair of client and service counts if
 
-The target is the service; a client that fares so with `SERVERS` services or more is the target itself: the firewall is
-on its side.  The delay is what the user pays: from the first Initial to the SYN of TCP, and to the first byte.
+- the client's Initials failed: `LEAST_INITIALS` datagrams or more without an answer, or an ICMP error,
+- none of its QUIC connections to that service was answered in the whole capture, and
+- a TCP connection from the same client to the same address and port that began within 10 s was established (browsers
+  try both and fall back).
+
+If the capture ends too soon for QUIC to time out, the pair counts if an Initial was retransmitted and `TRIPS` round
+trips of that TCP connection have passed since.
+
+The target is the service; or the client, if it is blocked from `SERVERS` services or more: then the firewall is on its
+side. The delay is what the user pays: from the first Initial to the TCP SYN, and to the first byte. Severity:
+`warning`.
 """
 
 from collections import Counter
@@ -32,7 +37,7 @@ TRIPS = 2
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service, or for each client that is blocked everywhere; the most connections first."""
+    """Return one finding per service, or per client that is blocked everywhere; the most connections first."""
     quics = case.quic.quics
     places = blocked(case)
     if not len(places):
@@ -69,7 +74,7 @@ def _client_keys(case: Case) -> NDArray[np.uint64]:
 
 
 def blocked(case: Case) -> Places:
-    """QUIC connections that came to nothing while TCP worked."""
+    """Return the QUIC connections that failed while TCP worked."""
     quic = case.quic
     rows, outcome = quic.quics.rows, quic.judged.outcome
     raced = quic.raced_tcp
@@ -84,7 +89,7 @@ def blocked(case: Case) -> Places:
 
 
 def is_late(case: Case, there: Places) -> Bools:
-    """Whether an Initial was sent again so long ago that TCP would have been answered meanwhile."""
+    """Return a mask over `there`: an Initial was retransmitted so long ago that TCP would have been answered since."""
     quics, columns = case.quic.quics, case.attempts.connections
     raced = case.quic.raced_tcp[there]
     trip = columns["ack_ns"][raced] - columns["syn_ns"][raced]
@@ -94,7 +99,7 @@ def is_late(case: Case, there: Places) -> Bools:
 
 
 def finding(case: Case, of_client: bool, places: Places) -> Finding:
-    """What UDP does not reach."""
+    """Return the finding for one service or client."""
     quic = case.quic
     quics, raced = quic.quics, quic.raced_tcp[places]
     begun = quics.rows["first_ns"][places]

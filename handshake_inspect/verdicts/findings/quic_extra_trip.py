@@ -1,6 +1,7 @@
-"""`quic-retry` and `quic-version-negotiation`: servers that ask QUIC clients to begin again, which costs a round trip.
+"""`quic-retry` and `quic-version-negotiation`: servers that make QUIC clients start over, at the cost of a round trip.
 
-One finding of each kind for each service, if it happens in `SHARE` or more of `LEAST` connections or more.
+One finding of each kind per service, if `SHARE` or more of its connections are hit and it has at least `LEAST` of them.
+Severity: `info`.
 """
 
 import numpy as np
@@ -24,17 +25,17 @@ _VERSION_ADVICE = "Let clients begin with a version that the server speaks, or u
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service that asks many for a proof of their address."""
+    """Return one finding per service that often answers with Retry."""
     return services(case, RETRY, "quic-retry")
 
 
 def detect_version_negotiation(case: Case) -> list[Finding]:
-    """One finding for each service that asks many for another version."""
+    """Return one finding per service that often answers with Version Negotiation."""
     return services(case, NEGOTIATED, "quic-version-negotiation")
 
 
 def services(case: Case, flag: int, kind: str) -> list[Finding]:
-    """One finding for each service that asks many to begin again."""
+    """Return one finding per service that often makes clients start over."""
     quic = case.quic
     everything = np.arange(len(quic))
     groups = [each for each in quic_services.by_key(quic.quics.service, everything) if len(each) >= LEAST]
@@ -69,7 +70,7 @@ KINDS = {
 
 
 def finding(case: Case, places: Places, flag: int, kind: str) -> Finding:
-    """What one service asks for."""
+    """Return the finding for one service."""
     quic = case.quic
     quics, again = quic.quics, places[quic.quics.has(flag)[places]]
     host, port = quic_services.server(quics, int(places[0]))

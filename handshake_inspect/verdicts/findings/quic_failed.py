@@ -1,7 +1,7 @@
 """`quic-failed`: QUIC handshakes that were answered and did not complete.
 
-One finding for each service, from one such connection on.  Who ended it and with which code is known where an Initial
-said so; a certificate that the client does not take is refused in a packet that nobody can open.
+One finding per service, from one such connection. An Initial that closes the connection shows who ended it and with
+which code; a client that rejects the certificate says so in a packet that cannot be decrypted. Severity: `warning`.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ _ADVICE = {
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service, the one with the most failures first."""
+    """Return one finding per service, the one with the most failures first."""
     quic = case.quic
     places = np.flatnonzero(quic.judged.outcome == FAILED)
     groups = sorted(quic_services.by_key(quic.quics.service, places), key=len, reverse=True)
@@ -51,7 +51,7 @@ KIND = Kind(
 
 
 def finding(case: Case, places: Places) -> Finding:
-    """What failed at one service."""
+    """Return the finding for one service."""
     quic = case.quic
     quics, judged = quic.quics, quic.judged
     host, port = quic_services.server(quics, int(places[0]))

@@ -13,7 +13,7 @@ Places = NDArray[np.intp]
 
 
 def by_key(keys: NDArray[np.uint64], places: Places) -> Iterator[Places]:
-    """These connections in groups of one key."""
+    """Yield the places grouped by key."""
     mine = keys[places]
     order = np.argsort(mine, kind="stable")
     bounds = np.flatnonzero(np.diff(mine[order])) + 1
@@ -21,27 +21,27 @@ def by_key(keys: NDArray[np.uint64], places: Places) -> Iterator[Places]:
 
 
 def server(quics: Quics, place: int) -> tuple[Host, int]:
-    """Address and port of the server of a connection."""
+    """Return the server's address and port of a connection."""
     row = quics.rows[place]
     return (int(row["server_hi"]), int(row["server_lo"])), int(row["server_port"])
 
 
 def client(quics: Quics, place: int) -> Host:
-    """Address of the client of a connection."""
+    """Return the client's address of a connection."""
     row = quics.rows[place]
     return int(row["client_hi"]), int(row["client_lo"])
 
 
 def clients(quics: Quics, places: Places) -> int:
-    """How many addresses of clients these connections have."""
+    """Count the distinct client addresses of these connections."""
     return len({client(quics, place) for place in places.tolist()})
 
 
 def window(quics: Quics, places: Places) -> tuple[int, int]:
-    """When the first of these connections began and the last ended."""
+    """Return when the first of these connections began and the last one ended, in nanoseconds."""
     return int(quics.rows["first_ns"][places].min()), int(quics.rows["last_ns"][places].max())
 
 
 def frames(quic: QuicCase, places: Places) -> tuple[int, ...]:
-    """The first frames of the few of these connections to cite."""
+    """Return the first frames of the connections to cite."""
     return tuple(sorted(quic.quics.rows["first_frame"][places].tolist())[:CITED])

@@ -1,14 +1,16 @@
-"""`reflection`: many hosts answer one that never asked them: its address is forged, and their answers hit it.
+"""`reflection`: many hosts answer a victim that never sent them a SYN: its address is forged.
 
-An answer without a question is a connection that a SYN-ACK begins, or a RST that answers a SYN (RST ACK with sequence
-number 0, RFC 9293 section 3.10.7.1), and of which the capture holds nothing else but repetitions and the RST of the
-host it hits.  A victim gets such answers from `MIN_RESPONDERS` hosts or more, and sent a SYN to none of them.
+An unsolicited answer is a connection that begins with a SYN-ACK, or with a RST in answer to a SYN (RST ACK with
+sequence number 0, RFC 9293 section 3.10.7.1), and that otherwise holds only retransmissions and the victim's RST. A
+victim gets such answers from `MIN_RESPONDERS` hosts or more, and sent a SYN to none of them.
 
-RSTs of any other kind end old connections and do not count.  In a capture of one direction an unasked SYN-ACK is the
-far half of an ordinary handshake: only what is `backscatter` by its cause counts.  Where the capture began between SYN
-and SYN-ACK, the client's ACK follows, and that is no answer without a question.
+Not counted are
 
-Severity: `warning`.  Neither `backscatter` (one host answers many) nor `stale-peer` say anything of these connections.
+- other RSTs, which end old connections;
+- in a one-sided capture, SYN-ACKs whose cause is not `backscatter`: they are half of an ordinary handshake;
+- SYN-ACKs that the client acknowledges: the capture began between SYN and SYN-ACK.
+
+Severity: `warning`. Neither `backscatter` (one host answers many) nor `stale-peer` reports these connections.
 """
 
 from typing import Any
@@ -35,7 +37,7 @@ LISTED = 10  # ports
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each host that is hit."""
+    """Return one finding per victim."""
     found = sorted(reflections(case), key=len, reverse=True)
     return first_of(KIND, "hosts that are hit", found, lambda rows: describe(case, rows))
 
@@ -59,7 +61,7 @@ KIND = Kind(
 
 @once
 def reflections(case: Case) -> tuple[ConnectionRows, ...]:
-    """The answers that hit each victim."""
+    """Return the unsolicited answers per victim."""
     c = case.attempts.connections
     rows = case.attempts.tracked_where(answers(case))
     victims = host_key(c["hi1"][rows], c["lo1"][rows])
@@ -77,12 +79,12 @@ def reflections(case: Case) -> tuple[ConnectionRows, ...]:
 
 @once
 def reflected_rows(case: Case) -> Bools:
-    """Connections that are such answers."""
+    """Return a mask over connections that are such answers."""
     return case.attempts.connection_mask(*reflections(case))
 
 
 def answers(case: Case) -> Bools:
-    """Connections that an answer without a question begins."""
+    """Return a mask over connections that an unsolicited answer begins."""
     trace, c = case.attempts, case.attempts.connections
     facts = trace.facts
     mask: Bools = trace.of_connections(case.outcomes.outcome) == UNSOLICITED
@@ -95,7 +97,7 @@ def answers(case: Case) -> Bools:
 
 
 def asked(case: Case, victims: Keys) -> Keys:
-    """Names of a victim and a host that it sent a SYN to, sorted."""
+    """Return the keys of pairs of a victim and a host that it sent a SYN to, sorted."""
     trace = case.attempts
     asking = is_member(trace.client_host, victims)
     trace.of_connections(asking)[:] &= trace.facts & FACT_SYN != 0
@@ -104,7 +106,7 @@ def asked(case: Case, victims: Keys) -> Keys:
 
 
 def describe(case: Case, rows: ConnectionRows) -> Finding:
-    """Numbers and words of one victim."""
+    """Return the finding for one victim."""
     trace, c = case.attempts, case.attempts.connections
     victim, _ = endpoint(trace, int(rows[0]), 1)
     responders = count_distinct(host_key(c["hi0"][rows], c["lo0"][rows]))

@@ -1,16 +1,16 @@
-"""`refused`, `rejected`, `timed-out`, `half-open`: what failed, per reason, with clients and ports.
+"""`refused`, `rejected`, `timed-out`, `half-open`: failed attempts per reason, with clients and ports.
 
-One finding for each reason (outcome, cause and server address), from one such attempt on: a host that is down is one
-finding, however many of its ports were asked.  Attempts that another finding explains are left to that
-(`explained.py`), and where it explains them all there is no roll-up.  Attempts that are `pending` have not failed.
+One finding per reason (outcome, cause and server address), from one attempt: a host that is down is one finding, on
+however many ports. Attempts that another finding explains are left out (`explained.py`); if it explains all of them,
+there is no roll-up. `pending` attempts have not failed.
 
-Severity says what share of the attempts on these ports of the host failed in this way:
+The severity depends on the share of the attempts on these ports that failed for this reason:
 
-- `critical` when `DOWN` attempts or more were made, none was established, and `MANY` of them failed so: the ports are
-  down for these clients (of health checks that reset what answers none is established either);
-- `info` below `NOISE` of the attempts, a share that ordinary packet loss explains, and for half-open connections that
-  the capture's end left undecided;
-- `warning` otherwise, and at most that for SYNs whose source cannot exist.
+- `critical` if `DOWN` attempts or more were made, none was established, and `MANY` of them failed for this reason: the
+  ports are down for these clients. (Health checks that reset whatever answers are not established either.)
+- `info` below `NOISE`, a share that ordinary packet loss explains, and if the end of the capture leaves all of them
+  undecided;
+- `warning` otherwise; SYNs from impossible sources are never `critical`.
 """
 
 from typing import Any
@@ -47,7 +47,7 @@ from handshake_inspect.wire.text import duration, plural
 DOWN = 20
 NOISE = 0.01
 MANY = 0.25
-PORTS = 20  # of a host that a finding lists, the lowest
+PORTS = 20  # a finding lists at most so many ports, the lowest
 
 VERBS = {REFUSED: "refused", REJECTED: "rejected", TIMED_OUT: "timed out", HALF_OPEN: "half-open"}
 VERBS_OF_ONE = {REFUSED: "was refused", REJECTED: "was rejected", TIMED_OUT: "timed out", HALF_OPEN: "is half-open"}
@@ -55,7 +55,7 @@ VERBS_OF_ONE = {REFUSED: "was refused", REJECTED: "was rejected", TIMED_OUT: "ti
 
 @once
 def excluded(case: Case) -> Bools:
-    """Attempts that other findings account for, that are none of this capture, or whose answers it does not hold."""
+    """Return a mask over attempts not to roll up: explained by others, not failed here, or with uncaptured answers."""
     outcome = case.outcomes.outcome
     mask: Bools = (outcome == UNSOLICITED) | (outcome == MIDSTREAM)
     mask |= ~case.outcomes.decided & (case.attempts.filtered | (outcome == TIMED_OUT))
@@ -63,7 +63,7 @@ def excluded(case: Case) -> Bools:
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each reason."""
+    """Return one finding per reason."""
     return [finding for outcome in VERBS for finding in roll_up(case, outcome)]
 
 
@@ -91,9 +91,9 @@ WAITED = {
     "signed_syns": Metric(int, "Attempts whose SYN is signed with a key (TCP MD5 or TCP-AO)."),
     "older_timestamps": Metric(int, "Attempts whose timestamp is older than one that their address sent before."),
 }
-PATIENCE = HostEvidence((), ("tcp_syn_retries",))  # what the host sent again to all others is not evidence of one
+RETRIES = HostEvidence((), ("tcp_syn_retries",))  # counters of retransmissions to all hosts are no evidence for one
 
-# By the numbers of their outcomes.
+# By outcome code.
 KINDS = {
     REFUSED: Kind(
         "refused",
@@ -123,7 +123,7 @@ KINDS = {
                 ("listen_overflows", "tcp_req_q_full_drop", "listen_drops"), QUEUE_SETTINGS, causes=("syn-dropped",)
             ),
         ),
-        at_client=(PATIENCE,),
+        at_client=(RETRIES,),
     ),
     HALF_OPEN: Kind(
         "half-open",
@@ -149,7 +149,7 @@ KINDS = {
 
 
 def roll_up(case: Case, outcome: int) -> list[Finding]:
-    """The findings of one outcome, of rows and of those that are gone: the reasons with the most failures."""
+    """Return the findings of one outcome, over current and expired rows, for the reasons with the most failures."""
     rows = failed(case, outcome)
     parted = group(reasons(case, rows), rows)
     past = past_of(case)
@@ -166,24 +166,24 @@ def roll_up(case: Case, outcome: int) -> list[Finding]:
 
 
 def failed(case: Case, outcome: int) -> AttemptRows:
-    """The attempts that failed in this way and are no other finding's."""
+    """Return the attempts with this outcome that no other finding explains."""
     return case.attempts.where((case.outcomes.outcome == outcome) & ~excluded(case))
 
 
 def together(past: tuple[Keys, Indices], keys: Keys, sizes: Indices) -> tuple[Keys, Indices]:
-    """The reasons of both, and how many failures each has."""
+    """Merge two lists of reasons with their failure counts."""
     every, at = np.unique(np.concatenate([past[0], keys]), return_inverse=True)
     return every, np.bincount(at, weights=np.concatenate([past[1], sizes])).astype(np.int64)
 
 
 def of_rows(case: Case, outcome: int, rows: AttemptRows) -> Finding:
-    """The finding of these attempts, which have one reason."""
+    """Return the finding for these attempts, which share one reason."""
     tally = Tally.of(case, outcome, rows)
     return describe(target(case.attempts, int(rows[0]))[0], outcome, tally, *numbers(case, tally))
 
 
 def of_all(case: Case, past: Past, outcome: int, key: int, rows: AttemptRows) -> Finding:
-    """The finding of the reason with this key: these attempts, and those whose rows are gone."""
+    """Return the finding for the reason with this key: these attempts, and those whose rows have expired."""
     before = past.of(outcome, key)
     if before is None:
         host, tally = target(case.attempts, int(rows[0]))[0], Tally.of(case, outcome, rows)
@@ -196,7 +196,7 @@ def of_all(case: Case, past: Past, outcome: int, key: int, rows: AttemptRows) ->
 
 
 def absorb(past: Past, case: Case, rows: AttemptRows) -> None:
-    """Have `past` remember the failures among these rows, which are about to go."""
+    """Add the failures among these rows, which are about to expire, to `past`."""
     leaving = np.zeros(len(case.attempts), dtype=bool)
     leaving[rows] = True
     failures = {}
@@ -208,7 +208,7 @@ def absorb(past: Past, case: Case, rows: AttemptRows) -> None:
 
 
 def numbers(case: Case, tally: Tally) -> tuple[int, int]:
-    """How many attempts the services of a tally had, and how many of them were established."""
+    """Return how many attempts the services of a tally had, and how many were established."""
     if not len(case.attempts):
         return 0, 0
     keys = np.fromiter(tally.services, dtype=np.uint64, count=len(tally.services))
@@ -219,14 +219,14 @@ def numbers(case: Case, tally: Tally) -> tuple[int, int]:
 
 @once
 def tallies(case: Case) -> tuple[Indices, Indices]:
-    """How many attempts each service had that are no other finding's, and how many connections were established."""
+    """Return per service the number of attempts that no other finding explains, and of established connections."""
     service, services = case.attempts.service, len(case.attempts.services)
     attempts = np.bincount(service[~excluded(case)], minlength=services)
     return attempts, np.bincount(service[case.outcomes.outcome == ESTABLISHED], minlength=services)
 
 
 def describe(host: Host, outcome: int, tally: Tally, attempts: int, served: int) -> Finding:
-    """Numbers and words of one reason."""
+    """Return the finding for one reason."""
     clients, ports, cause = len(tally.clients), sorted({*tally.services.values()}), CAUSES[tally.cause]
     metrics: dict[str, Any] = {
         "connections": tally.connections,
@@ -277,7 +277,7 @@ def describe(host: Host, outcome: int, tally: Tally, attempts: int, served: int)
 
 
 def severity(failed: int, attempts: int, served: int, undecided: int, *, forged: bool = False) -> str:
-    """How bad this is for the service; forged SYNs say nothing of what its clients get."""
+    """Return the severity; forged SYNs say nothing about the service that real clients get."""
     if failed == undecided or failed < NOISE * attempts:
         return "info"
     down = served == 0 and attempts >= DOWN and failed >= MANY * attempts
@@ -285,7 +285,7 @@ def severity(failed: int, attempts: int, served: int, undecided: int, *, forged:
 
 
 def title(tally: Tally, outcome: int, attempts: int, where: str, why: str) -> str:
-    """How many of how many, from how many clients, and how long it took; a single attempt is not counted."""
+    """Format how many attempts failed, from how many clients and after how long; one attempt is not counted."""
     waited = tally.waited_max_ns if outcome in (TIMED_OUT, HALF_OPEN) else 0
     if attempts == 1:
         late = f" after {duration(waited)}" if waited else ""

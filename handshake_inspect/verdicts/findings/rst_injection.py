@@ -1,14 +1,17 @@
-"""rst-injection: RSTs that the host they claim to be from did not send, or that their target ignored.
+"""`rst-injection`: RSTs that their alleged sender did not send, or that their target ignored.
 
-A connection counts when its RST gives itself away by TTL, timing or IP ID, or because its host went on (see
-`verdicts/resets.py`), when its target visibly ignored it (it acknowledged and sent on), or when its sequence or
-acknowledgment number could not be right and the connection lived on. A RST of an old connection, or one that is
-repeated behind the end, is out of sequence too, and so is what a host that has closed answers to old segments: the
-last sign counts only for established connections that no RST and no FIN ended.  Where two hosts own the address, a RST
-is not forged but the other's: `address-conflict`; where RSTs follow a pause that many of them agree on, a table on the
-path forgot the connections: `idle-timeout`.
+A connection counts if its RST
 
-`warning`: somebody decides about connections that are not his.  A target is the service whose connections are hit.
+- does not fit its alleged sender by TTL, timing or IP ID, or the sender went on (`verdicts/resets.py`); or
+- was ignored: its target went on acknowledging and sending; or
+- had an impossible sequence or acknowledgment number. This applies only to established connections that no RST or FIN
+  ended: a RST of an old connection, one repeated after the end, and the answers of a closed host to old segments are
+  out of sequence, too.
+
+Exceptions: if two hosts own the address, the RST is the other host's (`address-conflict`); if many RSTs agree on the
+idle period before them, a device's table dropped the connections (`idle-timeout`).
+
+Severity: `warning`. The target is the service whose connections are hit.
 """
 
 import numpy as np
@@ -29,7 +32,7 @@ from handshake_inspect.wire.text import plural
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service whose connections were hit."""
+    """Return one finding per service whose connections were hit."""
     trace = case.attempts
     signs = resets.signs(trace)
     ignored, doubted = ignored_rsts(case), impossible_rsts(case)
@@ -66,22 +69,22 @@ KIND = Kind(
 
 @once
 def injected_rows(case: Case) -> ConnectionRows:
-    """Connections with a forged RST."""
+    """Return the connections with a forged RST."""
     forged = resets.signs(case.attempts).any | ignored_rsts(case) | impossible_rsts(case)
     forged[idle_timeout.explained_rows(case)] = False
     return case.attempts.tracked_where(forged & ~resets.two_hosts(case.attempts))
 
 
 def ignored_rsts(case: Case) -> NDArray[np.bool_]:
-    """Connections whose RST did not end them: its target went on."""
+    """Return a mask over connections whose RST did not end them: its target went on."""
     ignored: NDArray[np.bool_] = case.attempts.facts & FACT_RST_IGNORED != 0
     return ignored
 
 
 def impossible_rsts(case: Case) -> NDArray[np.bool_]:
-    """Established connections that a RST with an impossible sequence number met and nothing ended.
+    """Return a mask over established connections that received a RST with an impossible number and were not ended.
 
-    Where a filter on flags left out what was sent in between, no number is impossible.
+    If a flag filter dropped the segments in between, no number counts as impossible.
     """
     trace, facts = case.attempts, case.attempts.facts
     if hides_final_acks(trace):
@@ -99,7 +102,7 @@ def service_finding(
     ignored: NDArray[np.bool_],
     doubted: NDArray[np.bool_],
 ) -> Finding:
-    """The RSTs forged into connections of one service."""
+    """Return the finding for one service."""
     c = trace.connections
     ended = rows[trace.facts[rows] & FACT_RST != 0]
     believed = len(ended)
@@ -136,7 +139,7 @@ def service_finding(
 
 
 def reason(metrics: dict[str, object]) -> str:
-    """The signs in words, the strongest first."""
+    """Format the signs, the strongest first."""
     words = {
         "odd_ttl": "their TTL is not the host's",
         "odd_timing": "they came sooner than the host can answer",
@@ -149,7 +152,7 @@ def reason(metrics: dict[str, object]) -> str:
 
 
 def host_ttls(trace: Attempts, rows: ConnectionRows) -> list[int]:
-    """The TTLs that the hosts named as senders are known by."""
+    """Return the known TTLs of the alleged senders."""
     refused = rows[trace.connections["rst_side"][rows] != trace.connections["client"][rows]]
     low, _ = resets.ttls_of_hosts(trace, trace.server_host[refused])
     ends = trace.endpoints["syn_ttl"][2 * rows + trace.connections["rst_side"][rows]]

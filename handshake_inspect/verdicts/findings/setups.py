@@ -1,4 +1,4 @@
-"""What findings about set-ups look at: columns of all connections with TLS, and groups of them by service."""
+"""Data for findings about connection set-up: all connections with TLS as columns, and groups of them by service."""
 
 from dataclasses import dataclass
 from functools import reduce
@@ -19,23 +19,23 @@ Places = NDArray[np.intp]
 
 
 def handshakes(case: Case) -> Handshakes:
-    """All connections whose client began TLS."""
+    """Return all connections whose client started TLS."""
     return setups_of(case.attempts).handshakes
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Waits:
-    """Nagle's algorithm in set-ups, plain ones too: a row for each wait."""
+    """Waits caused by Nagle's algorithm in set-ups, with or without TLS; one row per wait."""
 
-    rows: NDArray[Any]  # of connections
+    rows: NDArray[Any]  # connection rows
     cost: Times
-    by_client: Bools  # whose segment was held back
-    delayed: Bools
+    by_client: Bools  # the client's segment was held back
+    delayed: Bools  # the peer delayed its acknowledgment
 
 
 @once
 def nagle_waits(case: Case) -> Waits:
-    """All waits for Nagle's algorithm."""
+    """Return all waits caused by Nagle's algorithm."""
     found = setups_of(case.attempts)
     some = found.rows[found.values.extras["nagle"] > 0] if len(found.rows) else found.rows
     setup = found.of(some)
@@ -47,13 +47,13 @@ def nagle_waits(case: Case) -> Waits:
 
 
 def by_service(case: Case, tls: Handshakes, places: Places, at_least: int = 1) -> Groups[Places]:
-    """These handshakes by the service of their connections."""
+    """Group these handshakes by service."""
     service = case.attempts.of_connections(case.attempts.service)
     return group(service[tls.rows[places]], places, at_least=at_least)
 
 
 def by_keys(keys: list[NDArray[Any]], places: Places, at_least: int = 1) -> Groups[Places]:
-    """These places by several keys together."""
+    """Group these places by several keys together."""
     numbers = [np.unique(key, return_inverse=True)[1].reshape(-1) for key in keys]
     joined = reduce(lambda one, other: one * (int(other.max(initial=0)) + 1) + other, numbers)
     return group(np.unique(joined, return_inverse=True)[1].reshape(-1), places, at_least=at_least)

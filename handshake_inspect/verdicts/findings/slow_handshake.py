@@ -1,18 +1,17 @@
-"""slow-handshake and slow-client-ack: handshakes far slower than the same service's usual, and the half to blame.
+"""`slow-handshake` and `slow-client-ack`: handshakes far slower than usual for the service, and which half is to blame.
 
-slow-handshake looks at `synack` (SYN to SYN-ACK: the server, and the path to it), slow-client-ack at `ackdat` (SYN-ACK
-to ACK: the client, and the path to it).  Both judge a half only where it was measured (`exact` or `tsecr`: what a lost
-segment cost is syn-retransmission's) and only services with at least `LEAST` measurements.
+`slow-handshake` judges `synack` (SYN to SYN-ACK: the server and the path to it), `slow-client-ack` judges `ackdat`
+(SYN-ACK to ACK: the client and the path to it). A half is judged only if it was measured (`exact` or `tsecr`; the cost
+of lost segments is `syn-retransmission`), on services with at least `LEAST` measurements.
 
-An outlier is more than `FACTOR` times the service's median, more than `LEAST_EXCESS_NS` above it (nobody feels less),
-and more than `DEVIATIONS` median absolute deviations away (a service that is unsteady by nature has a wide spread, and
-no outliers).  Where more than `MOST` of a service are slow, that is its distribution and not its outliers.
+An outlier is more than `FACTOR` times the service's median, more than `LEAST_EXCESS_NS` above it (less goes unnoticed),
+and more than `DEVIATIONS` median absolute deviations away (an unsteady service has a wide spread and no outliers). If
+more than `MOST` of a service's handshakes are slow, that is its distribution.
 
-Clients are near or far, and a far client is not slow.  So an `ackdat` counts only if the same client answered
-`FACTOR` times faster at another time, or if it is beyond `ANY_PATH_NS`, longer than any path on Earth (two
-geostationary hops).
+A distant client is not slow. So an `ackdat` counts only if the same client answered `FACTOR` times faster at another
+time, or if it exceeds `ANY_PATH_NS`, longer than any path on Earth (two geostationary hops).
 
-`warning` from `MANY` outliers that are at least `SHARE` of the service's handshakes.
+Severity: `warning` from `MANY` outliers that are at least `SHARE` of the service's handshakes, else `info`.
 """
 
 from dataclasses import dataclass
@@ -42,20 +41,20 @@ MOST = 0.2
 ANY_PATH_NS = 1_200_000_000
 MANY = 3
 SHARE = 0.01
-FEW = 1000  # groups, for which it is not worth while to put all values in order
+FEW = 1000  # for so few groups, selecting each median is faster than sorting all values
 
 
 @dataclass(frozen=True)
 class Half:
-    """What is said of one half of the handshake."""
+    """The wording for one half of the handshake."""
 
     id: str
     name: str
     advice: str
-    end: str  # whose half it is
+    end: str  # the end that answers
 
     def culprit(self, position: Position) -> str:
-        """Who is to blame: the end itself where the capture was made beside it, else the end or the path."""
+        """Return who is to blame: the end itself if the capture was made next to it, else the end or the path."""
         return f"the {self.end} itself" if position.place == self.end else f"the {self.end} or the path to it"
 
 
@@ -76,12 +75,12 @@ CLIENT = Half(
 
 
 def detect(case: Case) -> list[Finding]:
-    """Services whose SYN-ACK is sometimes far slower than usual."""
+    """Return findings for services whose SYN-ACKs are sometimes far slower than usual."""
     return half_findings(case, case.legs.values[0], "synack_method", SERVER)
 
 
 def detect_slow_client_ack(case: Case) -> list[Finding]:
-    """Services whose clients sometimes acknowledge far more slowly than usual."""
+    """Return findings for services whose clients sometimes acknowledge far more slowly than usual."""
     return half_findings(case, case.legs.values[1], "ackdat_method", CLIENT)
 
 
@@ -117,7 +116,7 @@ KINDS = {
 
 
 def half_findings(case: Case, values: Times, method: str, half: Half) -> list[Finding]:
-    """One finding for each service with outliers in one half, of which `values` are of all connections."""
+    """Return one finding per service with outliers in one half; `values` has one duration per connection row."""
     trace = case.attempts
     methods = trace.connections[method]
     good = (methods == METHOD_EXACT) | (methods == METHOD_TSECR)
@@ -144,7 +143,7 @@ def half_findings(case: Case, values: Times, method: str, half: Half) -> list[Fi
 
 
 def worth_a_median(service: NDArray[Any], slow: Bools) -> Bools:
-    """Connections to services with anything slow: others have no outliers."""
+    """Return a mask over connections to services with anything slow; others cannot have outliers."""
     hit = np.zeros(int(service.max(initial=0)) + 1, dtype=bool)
     hit[service[slow]] = True
     mine: Bools = hit[service]
@@ -152,7 +151,7 @@ def worth_a_median(service: NDArray[Any], slow: Bools) -> Bools:
 
 
 def outliers(values: Times, groups: grouping.Groups[ConnectionRows]) -> tuple[Times, Bools]:
-    """The median of each group, and which values lie far above their group's."""
+    """Return the median of each group, and a mask over `values` that lie far above their group's median."""
     usual = middles(values, groups)
     centre = np.repeat(usual, groups.sizes)
     spread = np.repeat(middles(np.abs(values - centre), groups), groups.sizes)
@@ -161,7 +160,7 @@ def outliers(values: Times, groups: grouping.Groups[ConnectionRows]) -> tuple[Ti
 
 
 def middles(values: Times, groups: grouping.Groups[ConnectionRows]) -> Times:
-    """The median of each group, the lower one of two."""
+    """Return the median (the lower of two) of each group."""
     middle = percentiles.places(groups.sizes, 50)
     if len(groups) > FEW:
         return grouping.in_order(groups.number, values)[groups.starts + middle]
@@ -170,7 +169,7 @@ def middles(values: Times, groups: grouping.Groups[ConnectionRows]) -> Times:
 
 
 def not_merely_far(trace: Attempts, values: Times, good: Bools, out: ConnectionRows) -> Bools:
-    """Whether the client was ever quicker, among those that are `good`, or no distance explains it."""
+    """Return a mask over `out`: no distance explains the delay, or the client was faster in a `good` handshake."""
     if not len(out):
         return np.zeros(0, dtype=bool)
     clients = trace.of_connections(trace.client_host)
@@ -185,7 +184,7 @@ def not_merely_far(trace: Attempts, values: Times, good: Bools, out: ConnectionR
 
 
 def service_finding(case: Case, half: Half, measured: int, late: ConnectionRows, values: Times, usual: int) -> Finding:
-    """The slow halves of one service: `values` of connections `late`, of `measured` in all."""
+    """Return the finding for one service: `values` of the connections `late`, out of `measured`."""
     trace = case.attempts
     position = case.position
     cited = earliest(trace, late)

@@ -1,8 +1,8 @@
-"""`slow-lookup`: names that take long to look up, before any connection can begin.
+"""`slow-lookup`: name lookups take long, and every connection waits for them.
 
-One finding for each name server, from `LEAST` answered lookups on, if the median takes `SLOW_NS` or more, or for any
-lookup that was answered only after its query had come again `REPEATED_NS` or later: resolvers wait 5 s, some 1 s,
-before they ask again, and the user waits with them.
+One finding per name server if the median of `LEAST` or more answered lookups is at least `SLOW_NS`, or if any lookup
+was answered only after its query had been repeated `REPEATED_NS` or later: resolvers wait 5 s, some 1 s, before they
+ask again, and the user waits with them. Severity: `warning`.
 """
 
 from collections import defaultdict
@@ -24,7 +24,7 @@ PORT = 53
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each slow name server, the one that took the most time first."""
+    """Return one finding per slow name server, the one with the highest total time first."""
     groups: dict[bytes, list[Lookup]] = defaultdict(list)
     for one in case.lookups:
         if one.answer_ns:
@@ -50,23 +50,23 @@ KIND = Kind(
 
 
 def took(lookup: Lookup) -> int:
-    """First query to answer."""
+    """Return the time from the first query to the answer, in nanoseconds."""
     return lookup.answer_ns - lookup.first_ns
 
 
 def was_repeated(lookup: Lookup) -> bool:
-    """Whether the answer came only to a query that was sent again after a timeout."""
+    """Return whether the answer came only after the query was repeated on a timeout."""
     return lookup.queries > 1 and took(lookup) >= REPEATED_NS
 
 
 def is_slow(lookups: Sequence[Lookup]) -> bool:
-    """Whether a name server is slow, by the lookups that it answered."""
+    """Return whether a name server is slow, judged by the lookups that it answered."""
     times = np.array([took(one) for one in lookups], dtype=np.int64)
     return any(map(was_repeated, lookups)) or (len(lookups) >= LEAST and (median(times) or 0) >= SLOW_NS)
 
 
 def finding(server: bytes, lookups: Sequence[Lookup]) -> Finding:
-    """What one name server took."""
+    """Return the finding for one name server."""
     host = address_halves(server)
     times = np.array([took(one) for one in lookups], dtype=np.int64)
     repeated = sum(map(was_repeated, lookups))

@@ -1,17 +1,17 @@
-"""stale-peer: half-open in the sense of RFC 9293 section 3.5.1: one end lost the connection, and its peer did not.
+"""`stale-peer`: half-open in the sense of RFC 9293 section 3.5.1: one end lost the connection, its peer did not.
 
-*The end that the data is for lost it*: a bare RST (no ACK) answers data or a keep-alive of an established connection.
-A socket that still knows the connection acknowledges in its RST; one that does not exist takes the RST's sequence
-number from the segment (section 3.10.7.1) and has nothing to acknowledge.  An end that had sent its FIN is not stale,
-it is done; a RST that a box on the path forged is rst-injection's, segments of an ack-flood had no connection, and a
-server that resets many connections before it has sent a byte is early-reset's.
+*The receiver of the data lost it*: a bare RST (no ACK) answers data or a keep-alive on an established connection. A
+socket that still knows the connection sets ACK in its RST; a host without one takes the RST's sequence number from the
+segment and has nothing to acknowledge (section 3.10.7.1). Not counted are an end that had sent its FIN (it is done),
+forged RSTs (`rst-injection`), segments of an `ack-flood`, and servers that reset many connections before they send a
+byte (`early-reset`).
 
-*The end that opens again lost it*: its SYN meets a peer that is still synchronized.  Seen as an attempt that drew a
-challenge ACK (RFC 5961 section 4) and reset that, or as a connection that a SYN with another ISN replaced before it
-was closed.  A SYN that came to nothing may be anybody's and does not count, and one that met TIME-WAIT is port-reuse.
+*The end that opens again lost it*: its SYN meets a peer that is still synchronized. That shows as an attempt that drew
+a challenge ACK (RFC 5961 section 4) and reset it, or as a connection that a SYN with another ISN replaced before it was
+closed. A SYN without effect may be anybody's and does not count; one that met TIME-WAIT is `port-reuse`.
 
-The target is the host that lost its state: a service, or a client.  `info` for a single connection, `warning` from
-`MANY` on: a reboot loses many at once, and so does a NAT or firewall whose entries expire.
+The target is the host that lost its state: a service or a client. Severity: `info`; `warning` from `MANY` connections:
+a reboot loses many at once, and so does a NAT or firewall whose entries expire.
 """
 
 import numpy as np
@@ -53,7 +53,7 @@ ADVICE = (
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each host that lost connections."""
+    """Return one finding per host that lost connections."""
     return [*reset_ends(case), *clients_opened_again(case)]
 
 
@@ -72,13 +72,13 @@ KIND = Kind(
 
 
 def reset_ends(case: Case) -> list[Finding]:
-    """Ends that answered data with a bare RST."""
+    """Return findings for ends that answered data with a bare RST."""
     rows = case.attempts.tracked_where(bare_answers(case) & ~early_reset.found_rows(case))
     return by_end(case.attempts, rows, case.attempts.connections["rst_side"][rows], "bare_resets", "rst")
 
 
 def bare_answers(case: Case) -> Bools:
-    """Connections that a bare RST in answer to data ended."""
+    """Return a mask over connections that a bare RST in answer to data ended."""
     trace = case.attempts
     c, facts = trace.connections, trace.facts
     bare = (facts & FACT_RST != 0) & (c["rst_flags"] & ACK == 0) & ~stray_rows(case) & ~reflected_rows(case)
@@ -98,13 +98,13 @@ def bare_answers(case: Case) -> Bools:
 
 
 def clients_opened_again(case: Case) -> list[Finding]:
-    """Ends that opened a connection that their peer still had."""
+    """Return findings for ends that opened a connection that their peer still had."""
     rows = case.attempts.tracked_where(met_stale_peer(case.attempts))
     return by_end(case.attempts, rows, case.attempts.connections["client"][rows], "syns_into_open_connection", "syn")
 
 
 def met_stale_peer(trace: Attempts) -> Bools:
-    """Attempts whose SYN met a peer that was synchronized with an earlier incarnation."""
+    """Return a mask over connections whose SYN met a peer still synchronized with an earlier incarnation."""
     facts = trace.facts
     challenged = facts & (FACT_SYN | FACT_CHALLENGE_ACK) == FACT_SYN | FACT_CHALLENGE_ACK
     found: Bools = challenged & ((facts & FACT_REBUFFED != 0) | (facts & (FACT_SYNACK | FACT_ACKED) == 0))
@@ -117,7 +117,7 @@ def met_stale_peer(trace: Attempts) -> Bools:
 
 
 def by_end(trace: Attempts, rows: ConnectionRows, sides: NDArray[np.integer], kind: str, frame: str) -> list[Finding]:
-    """One finding for each host, or where it is the server for each service, that is `sides` of `rows`."""
+    """Return one finding per host (per service if it is the server) that is side `sides` of `rows`."""
     c = trace.connections
     hi, lo, port = (np.where(sides == 0, c[f"{part}0"][rows], c[f"{part}1"][rows]) for part in ("hi", "lo", "port"))
     keys = host_key(hi, lo, np.where(sides == c["client"][rows], 0, port))
@@ -132,7 +132,7 @@ def by_end(trace: Attempts, rows: ConnectionRows, sides: NDArray[np.integer], ki
 
 
 def finding(trace: Attempts, rows: ConnectionRows, sides: NDArray[np.integer], kind: str, frame: str) -> Finding:
-    """Connections that one end lost."""
+    """Return the finding for one host or service."""
     c = trace.connections
     side = int(sides[0])
     host, number = endpoint(trace, int(rows[0]), side)
@@ -154,7 +154,7 @@ def finding(trace: Attempts, rows: ConnectionRows, sides: NDArray[np.integer], k
 
 
 def peers(trace: Attempts, rows: ConnectionRows, sides: NDArray[np.integer]) -> int:
-    """How many hosts were at the other end."""
+    """Count the hosts at the other end."""
     c = trace.connections
     hi, lo = (np.where(sides == 0, c[f"{part}1"][rows], c[f"{part}0"][rows]) for part in ("hi", "lo"))
     return len(np.unique(host_key(hi, lo)))

@@ -1,16 +1,16 @@
-"""stalled: connections on which one end goes on sending and nothing is acknowledged any more.
+"""`stalled`: one end keeps sending on a connection, and nothing is acknowledged any more.
 
-A segment repeated at least 4 times over 3 s or longer, or at least 5 keep-alives, without any acknowledgment, on an
-established connection of which both directions were captured (`verdicts/silence.py` has the numbers and why).
-Keep-alives count from 2 on where their sender gave up with a RST: that is a kernel that found its peer dead
+A connection counts if a segment was retransmitted at least 4 times over 3 s or longer, or at least 5 keep-alives were
+sent, without any acknowledgment, on an established connection captured in both directions (thresholds and reasons:
+`verdicts/silence.py`). 2 keep-alives suffice if their sender gave up with a RST: a kernel that found its peer dead
 (tcp_keepalive_probes), not a client that reset the connection.
 
-Left out is what something else explains: a path that takes only short packets (`path-mtu`), a full accept queue
-(`accept-queue-overflow`), a receiver whose window is zero.
+Not counted is what another finding explains: a path that takes only short packets (`path-mtu`), a full accept queue
+(`accept-queue-overflow`); nor a receiver with a zero window.
 
-`info`, and `warning` from `MANY` connections of a service on: one host may die, many at once hint at a device between
-that forgot them.  `idle_before_*` is the pause before the segment that was never acknowledged: what lasted longer than
-an entry in a NAT or firewall is lost without a word.
+Severity: `info`; `warning` from `MANY` connections of a service: one host may die, many at once suggest a device on the
+path that dropped them. `idle_before_*` is the idle period before the segment that was never acknowledged: longer than
+the lifetime of a NAT or firewall entry, and the connection is lost silently.
 """
 
 from typing import Any
@@ -31,12 +31,12 @@ from handshake_inspect.verdicts.silence import Silence
 from handshake_inspect.wire.text import duration, plural
 
 MANY = 3
-IDLE_NS = 10_000_000_000  # a pause that may have outlived an entry of a device between
+IDLE_NS = 10_000_000_000  # an idle period this long may have outlived a table entry of a device on the path
 
 
 @once
 def stalled(case: Case) -> Silence:
-    """Connections that stand still, for no reason that another finding has."""
+    """Return the stalled connections that no other finding explains."""
     waiting = silence.unanswered(case.attempts, case.outcomes)
     if not len(waiting.rows):
         return waiting
@@ -46,7 +46,7 @@ def stalled(case: Case) -> Silence:
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service with such connections."""
+    """Return one finding per service with stalled connections."""
     waiting = stalled(case)
     if not len(waiting.rows):
         return []
@@ -87,7 +87,7 @@ KIND = Kind(
 
 
 def finding(trace: Attempts, waiting: Silence) -> Finding:
-    """The connections of one service."""
+    """Return the finding for one service."""
     host, port = target(trace, int(waiting.rows[0]))
     first, last = waiting.since(trace), waiting.until(trace)
     idle = waiting.idle(trace)
@@ -125,7 +125,7 @@ def finding(trace: Attempts, waiting: Silence) -> Finding:
 
 
 def endings(trace: Attempts, waiting: Silence) -> dict[str, int]:
-    """How many of them ended how: given up by a kernel or an application, or not at all."""
+    """Count how the connections ended: given up by a kernel or an application, closed, or open."""
     rows = ConnectionRows(np.unique(waiting.rows))
     reset = trace.facts[rows] & FACT_RST != 0
     dead = silence.has_given_up(trace, rows)
@@ -139,7 +139,7 @@ def endings(trace: Attempts, waiting: Silence) -> dict[str, int]:
 
 
 def advice(idle: bool) -> str:
-    """What to do about it."""
+    """Return the advice; `idle`: the connections stalled after idle periods."""
     if idle:
         return (
             "Let keep-alives run before the device on the path drops the connection's state (SO_KEEPALIVE with `sysctl "

@@ -1,18 +1,21 @@
-"""`ack-flood` and `rst-flood`: segments without a connection, from anywhere, to one host.
+"""`ack-flood` and `rst-flood`: segments without a connection, from many sources, to one host.
 
-A *stray* is a connection from before the capture, or none at all, that is one segment: an ACK, with or without payload
-(no SYN, FIN or RST), to which at most RSTs came back; or a RST to which nothing did.  An ACK with timestamps is no
-stray: tools that forge segments leave them out, and current kernels do not.  A source is *unknown* when it has nothing
-else with that host in the whole capture.  A host is flooded when strays of one kind come from `MIN_SOURCES` unknown
-sources or more within `WITHIN_NS`, once what the start of the capture explains is taken off: the connections that were
-open when it began, of which the first that is seen may be the last.  It explains as many strays as there are
-connections that it must have cut: those with that host that are older than the capture and are no strays.  Where the
-capture holds one direction only, or single segments (sampling), nothing is said, unless it is nothing but
-strays of one kind to one host: ACKs, or RSTs that no filter on flags left of healthy connections (`is_no_rest`).
+A *stray* is a single segment of an unknown connection: an ACK, with or without payload (no SYN, FIN or RST), that drew
+at most RSTs; or a RST that drew nothing. ACKs with timestamps do not count: tools that forge segments omit them, and
+current kernels do not.
 
-A scan has one source; clients whose connections a restart forgot connect again, so they are known; what `reflection`
-reports is not a RST flood.  Severity: `warning`: a kernel needs little to drop them, stateful boxes on the way need
-more.
+A host is flooded if strays of one kind come from `MIN_SOURCES` unknown sources or more within `WITHIN_NS`. A source is
+*unknown* if it exchanges nothing else with that host in the whole capture. Strays that the start of the capture
+explains are subtracted: the first captured segment of an open connection may be its last. The start explains as many
+strays as there are connections of that host that are older than the capture and no strays.
+
+Nothing is reported for a one-sided capture, or one of single segments (sampling), unless it consists of strays of one
+kind to one host: ACKs, or RSTs that are not what a flag filter left of healthy connections (`is_no_rest`).
+
+Not reported are scans (one source), clients that reconnect after a restart (they are known sources), and the RSTs of
+`reflection`.
+
+Severity: `warning`: a kernel drops them cheaply, stateful devices on the path do not.
 """
 
 from collections.abc import Iterator
@@ -45,12 +48,12 @@ from handshake_inspect.wire.text import duration
 
 MIN_SOURCES = 100
 WITHIN_NS = 10_000_000_000
-MOST = 100  # hosts that are judged, of each kind those with the most strays
-LISTED = 10  # ports
-START_TTLS = np.array([32, 64, 128, 255])  # of stacks
-LONGEST_WAY = 32  # hops
+MAX_JUDGED = 100  # hosts judged per kind, those with the most strays
+LISTED = 10  # ports in the metrics
+START_TTLS = np.array([32, 64, 128, 255])  # initial TTLs of stacks
+LONGEST_WAY = 32  # hops of the longest paths
 ONE_TTL = 0.9
-SPREAD = 0.5  # different networks (/16, /32 of IPv6) among the sources
+SPREAD = 0.5  # distinct networks (/16, IPv6 /32) per source
 ODD_TTLS = 0.1
 
 WORDS = {"ack-flood": "ACK", "rst-flood": "RST"}
@@ -58,7 +61,7 @@ WORDS = {"ack-flood": "ACK", "rst-flood": "RST"}
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Strays:
-    """Strays of one kind to one host, and how many of them the start of the capture explains."""
+    """Strays of one kind to one host; `explained` of them are due to the start of the capture."""
 
     id: str
     rows: ConnectionRows
@@ -66,7 +69,7 @@ class Strays:
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each host and kind of segment."""
+    """Return one finding per host and kind of segment."""
     return [describe(case, strays) for strays in stray_floods(case)]
 
 
@@ -102,7 +105,7 @@ KINDS = {
 
 @once
 def stray_floods(case: Case) -> tuple[Strays, ...]:
-    """The floods of a case."""
+    """Return the floods of a case."""
     acks, rsts = lone_acks(case), lone_rsts(case)
     if max(np.count_nonzero(acks), np.count_nonzero(rsts)) < MIN_SOURCES:
         return ()
@@ -114,9 +117,9 @@ def stray_floods(case: Case) -> tuple[Strays, ...]:
 
 
 def is_all(case: Case, strays: Bools) -> bool:
-    """Whether the capture is strays of one kind to one host and nothing else.
+    """Return whether the capture holds nothing but these strays, to one host.
 
-    With an ACK, that is no half of healthy connections.
+    An ACK among them cannot be half of a healthy connection.
     """
     if len(strays) != len(case.attempts) or not strays.all():
         return False
@@ -125,10 +128,10 @@ def is_all(case: Case, strays: Bools) -> bool:
 
 
 def is_no_rest(case: Case) -> bool:
-    """Whether these RSTs are not what a filter on flags leaves of healthy connections.
+    """Return whether these RSTs are not what a flag filter left of healthy connections.
 
-    That is known of the filter, or shown by other frames.  Else TTLs show it: those of hosts all over the world differ
-    as their ways do, none of which is longer than `LONGEST_WAY`; a flood has one for all, or any.
+    The filter is known, or other frames show it. Otherwise TTLs do: those of hosts all over the world differ like their
+    paths, none of which is longer than `LONGEST_WAY`; the RSTs of a flood all have one TTL, or random ones.
     """
     if not case.attempts.filtered:
         return True
@@ -144,7 +147,7 @@ def is_no_rest(case: Case) -> bool:
 
 @once
 def stray_rows(case: Case) -> Bools:
-    """Connections that are part of such a flood."""
+    """Return a mask over connections that are part of such a flood."""
     return case.attempts.connection_mask(*(strays.rows for strays in stray_floods(case)))
 
 
@@ -152,7 +155,7 @@ def stray_rows(case: Case) -> Bools:
 
 
 def lone_acks(case: Case) -> Bools:
-    """Connections that are one ACK, and at most RSTs in return."""
+    """Return a mask over connections that are one ACK and at most RSTs in return."""
     trace, c = case.attempts, case.attempts.connections
     facts = trace.facts
     mask: Bools = (trace.of_connections(case.outcomes.outcome) == MIDSTREAM) & (facts & FACT_MIDSTREAM != 0)
@@ -166,7 +169,7 @@ def lone_acks(case: Case) -> Bools:
 
 
 def lone_rsts(case: Case) -> Bools:
-    """Connections that are one RST, which no reflection explains."""
+    """Return a mask over connections that are one RST and not a reflection."""
     trace, c = case.attempts, case.attempts.connections
     facts = trace.facts
     mask: Bools = (trace.of_connections(case.outcomes.outcome) == UNSOLICITED) & (facts & (FACT_SYN | FACT_SYNACK) == 0)
@@ -181,7 +184,7 @@ def lone_rsts(case: Case) -> Bools:
 
 
 def is_one_segment(case: Case, rows: ConnectionRows) -> Bools:
-    """Whether the opener sent just one segment, however often it was captured."""
+    """Return a mask over `rows`: the opener sent just one segment, not counting captured duplicates."""
     e = case.attempts.endpoints
     one: Bools = e["frames"][2 * rows].astype(np.int64) - e["duplicates"][2 * rows] <= 1
     return one
@@ -191,13 +194,13 @@ def is_one_segment(case: Case, rows: ConnectionRows) -> Bools:
 
 
 def floods_of(case: Case, kind: str, mine: Bools, strays: Bools) -> Iterator[Strays]:
-    """The floods of one kind of segment; `strays` are those of any kind."""
+    """Yield the floods of one kind of segment; `mine` marks its strays, `strays` those of any kind."""
     c = case.attempts.connections
     rows = case.attempts.tracked_where(mine)
     victims = host_key(c["hi1"][rows], c["lo1"][rows])
     chosen = is_member(victims, frequent(victims, MIN_SOURCES))
     parted = group(victims[chosen], rows[chosen], at_least=MIN_SOURCES)
-    largest = np.argsort(-parted.sizes, kind="stable")[:MOST] if len(parted) else ()
+    largest = np.argsort(-parted.sizes, kind="stable")[:MAX_JUDGED] if len(parted) else ()
     for g in largest:
         found = judge(case, kind, parted.of(int(g)), strays)
         if found:
@@ -205,7 +208,7 @@ def floods_of(case: Case, kind: str, mine: Bools, strays: Bools) -> Iterator[Str
 
 
 def judge(case: Case, kind: str, rows: ConnectionRows, strays: Bools) -> Strays | None:
-    """The flood that these strays to one host are, if they are one."""
+    """Return the flood that these strays to one host amount to, or None."""
     c = case.attempts.connections
     victim = host_key(c["hi1"][rows[:1]], c["lo1"][rows[:1]])[0]
     known, older = others(case, victim, strays)
@@ -222,7 +225,10 @@ def judge(case: Case, kind: str, rows: ConnectionRows, strays: Bools) -> Strays 
 
 
 def others(case: Case, victim: np.uint64, strays: Bools) -> tuple[Keys, int]:
-    """The hosts that have more with this one than strays, sorted; and how many such connections began before."""
+    """Return the hosts that exchange more than strays with the victim (sorted keys).
+
+    Also return the number of such connections that began before the capture.
+    """
     trace = case.attempts
     others = ~trace.column(strays, False)
     served = trace.where((trace.server_host == victim) & others)
@@ -233,13 +239,13 @@ def others(case: Case, victim: np.uint64, strays: Bools) -> tuple[Keys, int]:
 
 
 def first_of_each(sources: Keys) -> Indices:
-    """Where each source occurs first."""
+    """Return the index of the first occurrence of each source, ascending."""
     _, first = np.unique(sources, return_index=True)
     return np.sort(first)
 
 
 def in_dense_times(times: Times, first: Indices) -> Bools:
-    """Which strays lie in a stretch of WITHIN_NS with MIN_SOURCES sources that were not there before."""
+    """Return a mask over `times`: within some `WITHIN_NS` with `MIN_SOURCES` new sources."""
     came = times[first]
     dense = np.zeros(len(times), dtype=bool)
     if len(came) < MIN_SOURCES:
@@ -253,7 +259,7 @@ def in_dense_times(times: Times, first: Indices) -> Bools:
 
 
 def describe(case: Case, strays: Strays) -> Finding:
-    """Numbers and words of one flood."""
+    """Return the finding for one flood."""
     trace, c, rows = case.attempts, case.attempts.connections, strays.rows
     victim, _ = endpoint(trace, int(rows[0]), 1)
     sources = count_distinct(host_key(c["hi0"][rows], c["lo0"][rows]))

@@ -1,4 +1,4 @@
-"""Sources that probed so many services that they may be scanners.
+"""Sources that probed enough services to be scanners.
 
 Used by `port_scan.py`, whose docstring has the rules; `no_scan.py` removes what only looks like a scan.
 """
@@ -20,11 +20,11 @@ from handshake_inspect.verdicts.sets import pair_key
 
 MIN_PORTS = 15
 MIN_HOSTS = 25
-FEW_PORTS = 10  # suffice of attempts that are hardly repeated
-FEW_ODD = 5  # suffice of segments that no handshake begins with
+FEW_PORTS = 10  # enough if attempts are hardly repeated
+FEW_ODD = 5  # enough for probes other than SYNs
 MAX_TRIES = 4
 MOST_JUDGED = 2000
-FEW = 100  # sources that may be judged one by one without a closer look
+FEW = 100  # so few sources are judged without counting their services first
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -32,35 +32,35 @@ class Scan:
     """The probes of one kind from one source."""
 
     probes: Probes
-    order: Indices  # of probes, by service, and of each service by time
-    starts: Indices  # where in `order` the probes of another service begin
-    ports: int  # the most on one host
-    hosts: int  # the most on one port
+    order: Indices  # sorts probes by service, then by time
+    starts: Indices  # index into `order` of each service's first probe
+    ports: int  # the largest number on one host
+    hosts: int  # the largest number on one port
     kind: int
 
     @property
     def rows(self) -> AttemptRows:
-        """The probes, as attempts."""
+        """Return the probes as attempts."""
         return self.probes.rows
 
     @property
     def tries(self) -> NDArray[np.intp]:
-        """How often each service was probed."""
+        """Return how often each service was probed."""
         return np.diff(np.append(self.starts, len(self.order)))
 
     @property
     def is_small(self) -> bool:
-        """Whether there are too few ports and hosts to leave no doubt."""
+        """Return whether there are too few ports and hosts to exclude other explanations."""
         return self.ports < MIN_PORTS and self.hosts < MIN_HOSTS
 
     @property
     def is_large_enough(self) -> bool:
-        """Whether there are enough ports or hosts for its kind."""
+        """Return whether there are enough ports or hosts for a scan of this kind."""
         return self.ports >= (FEW_PORTS if self.kind == SYN_SCAN else FEW_ODD) or self.hosts >= MIN_HOSTS
 
 
 def candidates(case: Case) -> list[Scan]:
-    """The probes of all sources that probed enough, and did not try the same services too often."""
+    """Return the probes of each source that probed enough services without repeating them too often."""
     probes = all_probes(case)
     suspects = busy_sources(probes)
     if not len(suspects):
@@ -70,13 +70,13 @@ def candidates(case: Case) -> list[Scan]:
 
 
 def busy_sources(probes: Probes) -> Keys:
-    """Sources that probed enough services, of any kind; as keys of a source and a kind."""
+    """Return the sources that probed enough services, as keys of source and kind."""
     odd = probes.kind != SYN_SCAN
     return np.sort(np.concatenate([busiest(probes, ~odd, FEW_PORTS), busiest(probes, odd, FEW_ODD)]))
 
 
 def busiest(probes: Probes, mine: Bools, least: int) -> Keys:
-    """The sources that probed at least so many services; of too many those that probed most."""
+    """Return the sources that probed at least `least` services; at most `MOST_JUDGED`, those with the most services."""
     keys = probes.source_and_kind[mine]
     busy = frequent(keys, least)
     if len(busy) <= FEW:
@@ -90,7 +90,7 @@ def busiest(probes: Probes, mine: Bools, least: int) -> Keys:
 
 
 def by_source(probes: Probes, suspects: Keys) -> Iterator[Probes]:
-    """The probes of each suspect, kind by kind."""
+    """Yield the probes of each suspect, per kind."""
     keys = probes.source_and_kind
     if len(suspects) == 1 and (keys == suspects[0]).all():
         yield probes  # one scanner and nothing else
@@ -102,7 +102,7 @@ def by_source(probes: Probes, suspects: Keys) -> Iterator[Probes]:
 
 
 def arranged(case: Case, probes: Probes) -> Scan:
-    """The probes of one source by service, and how far they reach."""
+    """Return the probes of one source sorted by service, with the counts of ports and hosts."""
     trace = case.attempts
     order = np.lexsort((trace.ids[probes.rows], trace.connection("first_ns", probes.rows), probes.service))
     starts = np.flatnonzero(run_starts(probes.service[order]))
@@ -112,17 +112,17 @@ def arranged(case: Case, probes: Probes) -> Scan:
 
 
 def target_ports(case: Case, rows: AttemptRows) -> NDArray[np.uint16]:
-    """The port that each of these probes asked for."""
+    """Return the destination port of each of these probes."""
     return end_ports(case, rows, 0)
 
 
 def source_ports(case: Case, rows: AttemptRows) -> NDArray[np.uint16]:
-    """The port that each of these probes came from."""
+    """Return the source port of each of these probes."""
     return end_ports(case, rows, 1)
 
 
 def end_ports(case: Case, rows: AttemptRows, flip: int) -> NDArray[np.uint16]:
-    """The ports of the probed sides, or of the other ones."""
+    """Return the ports of the probed ends, or with `flip` of the probing ends."""
     trace = case.attempts
     ports: NDArray[np.uint16] = trace.address("client" if flip else "server", "port", rows)
     odd = np.flatnonzero(trace.connection("facts", rows) & FACT_SYN == 0)

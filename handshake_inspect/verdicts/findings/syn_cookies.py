@@ -1,14 +1,13 @@
-"""`syn-cookies`: a server that answers SYNs without remembering them.
+"""`syn-cookies`: a server answers SYNs without keeping state.
 
-Proven by the timestamps of its SYN-ACKs (`verdicts/cookies.py`: *clock* and *bits*), or likely by
+The timestamps of its SYN-ACKs prove it (`verdicts/cookies.py`: *clock* and *bits*), or it is likely because of
 
-- *silence*: under load (`MIN_LOAD` half-open connections older than `REPEATS_NS`) SYN-ACKs are never repeated, where a
-  server that remembers repeats each after 1 s.  `MIN_SHARE` of them suffice, because with `tcp_syncookies=1` the first
-  backlog + 1 requests are ordinary.  The capture must hold final ACKs: the service has established connections, or is
-  under a SYN flood.  A server with `tcp_synack_retries=0`, or a SYN proxy, looks the same.
+- *silence*: under load (`MIN_LOAD` half-open connections older than `REPEATS_NS`) SYN-ACKs are never retransmitted,
+  where a server with state retransmits each after 1 s. A share of `MIN_SHARE` suffices, because with `tcp_syncookies=1`
+  the first backlog + 1 requests are ordinary. The capture must hold final ACKs: the service has established
+  connections, or is under a SYN flood. A server with `tcp_synack_retries=0`, or a SYN proxy, looks the same.
 
-Severity: `warning` under load, for then the SYN queue ran over; else `info`:
-someone has set `tcp_syncookies=2`.
+Severity: `warning` under load, because the SYN queue overflowed; else `info`: somebody set `tcp_syncookies=2`.
 """
 
 from dataclasses import dataclass
@@ -37,14 +36,14 @@ REPEATS_NS = 1_150_000_000
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Load:
-    """Half-open connections of a service that had the time to be answered again, and those that were not."""
+    """Half-open connections of a service whose SYN-ACK had time to be retransmitted, and those where it was not."""
 
     rows: ConnectionRows
     silent: ConnectionRows
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service that answers with cookies."""
+    """Return one finding per service that answers with cookies."""
     trace = case.attempts
     keys = trace.of_connections(trace.server_key)
     proven = cookies.proofs(trace)
@@ -83,7 +82,7 @@ KIND = Kind(
 
 
 def by_silence(case: Case, keys: Keys) -> dict[int, Load]:
-    """Services with a load of half-open connections of which many SYN-ACKs were never repeated."""
+    """Return the services under load, many of whose SYN-ACKs were never retransmitted, by key."""
     trace, c = case.attempts, case.attempts.connections
     waiting = trace.of_connections(case.outcomes.outcome) == HALF_OPEN
     waiting &= trace.of_connections(case.outcomes.cause) == CAUSE["no-final-ack"]
@@ -101,17 +100,17 @@ def by_silence(case: Case, keys: Keys) -> dict[int, Load]:
 
 
 def has_final_acks(case: Case, keys: Keys, rows: ConnectionRows) -> bool:
-    """Whether these never completed: they belong to a flood, or the capture holds the final ACKs of others."""
+    """Return whether the capture would hold the final ACKs of these: they belong to a flood, or others completed."""
     if flood_rows(case)[rows].any():
         return True
     return bool(np.any((keys == keys[rows[0]]) & (case.attempts.of_connections(case.outcomes.outcome) == ESTABLISHED)))
 
 
-# -- what is said ------------------------------------------------------------------------------------------------
+# -- the finding ---------------------------------------------------------------------------------------------------
 
 
 def describe(case: Case, proof: Proof | None, load: Load | None) -> Finding:
-    """Numbers and words of one service."""
+    """Return the finding for one service."""
     trace = case.attempts
     parts = [proof.agreeing] if proof else []
     parts += [load.silent] if load else []

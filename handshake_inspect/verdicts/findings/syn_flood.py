@@ -1,36 +1,37 @@
 """`syn-flood`: many attempts on one service that never complete, from sources that never complete anything.
 
-Judged by how many attempts stand unfinished at once, and by what share of them ever completes: never by the rate of
-SYNs, which a healthy crowd has too.
+Judged by the number of concurrently unfinished attempts and by the share that completes; never by the rate of SYNs,
+which a healthy burst has, too.
 
-An attempt is *bogus* when its SYN is in the capture, it was sent once, nothing but SYN-ACKs followed it (or the RST of
-an unsuspecting host whose address was forged), and its source completes nothing: less than one in 20 of what it starts.
-A service is flooded when
+An attempt is *bogus* if its SYN is in the capture and was sent once, nothing but SYN-ACKs followed (or the RST of an
+unsuspecting host whose address was forged), and its source completes less than one in 20 of its attempts. A service is
+flooded if
 
-- `MIN_ATTEMPTS` bogus attempts were made and `MIN_UNFINISHED` stood unfinished at the same time: the smallest backlog
-  in common use is 64, and what does not fill one harms nobody.  An attempt stands unfinished until 3 s (as
-  `Limits.unanswered_ns`) after the last segment that belongs to it, or until its RST and for `MIN_HELD_NS`;
-- they are at least `MIN_SHARE` of all attempts in that time: below that the service loses packets;
-- most attempts that failed were not repeated.  A kernel repeats a SYN after 1 s (RFC 6298 section 2.1), so this is
-  computed over attempts older than `RETRY_NS`.  Real clients of a dead or overloaded server repeat theirs, ISN and all;
-- there is proof that the capture itself does not just lack the rest (a filter that keeps SYNs only makes every
-  connection look like this).  One of: the server repeats SYN-ACKs; final ACKs of others are in the capture, and these
-  attempts were answered, or come from a hundred sources in networks all over the world, each of which appears once (of
-  so many kernels some would have repeated a SYN: at most a tenth as many attempts did); or the SYNs look forged.
+- `MIN_ATTEMPTS` bogus attempts were made, and `MIN_UNFINISHED` of them were unfinished at the same time: 64 is the
+  smallest backlog in common use, and fewer harm nobody. An attempt is unfinished until 3 s (`Limits.unanswered_ns`)
+  after its last segment, or until its RST, but for at least `MIN_HELD_NS`;
+- they are at least `MIN_SHARE` of all attempts in that time: below that the service just loses packets;
+- most failed attempts were not retransmitted. A kernel retransmits a SYN after 1 s (RFC 6298 section 2.1), so this
+  covers attempts older than `RETRY_NS`. Real clients of a dead or overloaded server retransmit theirs, with the same
+  ISN;
+- the rest is not just missing from the capture, as with a filter that keeps only SYNs. One of these proves it: the
+  server retransmits SYN-ACKs; the capture holds final ACKs of others, and these attempts were answered or come from a
+  hundred scattered sources that each appear once (of so many kernels some would have retransmitted a SYN; at most a
+  tenth as many attempts did); or the SYNs look forged.
 
-SYNs look forged when at least half of them come without any of SACK, timestamps and window scale, which every current
-stack offers; or have one ISN or ISNs in arithmetic progression; or one TTL though they claim to come from a hundred
-sources that each appear once, in networks all over the world.  Where the capture ends too early to see whether they are
-repeated, the last does not suffice.
+SYNs look forged if at least half of them lack SACK, timestamps and window scale, which every current stack offers; or
+have one ISN or ISNs in arithmetic progression; or have one TTL although they claim to come from a hundred sources in
+networks all over the world that each appear once. The last is not enough if the capture ends too early to show
+retransmissions.
 
-A scan leaves each service alone after a try or two, so it never reaches the numbers.  SYNs to many ports of one host
-are a flood on the host (`port` null) only when they come from `MIN_UNFINISHED` sources.  SYNs to many hosts of a
-network (/24 of IPv4, /64 of IPv6), of which none reaches the numbers, are a flood on the network: see `carpet.py`.  Its
-target is the prefix, written as 198.51.100.0/24.
+A scan tries each service once or twice and never reaches these numbers. SYNs to many ports of one host are a flood on
+the host (`port` null) only if they come from `MIN_UNFINISHED` sources. SYNs to many hosts of a network (IPv4 /24, IPv6
+/64), none of which reaches the numbers alone, are a flood on the network, with the prefix as target (198.51.100.0/24):
+see `carpet.py`.
 
-The window is from the first to the last second with at least 1 % of the busiest second's bogus SYNs; everything in the
-metrics is of the window.  Severity: `critical`; `warning` when nine in ten of the legitimate clients in the window got
-their connection without repeating a SYN.
+The window is from the first to the last second with at least 1 % of the busiest second's bogus SYNs; all metrics are
+for the window. Severity: `critical`; `warning` if nine in ten of the legitimate clients in the window connected without
+retransmitting a SYN.
 """
 
 from dataclasses import replace
@@ -65,14 +66,14 @@ from handshake_inspect.wire.address import prefix_text
 from handshake_inspect.wire.text import duration, plural
 
 UNHARMED = 0.9
-PORTS = 20  # that a finding about more than one lists, the lowest
+PORTS = 20  # a finding lists at most so many ports, the lowest
 
 CARPET_ADVICE = (
     "Have {where} scrubbed upstream as a whole, since limits for each host do not see it, and enable SYN cookies "
     "(`sysctl -w net.ipv4.tcp_syncookies=1`) on all of its hosts."
 )
 
-FEW_RETRIES = 2  # SYN-ACKs are repeated 5 times as a rule; below this, a lost one is hardly made up for
+FEW_RETRIES = 2  # the default is 5 retransmissions of a SYN-ACK; with fewer than this, a lost one is rarely repaired
 STEPS = (
     Step("enable SYN cookies (`sysctl -w net.ipv4.tcp_syncookies=1`)", "tcp_syncookies", lambda mode: mode >= 1),
     Step("raise net.ipv4.tcp_max_syn_backlog and the listener's backlog"),
@@ -82,7 +83,7 @@ STEPS = (
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each flooded service, host or network."""
+    """Return one finding per flooded service, host or network."""
     return [describe(case, flood) for flood in floods(case)]
 
 
@@ -137,7 +138,7 @@ KIND = Kind(
 
 @once
 def floods(case: Case) -> tuple[Flood, ...]:
-    """The floods of a case: services before hosts, and networks last, which take the place of their hosts."""
+    """Return the floods of a case: services, then hosts, then networks, which replace their hosts."""
     trace = case.attempts
     bogus, retried = unfinished(case)
     found = on_targets(case, bogus, retried, trace.server_key)
@@ -148,7 +149,7 @@ def floods(case: Case) -> tuple[Flood, ...]:
 
 
 def on_targets(case: Case, bogus: Bools, retried: Bools, keys: Keys, *, whole_host: bool = False) -> list[Flood]:
-    """The floods on targets with these keys, the largest first."""
+    """Return the floods on targets with these keys, the largest first."""
     parts = candidates(keys, narrow(bogus))
     if not parts:
         return []
@@ -170,22 +171,22 @@ def on_targets(case: Case, bogus: Bools, retried: Bools, keys: Keys, *, whole_ho
 
 
 def is_spread(case: Case, rows: AttemptRows) -> bool:
-    """Whether attempts on a host are on several ports and from many sources."""
+    """Return whether attempts on a host go to several ports and come from many sources."""
     trace = case.attempts
     return count_distinct(trace.server_key[rows]) > 1 and count_distinct(trace.client_host[rows]) >= MIN_UNFINISHED
 
 
 @once
 def flood_rows(case: Case) -> Bools:
-    """Attempts that are part of some flood."""
+    """Return a mask over attempts that are part of a flood."""
     return case.attempts.mask(*(flood.rows for flood in floods(case)))
 
 
-# -- what is said ------------------------------------------------------------------------------------------------
+# -- the finding ---------------------------------------------------------------------------------------------------
 
 
 def describe(case: Case, flood: Flood) -> Finding:
-    """Numbers and words of one flood."""
+    """Return the finding for one flood."""
     trace, on = case.attempts, flood.target
     rows = flood.rows
     where = write(on.host, on.port) if on.prefix is None else prefix_text(*on.host, on.prefix)
@@ -227,12 +228,12 @@ def describe(case: Case, flood: Flood) -> Finding:
 
 
 def with_cookies(found: Finding) -> Finding:
-    """The finding about a service that answers with SYN cookies: to enable them is no advice."""
+    """Return the finding for a service that uses SYN cookies, without the advice to enable them."""
     return replace(found, advice=COOKIES_ON + sentence(STEPS[1:])) if found.advice == sentence(STEPS) else found
 
 
 def spread_over(case: Case, rows: AttemptRows) -> dict[str, Any]:
-    """The hosts and ports of a flood on more than one service."""
+    """Return the hosts and ports of a flood on more than one service, as metrics."""
     ports = distinct(case.attempts.server("port")[rows])
     return {
         "hosts": count_distinct(case.attempts.server_host[rows]),
@@ -242,20 +243,20 @@ def spread_over(case: Case, rows: AttemptRows) -> dict[str, Any]:
 
 
 def legitimate(case: Case, flood: Flood) -> dict[str, dict[str, Any]]:
-    """How the other clients of the target fared, inside and outside of the window."""
+    """Return how the other clients of the target fared inside and outside of the window."""
     inside = within(case, flood)
     return {"inside": fared(case, flood.others[inside]), "outside": fared(case, flood.others[~inside])}
 
 
 def within(case: Case, flood: Flood) -> Bools:
-    """Which of the other attempts on its target began during a flood."""
+    """Return a mask over the other attempts on the target: began during the flood."""
     began = case.attempts.connection("first_ns", flood.others)
     inside: Bools = (began >= flood.start_ns) & (began <= flood.end_ns)
     return inside
 
 
 def fared(case: Case, rows: AttemptRows) -> dict[str, Any]:
-    """Success and handshake times of some attempts."""
+    """Return success counts and handshake times of some attempts."""
     c = case.attempts.connections
     tracked = case.attempts.tracked(rows)
     alone = len(rows) - len(tracked)

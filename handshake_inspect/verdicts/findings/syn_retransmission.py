@@ -1,25 +1,25 @@
-"""syn-retransmission: connects that succeeded, but paid for a lost SYN, SYN-ACK or ACK with a timeout.
+"""`syn-retransmission`: connects that succeeded, but waited for the timeout of a lost SYN, SYN-ACK or ACK.
 
-A connect is delayed when the segment that was answered left later than its first copy: by the time between the first
-SYN and the one that the SYN-ACK answers, plus the time between the first SYN-ACK and the one that the final ACK
-answers.  Less than `LEAST_DELAY_NS` is no timeout of any stack (RFC 6298 section 2.4: at least one second; some go
-below).  A path slower than the timeout makes needless copies, which cost nothing: they are counted apart.  Where no
-timestamp says which of two SYNs was answered, it was the first if nothing was sent again and the server's first
-acknowledgment of payload takes `DELAYED_ACK_NS` longer than the answer to the second SYN would have taken: no ACK may
-wait that long (RFC 9293 section 3.8.6.3).
+The delay of a connect is the time between the first SYN and the one that the SYN-ACK answers, plus the time between the
+first SYN-ACK and the one that the final ACK answers. Less than `LEAST_DELAY_NS` is not a stack's timeout (RFC 6298
+section 2.4 wants at least one second; some use less). A path slower than the timeout causes needless copies, which cost
+nothing and are counted separately. If no timestamp shows which of two SYNs was answered, it was the first, provided
+that nothing else was retransmitted and the server's first acknowledgment of payload takes `DELAYED_ACK_NS` longer than
+the answer to the second SYN would have taken: no ACK may be delayed that long (RFC 9293 section 3.8.6.3).
 
-Whose loss it was, the timestamp echoes say (RFC 7323 section 4.3: the echo is of the first copy that arrived):
+Timestamp echoes show what was lost (RFC 7323 section 4.3: the echo is of the first copy that arrived):
 
-* SYN lost behind the capture point (the capture holds it): the SYN-ACK echoes the copy that it answers;
-* SYN-ACK lost before the capture point: it echoes an earlier SYN, so that one had arrived;
-* SYN-ACK lost behind it: repeated in the capture, and the ACK echoes the last copy;
-* ACK lost: the ACK echoes an earlier SYN-ACK, so that one had been received;
+* SYN lost after the capture point (it is in the capture): the SYN-ACK echoes the copy that it answers;
+* SYN-ACK lost before the capture point: it echoes an earlier SYN, which therefore had arrived;
+* SYN-ACK lost after the capture point: it is retransmitted in the capture, and the ACK echoes the last copy;
+* ACK lost: the ACK echoes an earlier SYN-ACK, which therefore had arrived;
 * otherwise unknown.
 
-A SYN that drew a challenge ACK is repeated at once and for another reason (stale-peer), and so does not count; nor does
-one that was refused at first, as while a service starts.
+Not counted are SYNs that drew a challenge ACK, since they are retransmitted at once and for another reason
+(`stale-peer`), and SYNs that were refused at first, as while a service starts.
 
-`warning` from `MANY` delayed connects that are at least `SHARE` of a service's: a single lost packet is everyday life.
+Severity: `info`; `warning` from `MANY` delayed connects that are at least `SHARE` of the service's, because single
+losses are normal.
 """
 
 import numpy as np
@@ -55,7 +55,7 @@ UNKNOWN, SYN, SYNACK_BEFORE, SYNACK_AFTER, ACK = range(5)
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service with delayed connects."""
+    """Return one finding per service with delayed connects."""
     trace = case.attempts
     c = trace.connections
     repeated = trace.tracked_where(c["retries"])
@@ -125,7 +125,7 @@ KIND = Kind(
 
 
 def rebuffed(trace: Attempts, rows: ConnectionRows) -> Bools:
-    """Whose SYN was answered at first: with a RST, or with what belongs to an earlier incarnation."""
+    """Return a mask over `rows`: the first answer to the SYN was a RST or belonged to an earlier incarnation."""
     c, facts = trace.connections, trace.facts
     found: Bools = facts[rows] & FACT_REBUFFED != 0
     found |= (c["rst_ns"][rows] > 0) & (c["rst_ns"][rows] < c["synack_ns"][rows])
@@ -135,7 +135,7 @@ def rebuffed(trace: Attempts, rows: ConnectionRows) -> Bools:
 
 
 def delays(trace: Attempts, rows: ConnectionRows) -> Times:
-    """How much later than its first copy the answered SYN left, and the answered SYN-ACK."""
+    """Return how much later than the first copies the answered SYN and the answered SYN-ACK left, in nanoseconds."""
     c = trace.connections
     fastest = np.where(is_far(trace, rows), c["synack_max_ns"][rows], c["synack_min_ns"][rows])
     forth = c["synack_ns"][rows] - c["syn_ns"][rows] - fastest
@@ -146,7 +146,7 @@ def delays(trace: Attempts, rows: ConnectionRows) -> Times:
 
 
 def is_far(trace: Attempts, rows: ConnectionRows) -> Bools:
-    """Whether the server is too far away to have answered the second of two SYNs."""
+    """Return a mask over `rows`: the server is too far away to have answered the second of two SYNs."""
     found, c = np.zeros(len(rows), dtype=bool), trace.connections
     twice = np.flatnonzero((c["synack_method"][rows] == METHOD_AMBIGUOUS) & (c["syn_count"][rows] == 2))
     if trace.exchanges is None or not len(twice):
@@ -158,13 +158,13 @@ def is_far(trace: Attempts, rows: ConnectionRows) -> Bools:
 
 
 def is_timed(methods: NDArray[np.uint8]) -> Bools:
-    """Where a timestamp or one of several copies gave the bounds."""
+    """Return a mask over `methods`: a timestamp, or the choice between several copies, gave the bounds."""
     timed: Bools = (methods == METHOD_TSECR) | (methods == METHOD_AMBIGUOUS)
     return timed
 
 
 def losses(trace: Attempts, rows: ConnectionRows) -> NDArray[np.uint8]:
-    """What was lost, as a number of `LOSSES`; the handshake's first loss where there were several."""
+    """Return what was lost, as indices into `LOSSES`; the first loss of the handshake if there were several."""
     c = trace.connections
     e, client, server = trace.endpoints, trace.client_rows[rows], trace.server_rows[rows]
     stamped = (e["options"][client] & e["options"][server] & OPT_TIMESTAMPS) != 0
@@ -183,7 +183,7 @@ def losses(trace: Attempts, rows: ConnectionRows) -> NDArray[np.uint8]:
 
 
 def service_finding(case: Case, attempts: ConnectionRows, delay: Times, fits: backoff.Fits) -> Finding:
-    """What lost handshake segments cost the clients of one service."""
+    """Return the finding for one service."""
     trace = case.attempts
     c = trace.connections
     outcome = case.outcomes.outcome[attempts]
@@ -228,7 +228,7 @@ def service_finding(case: Case, attempts: ConnectionRows, delay: Times, fits: ba
 
 
 def answered_first(trace: Attempts, rows: ConnectionRows) -> Bools:
-    """Whether the first SYN, or SYN-ACK, was the one that was answered although it was repeated: the path is slow."""
+    """Return a mask over `rows`: the first SYN or SYN-ACK was answered although it was retransmitted (a slow path)."""
     c = trace.connections
     first = is_far(trace, rows)
     for asked, answered, leg in (("syn", "synack", "synack"), ("synack", "ack", "ackdat")):
@@ -240,7 +240,7 @@ def answered_first(trace: Attempts, rows: ConnectionRows) -> Bools:
 
 
 def blame(kinds: NDArray[np.intp]) -> str:
-    """Whose loss it was, in words."""
+    """Format what was lost, the most frequent first."""
     words = {
         SYN: ("SYN", " lost between the capture and the server"),
         SYNACK_BEFORE: ("SYN-ACK", " lost between the server and the capture"),

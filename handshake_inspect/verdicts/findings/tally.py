@@ -1,4 +1,4 @@
-"""Attempts on one host that failed for one reason, as numbers that add up: of rows, and of rows that are gone."""
+"""Counts of attempts on one host that failed for one reason; they add up over current and expired rows."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,42 +18,45 @@ from handshake_inspect.verdicts.words import CAUSE, REFUSED, REJECTED
 from handshake_inspect.wire.address import address_text
 from handshake_inspect.wire.const import OPT_SIGNED
 
-LISTED = 5  # clients
-NAMED = 20  # whose addresses are kept whenever rows go
-CLIENTS = 4096  # that are kept separately when rows are gone; the busiest if there are more
-DELAYS = 1024  # that stand for all when rows are gone
-REPORTERS = 5
-ELSEWHERE = 5  # ends that answered in the server's stead
-SERVICES = 1024  # ports of the host that are kept separately
+LISTED = 5  # clients in the metrics
+NAMED = 20  # clients whose addresses are kept when rows expire
+CLIENTS = 4096  # clients counted separately after rows expire, the busiest ones
+DELAYS = 1024  # delays sampled for the median when rows expire
+REPORTERS = 5  # senders of ICMP errors
+ELSEWHERE = 5  # endpoints that answered in place of the server
+SERVICES = 1024  # ports of the host that are counted separately
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Tally:
-    """`clients` are keys of addresses, the one with the most of these attempts first; `delays` are of refusals."""
+    """Counts of failed attempts.
+
+    `clients` are address keys, the one with the most attempts first; `delays` are those of refusals.
+    """
 
     connections: int
     undecided: int
-    cause: int  # place in CAUSES
-    services: dict[int, int]  # ports of the host, by the keys of the services
+    cause: int  # index in CAUSES
+    services: dict[int, int]  # service key to port
     clients: NDArray[np.uint64]
-    attempts: NDArray[np.int64]  # of each client
-    named: dict[int, Host]  # the first clients
+    attempts: NDArray[np.int64]  # per client
+    named: dict[int, Host]  # client key to address, for the first clients
     start_ns: int
     end_ns: int
     frames: tuple[int, ...]
-    rows: tuple[int, ...]  # to cite, while they are there
+    rows: tuple[int, ...]  # rows to cite; empty once expired
     repeated_syns: int = 0
     waited_max_ns: int = 0
     delays: Times = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    weights: Times = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # how many each delay stands for
+    weights: Times = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # attempts per sampled delay
     reporters: frozenset[Host] = frozenset()
     answered_from: frozenset[tuple[Host, int]] = frozenset()
-    older_timestamps: int = 0  # SYNs with an older one than their address sent before
+    older_timestamps: int = 0  # SYNs with a timestamp older than one their address sent before
     signed_syns: int = 0
 
     @classmethod
     def of(cls, case: Case, outcome: int, rows: AttemptRows) -> "Tally":
-        """Count some attempts."""
+        """Count these attempts."""
         trace, c = case.attempts, case.attempts.connections
         tracked = trace.tracked(rows)
         keys, attempts, named = _clients(case, rows)
@@ -80,7 +83,7 @@ class Tally:
         )
 
     def plus(self, later: "Tally") -> "Tally":
-        """Both together.  Beyond CLIENTS and DELAYS clients and delays are those that stand for most."""
+        """Return the sum; beyond `CLIENTS` and `DELAYS` the clients and delays with the highest counts are kept."""
         delays, weights = _thinned(
             *(np.concatenate(both) for both in zip(self._delays(), later._delays(), strict=True))
         )
@@ -110,11 +113,11 @@ class Tally:
 
     @property
     def is_signed(self) -> bool:
-        """Whether these are mostly attempts of peers that sign: what expects no key, or another one, drops them."""
+        """Return whether most attempts have a signed SYN; a peer without that key drops them."""
         return 2 * self.signed_syns >= self.connections
 
     def gone(self) -> "Tally":
-        """The same without its rows."""
+        """Return the tally without rows to cite."""
         return replace(self, rows=())
 
     def _delays(self) -> tuple[Times, Times]:
@@ -122,14 +125,14 @@ class Tally:
 
     @property
     def top_clients(self) -> list[dict[str, Any]]:
-        """The clients with the most of these attempts, as far as they have names."""
+        """Return the clients with the most attempts whose address is known."""
         often = zip(self.clients.tolist(), self.attempts.tolist(), strict=True)
         listed = [{"ip": address_text(*self.named[key]), "connections": n} for key, n in often if key in self.named]
         return listed[:LISTED]
 
     @property
     def delay_p50_ns(self) -> int | None:
-        """The middle delay of the refusals, the lower one of two."""
+        """Return the median delay of the refusals (the lower of two), or None."""
         delays, weights = self._delays()
         if not len(delays):
             return None
@@ -153,7 +156,7 @@ def _clients(case: Case, rows: AttemptRows) -> tuple[NDArray[np.uint64], NDArray
 
 
 def _by_key(trace: Attempts, every: Any, rows: AttemptRows) -> tuple[Keys, Times, ReportIds]:
-    """The different keys of these attempts, how many have each, and the id of the first of those."""
+    """Return the distinct keys of these attempts, the count of each, and the id of the first attempt with it."""
     keys = every[rows]
     order = np.argsort(keys)
     starts = np.flatnonzero(run_starts(keys[order]))
@@ -170,7 +173,7 @@ def _joined(one: Tally, other: Tally) -> tuple[NDArray[np.uint64], NDArray[np.in
 
 
 def _thinned(delays: Times, weights: Times) -> tuple[Times, Times]:
-    """At most DELAYS of them: those at even steps, each for as many as lie between."""
+    """Reduce to at most `DELAYS` delays at even quantiles, each weighted by the number it stands for."""
     if len(delays) <= DELAYS:
         return delays, weights
     order = np.argsort(delays, kind="stable")
@@ -181,7 +184,7 @@ def _thinned(delays: Times, weights: Times) -> tuple[Times, Times]:
 
 
 def _cost(case: Case, outcome: int, tracked: AttemptRows) -> dict[str, Any]:
-    """The delay of the refusals, or how often unanswered SYNs were repeated and for how long."""
+    """Return the delays of refusals, or the count and duration of retransmissions, as fields of a tally."""
     if outcome in (REFUSED, REJECTED):
         delays = case.legs.of(tracked).reject_ns
         return {"delays": delays[delays >= 0]}
@@ -194,7 +197,7 @@ def _cost(case: Case, outcome: int, tracked: AttemptRows) -> dict[str, Any]:
 
 
 def _answered_from(case: Case, rows: AttemptRows) -> list[tuple[Host, int]]:
-    """Who answered these attempts from elsewhere, the first few."""
+    """Return who answered these attempts from elsewhere, at most `ELSEWHERE`."""
     elsewhere = case.attempts.elsewhere
     if elsewhere is None:
         return []
@@ -203,7 +206,7 @@ def _answered_from(case: Case, rows: AttemptRows) -> list[tuple[Host, int]]:
 
 
 def _reporters(case: Case, rows: AttemptRows) -> list[Host]:
-    """Who sent the ICMP errors."""
+    """Return who sent the ICMP errors, at most `REPORTERS`."""
     trace = case.attempts
     rows = trace.earliest(rows[trace.connection("retries", rows) > 0], 100 * REPORTERS)
     reports = trace.retries[trace.connection("retries", rows).astype(np.intp) - 1]

@@ -1,12 +1,12 @@
-"""time-wait-pressure: so many sockets in TIME-WAIT at one host that it may run out of ports, or of room for them.
+"""`time-wait-pressure`: a host holds so many sockets in TIME-WAIT that it may run out of ports, or of memory for them.
 
-Who closes first holds TIME-WAIT for 2 MSL (an option).  Each client's count is set against its ephemeral ports, for
-each service apart, since a port is only taken towards the same address and port: `EPHEMERAL_PORTS` on Linux
-(`net.ipv4.ip_local_port_range` 32768 to 60999).  Where the server closes first its sockets take memory and a bucket,
-and block that client's port all the same, so they are set against the same range for each client.
+The end that closes first holds TIME-WAIT for 2 MSL (an option). A client's count is compared with its ephemeral ports,
+per service, because a port is only taken towards one address and port: `EPHEMERAL_PORTS` on Linux
+(`net.ipv4.ip_local_port_range` 32768 to 60999). If the server closes first, its sockets take memory and buckets and
+still block the client's ports, so they are compared with the same range, per client.
 
-`info` from `NOTABLE` of the range on, `warning` from `HIGH`, and `critical` from `FULL`: connect() is about to fail
-with EADDRNOTAVAIL, and nothing of that will be on the wire.
+Severity: `info` from `NOTABLE` of the range, `warning` from `HIGH`, `critical` from `FULL`: connect() is about to fail
+with EADDRNOTAVAIL, which never shows on the wire.
 """
 
 import numpy as np
@@ -36,7 +36,7 @@ STEPS = (Step("keep connections open and use them again (keep-alive, a pool)"), 
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each host that holds too many, for the pair that is worst."""
+    """Return one finding per host with too many, for its worst pair."""
     trace = case.attempts
     least = int(NOTABLE * EPHEMERAL_PORTS)
     pairs = by_pair(trace)
@@ -47,7 +47,7 @@ def detect(case: Case) -> list[Finding]:
     side = holders(trace, rows)
     rows, side = rows[side >= 0], side[side >= 0]
     at_client = side == trace.connections["client"][rows]
-    # Towards a service the client's ports count; a server's sockets are grouped by the client they block.
+    # A client's sockets are grouped by service, a server's by the client whose ports they block.
     pair = np.where(at_client, trace.server_key[rows], trace.server_key[rows] ^ np.uint64(1))
     pair = pair_key(pair, trace.client_host[rows])
     begun = trace.connections["time_wait_ns"][rows]
@@ -98,7 +98,7 @@ KIND = Kind(
 
 
 def holders(trace: Attempts, rows: ConnectionRows) -> NDArray[np.int8]:
-    """The side that holds, or held, TIME-WAIT: the one in that state, else the one that closed first; -1 for none."""
+    """Return the side in TIME-WAIT, else the side that closed first; -1 for none."""
     states = trace.endpoints["state"].reshape(-1, 2)[rows] == int(TcpState.TIME_WAIT)
     c = trace.connections
     first = np.where(c["fin_frame"][rows] > 0, c["fin_side"][rows].astype(np.int8), -1)
@@ -106,9 +106,9 @@ def holders(trace: Attempts, rows: ConnectionRows) -> NDArray[np.int8]:
 
 
 def peak(begun: Times, groups: grouping.Groups[Rows], lasts_ns: int) -> tuple[NDArray[np.intp], Times]:
-    """The most sockets at once in each group, and when; `begun` ascends in each group.
+    """Return the peak number of concurrent sockets per group, and its time; `begun` ascends within each group.
 
-    All last equally long, so the count at the begin of one is the number that began within that time before it.
+    All sockets last equally long, so the count at the start of one is the number that began within that time before it.
     """
     number = groups.number
     spread = int(begun.max() - begun.min()) + lasts_ns + 1
@@ -129,7 +129,7 @@ def host_finding(
     most: int,
     when: int,
 ) -> Finding:
-    """One host and the pair that fills it."""
+    """Return the finding for one host and its worst pair."""
     host, port = key
     other, other_port = endpoint(trace, int(rows[0]), int(trace.connections["client"][rows[0]]) ^ int(at_client))
     part = most / EPHEMERAL_PORTS

@@ -1,12 +1,16 @@
-"""`tls-extra-round-trip`: TLS handshakes that wait more often than they need to, by service and reason.
+"""`tls-extra-round-trip`: TLS handshakes that take more round trips than necessary, by service and reason.
 
-`hello-retry`: the server takes none of the key shares that the client guessed.  `window`: a flight, mostly that of the
-server's certificates, is larger than the congestion window (RFC 6928), so that its end waits for acknowledgments.
-`older-version`: the client offered TLS 1.3 and got 1.2 with a full handshake; its cost is one round trip of the
-network.  Of QUIC, `amplification`: the flight is larger than a server may send to an address that is not proved (RFC
-9000 section 8.1); `retry`: the server has it proved first; and `hello-retry`, where the server's Initial could be read.
+Reasons:
 
-`warning` where the median cost is `COSTLY_NS` or more and `SHARE` or more of `LEAST` or more handshakes with the
+- `hello-retry`: the server accepts none of the key shares that the client sent;
+- `window`: a flight, mostly the server's certificates, exceeds the congestion window (RFC 6928), so that its end waits
+  for acknowledgments;
+- `older-version`: the client offered TLS 1.3 and got a full 1.2 handshake; it costs one network round trip;
+- QUIC, `amplification`: the flight exceeds what a server may send to an unvalidated address (RFC 9000 section 8.1);
+- QUIC, `retry`: the server validates the address first;
+- QUIC, `hello-retry`: only if the server's Initial could be decrypted.
+
+Severity: `warning` if the median cost is `COSTLY_NS` or more and `SHARE` or more of `LEAST` or more handshakes with the
 service pay it, else `info`.
 """
 
@@ -59,7 +63,7 @@ _ADVICE = {
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service and reason."""
+    """Return one finding per service and reason."""
     tls = handshakes(case)
     found: list[tuple[str, Times, Places]] = []
     for reason, cost in costs(tls).items():
@@ -78,7 +82,7 @@ def detect(case: Case) -> list[Finding]:
 
 
 def of_quic(case: Case) -> list[Finding]:
-    """One finding for each service of QUIC and reason."""
+    """Return one finding per QUIC service and reason."""
     quics = case.quic.quics
     if not len(quics):
         return []
@@ -95,7 +99,7 @@ def of_quic(case: Case) -> list[Finding]:
 
 
 def costs(tls: Handshakes) -> dict[str, Times]:
-    """What each handshake paid, by reason; -1 for nothing."""
+    """Return the cost of each handshake per reason, -1 for none."""
     older = tls.has(SETUP_OFFERS_13) & (tls.version > 0) & (tls.version <= TLS12)
     older &= (tls.outcome == TLS_ESTABLISHED) & ~tls.has(SETUP_FALSE_START | SETUP_SERVER_CHANGED)
     return {
@@ -125,7 +129,7 @@ KIND = Kind(
 
 
 def finding(case: Case, tls: Handshakes, reason: str, cost: Times, places: Places, total: int) -> Finding:
-    """Numbers and words of one service and reason."""
+    """Return the finding for one service and reason."""
     rows = tls.connections(places)
     host, port = target(case.attempts, int(rows[0]))
     frames, connections = cite(case, rows)
@@ -144,7 +148,7 @@ def finding(case: Case, tls: Handshakes, reason: str, cost: Times, places: Place
 
 
 def quic_finding(case: Case, reason: str, cost: Times, places: Places) -> Finding:
-    """Numbers and words of one service of QUIC and reason."""
+    """Return the finding for one QUIC service and reason."""
     quics = case.quic.quics
     host, port = quic_services.server(quics, int(places[0]))
     total = int(np.count_nonzero(quics.service == quics.service[places[0]]))
@@ -164,13 +168,13 @@ def quic_finding(case: Case, reason: str, cost: Times, places: Places) -> Findin
 
 
 def severity(cost: Times, total: int) -> Literal["warning", "info"]:
-    """Whether so many of all handshakes pay so much that it is worth a warning."""
+    """Return `warning` if enough handshakes pay enough, else `info`."""
     often = total >= LEAST and len(cost) >= SHARE * total
     return "warning" if often and (median(cost) or 0) >= COSTLY_NS else "info"
 
 
 def title(protocol: str, service: str, reason: str, cost: Times, total: int) -> str:
-    """How many paid, and for what."""
+    """Format how many handshakes paid how much, and why."""
     return (
         f"{len(cost):,} of {plural(total, f'{protocol} handshake')} with {service} took one more round trip, "
         f"{duration(median(cost) or 0)}{' in the median' if len(cost) > 1 else ''}: {_WORDS[reason]}"
@@ -178,7 +182,7 @@ def title(protocol: str, service: str, reason: str, cost: Times, total: int) -> 
 
 
 def numbers(reason: str, cost: Times, total: int, clients: int) -> dict[str, Any]:
-    """The metrics of one finding."""
+    """Return the metrics of one finding."""
     metrics = {
         "cause": reason,
         "connections": len(cost),
@@ -188,11 +192,11 @@ def numbers(reason: str, cost: Times, total: int, clients: int) -> dict[str, Any
         "cost_p50_ns": median(cost) or 0,
         "cost_total_ns": int(cost.sum()),
     }
-    return metrics  # noqa: RET504  a test finds them by their name
+    return metrics  # noqa: RET504  a test looks for the name `metrics`
 
 
 def quic_costs(quics: Quics) -> dict[str, Times]:
-    """What each QUIC connection paid on top of its round trip, by reason; -1 for nothing."""
+    """Return the cost of each QUIC connection beyond its one round trip, per reason, -1 for none."""
     rows = quics.rows
     first, second, third = (rows[name].astype(np.int64) for name in ("first_ns", "second_ns", "third_ns"))
     begun = np.where(third > 0, third - second, second - first)
@@ -206,7 +210,7 @@ def quic_costs(quics: Quics) -> dict[str, Times]:
 
 
 def amplification(quics: Quics) -> Times:
-    """How long the servers waited in all for the address of a client to be proved."""
+    """Return how long each server waited in total for the client's address to be validated, -1 for not at all."""
     rows = quics.rows
     paused = (np.arange(STALLS) < rows["stalls"][:, None]) & ~quics.stalled_by_loss
     total = np.where(paused, rows["stall_ns"], 0).sum(axis=1)

@@ -1,12 +1,13 @@
-"""`tls-failed`: TLS handshakes that did not complete, by service and by what ended them.
+"""`tls-failed`: TLS handshakes that did not complete, by service and reason.
 
-Counted are connections whose client sent a ClientHello and of which it is certain that nothing came of it: an alert
-before the handshake was complete, or after it and before any answer (`certificate_required` comes then); an end by
-RST or FIN before that; a server that never answers, or with something else than TLS.  One finding for each service and
-reason, from one connection on: always `warning`, since one alert says all.
+Counted are connections whose client sent a ClientHello and that certainly failed: an alert before the handshake
+completed, or after it but before any answer (`certificate_required` arrives then); a RST or FIN before completion; a
+server that never answers, or not with TLS.
 
-Without an alert a service whose other handshakes complete is not accused of clients that close themselves: scanners
-and probes look at ServerHello, and go.
+Not counted: a client that closes without an alert, if the service completes other handshakes. Scanners and probes read
+the ServerHello and leave.
+
+One finding per service and reason, from one connection. Severity: `warning`, since one alert is conclusive.
 """
 
 import numpy as np
@@ -35,7 +36,7 @@ from handshake_inspect.wire.text import plural
 _COMMON = "Client and server have no version, cipher suite or group in common: compare what each allows with "
 _CERTIFICATE = "Look at the certificate as clients see it: "
 _SHOWN = "`openssl s_client -connect HOST:PORT -servername NAME -showcerts`."
-# What to do about an alert (RFC 8446 section 6.2).
+# Advice by alert code (RFC 8446 section 6.2).
 ADVICE = {
     40: _COMMON + "`openssl s_client -connect HOST:PORT -tls1_2` and `-tls1_3`; or a client certificate is missing.",
     70: _COMMON + "`openssl s_client -connect HOST:PORT -tls1_2` and `-tls1_3`.",
@@ -56,13 +57,13 @@ _WITHOUT = {
     "not-tls": "What listens there does not speak TLS: correct the port, or use http instead of https.",
 }
 
-CLOSED, NO_ANSWER, NOT_TLS, ENCRYPTED = 256, 257, 258, 259  # reasons that are no code of an alert
+CLOSED, NO_ANSWER, NOT_TLS, ENCRYPTED = 256, 257, 258, 259  # reasons beyond the range of alert codes
 _REASONS = {CLOSED: "closed", NO_ANSWER: "no-answer", NOT_TLS: "not-tls", ENCRYPTED: "encrypted-alert"}
 _STAGES = ("hello", "handshake", "finished")
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service and reason."""
+    """Return one finding per service and reason."""
     tls = handshakes(case)
     failed = np.isin(tls.outcome, (TLS_FAILED, TLS_NO_ANSWER, TLS_NOT_TLS))
     places = np.flatnonzero(failed & ~left_by_client(case, tls))
@@ -104,7 +105,7 @@ KIND = Kind(
 
 
 def reason(tls: Handshakes) -> Places:
-    """What ended each handshake: the code of an alert, or one of the reasons beyond."""
+    """Return why each handshake failed: an alert code, or one of the reasons beyond."""
     alert = np.where(tls.has(SETUP_ALERT_ENCRYPTED), ENCRYPTED, tls.alert)
     without = np.select([tls.outcome == TLS_NO_ANSWER, tls.outcome == TLS_NOT_TLS], [NO_ANSWER, NOT_TLS], CLOSED)
     reasons: Places = np.where(tls.has(SETUP_ALERT), alert, without)
@@ -112,7 +113,7 @@ def reason(tls: Handshakes) -> Places:
 
 
 def left_by_client(case: Case, tls: Handshakes) -> Bools:
-    """Where the client closed without a word, and the service completes the handshakes of others."""
+    """Return a mask over handshakes: the client closed without an alert, and the service completes other handshakes."""
     service = case.attempts.of_connections(case.attempts.service)[tls.rows]
     good = np.isin(service, service[tls.outcome == TLS_ESTABLISHED])
     silent = good & (tls.outcome == TLS_FAILED) & ~tls.has(SETUP_ALERT)
@@ -124,7 +125,7 @@ def left_by_client(case: Case, tls: Handshakes) -> Bools:
 
 
 def finding(case: Case, tls: Handshakes, places: Places, total: int) -> Finding:
-    """Numbers and words of one service and reason."""
+    """Return the finding for one service and reason."""
     rows = tls.connections(places)
     code = int(reason(tls)[places[0]])
     host, port = target(case.attempts, int(rows[0]))
@@ -157,13 +158,13 @@ def finding(case: Case, tls: Handshakes, places: Places, total: int) -> Finding:
 
 
 def stages(tls: Handshakes) -> Places:
-    """How far each had come, as a place in _STAGES."""
+    """Return how far each handshake got, as an index in `_STAGES`."""
     come: Places = np.where(tls.has(SETUP_CLIENT_FINISHED), 2, np.where(tls.has(SETUP_SERVER_HELLO), 1, 0))
     return come
 
 
 def words(code: int, sender: str | None) -> str:
-    """What ended them, in words."""
+    """Format why the handshakes failed."""
     texts = {
         CLOSED: "closed before it was complete",
         NO_ANSWER: "the server never answered",
@@ -174,7 +175,7 @@ def words(code: int, sender: str | None) -> str:
 
 
 def advice(code: int, *, withheld: bool) -> str:
-    """What to do about it."""
+    """Return the advice for a reason."""
     if code == ENCRYPTED and withheld:
         return ADVICE[116]
     return _WITHOUT[_REASONS[code]] if code in _REASONS else ADVICE.get(code, _OTHER)

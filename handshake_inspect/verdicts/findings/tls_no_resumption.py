@@ -1,9 +1,11 @@
-"""`tls-no-resumption`: one client does full TLS handshakes again and again, and never resumes a session.
+"""`tls-no-resumption`: one client repeats full TLS handshakes and never resumes a session.
 
-`LEAST` or more full handshakes of one client address with one service and name, as many within `WITHIN_NS`, and not one
-resumed.  Whether the client never offered a session (it does not keep tickets), or offered one and was refused (several
-servers behind one address do not share the keys of their tickets) shows in the ClientHello.  `info`: under
-TLS 1.3 a full handshake costs no round trip more, only computing and the certificates on the wire.
+`LEAST` or more full handshakes of one client address with one service and server name, `LEAST` of them within
+`WITHIN_NS`, and none resumed. The ClientHello shows whether the client never offered a session (it keeps no tickets) or
+was refused (servers behind one address do not share their ticket keys).
+
+Severity: `info`. With TLS 1.3 a full handshake costs no extra round trip, only computation and the certificates on the
+wire.
 """
 
 import numpy as np
@@ -25,7 +27,7 @@ WITHIN_NS = 3_600_000_000_000
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each client, service and name."""
+    """Return one finding per client, service and name."""
     tls = handshakes(case)
     places = np.flatnonzero(tls.outcome == TLS_ESTABLISHED)
     if len(places) < LEAST:
@@ -40,7 +42,7 @@ def detect(case: Case) -> list[Finding]:
 
 
 def names(case: Case, tls: Handshakes, places: Places) -> NDArray[np.int64]:
-    """A number for each name that was asked for, in the order of these: several hellos may ask for the same."""
+    """Return a number per requested server name, in name order; several hellos may request the same name."""
     if case.attempts.names is None:
         return np.zeros(len(places), dtype=np.int64)
     different, which = np.unique(tls.hello[places], return_inverse=True)
@@ -50,7 +52,7 @@ def names(case: Case, tls: Handshakes, places: Places) -> NDArray[np.int64]:
 
 
 def never_resumes(case: Case, tls: Handshakes, places: Places) -> bool:
-    """Whether none of these was resumed, and so many came within an hour."""
+    """Return whether none of these was resumed, and `LEAST` of them began within `WITHIN_NS`."""
     if tls.has(SETUP_PSK | SETUP_SERVER_CHANGED)[places].any():
         return False
     begun = np.sort(case.attempts.connections["first_ns"][tls.rows[places]])
@@ -74,7 +76,7 @@ KIND = Kind(
 
 
 def finding(case: Case, tls: Handshakes, places: Places) -> Finding:
-    """Numbers and words of one client, service and name."""
+    """Return the finding for one client, service and name."""
     rows = tls.connections(places)
     host, port = target(case.attempts, int(rows[0]))
     opener, _ = client(case.attempts, int(rows[0]))

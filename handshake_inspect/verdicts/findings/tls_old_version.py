@@ -1,6 +1,6 @@
 """`tls-old-version`: handshakes that agreed on TLS 1.1 or older, which RFC 8996 forbids.
 
-One finding for each service, from one handshake on, `warning`: who does it, and how often.
+One finding per service, from one handshake. Severity: `warning`.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ NEWEST_OLD = 0x0302  # TLS 1.1
 
 
 def detect(case: Case) -> list[Finding]:
-    """One finding for each service."""
+    """Return one finding per service."""
     tls = handshakes(case)
     old = (tls.outcome == TLS_ESTABLISHED) & (tls.version > 0) & (tls.version <= NEWEST_OLD)
     groups = by_service(case, tls, np.flatnonzero(old))
@@ -53,7 +53,7 @@ KIND = Kind(
 
 
 def finding(case: Case, tls: Handshakes, places: Places, total: int) -> Finding:
-    """Numbers and words of one service."""
+    """Return the finding for one service."""
     rows = case.attempts.in_order(tls.connections(places))
     host, port = target(case.attempts, int(rows[0]))
     versions, counts = np.unique(tls.version[places], return_counts=True)

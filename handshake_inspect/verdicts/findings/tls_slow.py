@@ -1,12 +1,13 @@
-"""`tls-slow-server` and `tls-slow-client`: whose own time makes TLS handshakes slow.
+"""`tls-slow-server` and `tls-slow-client`: TLS handshakes that are slow because of one end's own time.
 
-The server's own time is what it took from the ClientHello to its ServerHello without the network.  The client's is what
-it took between the server's flight and its own Finished, or between the end of the TCP handshake and its ClientHello,
-but for a plain prologue (STARTTLS), of which both ends take their part.
+The server's own time is from the ClientHello to its ServerHello, minus the network. The client's own time is from the
+server's flight to its own Finished, or from the end of the TCP handshake to its ClientHello; not with a plain prologue
+(STARTTLS), which takes both ends' time.
 
-`tls-slow-server`: the median of `LEAST` or more handshakes with a service is `SLOW_NS` or more, and no less than the
-median round trip of the network: below that the network is what users wait for.  `tls-slow-client`: the median of
-`LEAST` or more handshakes of one client is `SLOW_NS` or more; `info`, for it may have had nothing to say yet.
+- `tls-slow-server` (`warning`): the median of `LEAST` or more handshakes with a service is `SLOW_NS` or more, and not
+  below the median network round trip: otherwise users mostly wait for the network.
+- `tls-slow-client` (`info`, since the client may have had nothing to send yet): the median of `LEAST` or more
+  handshakes of one client is `SLOW_NS` or more.
 """
 
 import numpy as np
@@ -25,7 +26,7 @@ LEAST = 3
 
 
 def detect_server(case: Case) -> list[Finding]:
-    """One finding for each service that takes its time before ServerHello."""
+    """Return one finding per service that is slow to send its ServerHello."""
     tls = handshakes(case)
     groups = by_service(case, tls, np.flatnonzero(tls.server_hello >= 0), LEAST)
     slow = [each for each in map(groups.of, range(len(groups))) if is_slow(tls, each)]
@@ -36,13 +37,13 @@ def detect_server(case: Case) -> list[Finding]:
 
 
 def is_slow(tls: Handshakes, places: Places) -> bool:
-    """Whether the server takes longer than the network, and long."""
+    """Return whether the server's median time is long, and not below the network's."""
     taken, network = median(tls.server_hello[places]) or 0, tls.network[places]
     return taken >= SLOW_NS and taken >= (median(network[network >= 0]) or 0)
 
 
 def detect_client(case: Case) -> list[Finding]:
-    """One finding for each client and half of the handshake in which it takes its time."""
+    """Return one finding per client and slow part of the handshake."""
     tls = handshakes(case)
     found: list[tuple[str, Times, Places]] = []
     before = np.where(tls.upgraded, -1, tls.before_tls)
@@ -58,7 +59,7 @@ def detect_client(case: Case) -> list[Finding]:
 
 
 def server(case: Case, tls: Handshakes, places: Places) -> Finding:
-    """Numbers and words of one service."""
+    """Return the finding for one service."""
     rows = tls.connections(places)
     host, port = target(case.attempts, int(rows[0]))
     taken = tls.server_hello[places]
@@ -86,7 +87,7 @@ def server(case: Case, tls: Handshakes, places: Places) -> Finding:
 
 
 def slow_client(case: Case, tls: Handshakes, part: str, column: Times, places: Places) -> Finding:
-    """Numbers and words of one client."""
+    """Return the finding for one client."""
     rows = tls.connections(places)
     host, _ = client(case.attempts, int(rows[0]))
     what = "between the server's flight and its Finished" if part == "finished" else "before its ClientHello"

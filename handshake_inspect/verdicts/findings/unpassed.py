@@ -1,4 +1,4 @@
-"""Segments that did not pass however often they were repeated, and what passed between their hosts: see `path_mtu`."""
+"""Segments that never passed despite retransmissions, and what did pass between the hosts; used by `path_mtu.py`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,26 +23,26 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Failed:
-    """Segments that did not pass, of all pairs: connections, sides, rows of `Aftermath`."""
+    """Segments that did not pass, for all pairs of hosts, as parallel columns."""
 
     rows: ConnectionRows
     sides: Rows
-    places: Rows
-    lengths: Numbers  # of the shortest copy, as a packet may have it
+    places: Rows  # rows of `Aftermath`
+    lengths: Numbers  # payload of the shortest copy, at most what fits a packet
     recovered: Bools  # shorter pieces passed
 
     def chosen(self, some: Any) -> "Failed":
-        """Some of them."""
+        """Return the selected segments."""
         return Failed(self.rows[some], self.sides[some], self.places[some], self.lengths[some], self.recovered[some])
 
     def of(self, trace: Attempts, name: str) -> NDArray[Any]:
-        """A column of `Aftermath`, of the sender."""
+        """Return a column of `Aftermath` for the sender's side."""
         column: NDArray[Any] = trace.aftermaths[name][self.places, self.sides]
         return column
 
 
 def failures(trace: Attempts) -> Failed:
-    """Segments that were repeated again and again."""
+    """Return the segments that were retransmitted often enough."""
     owner = silence.owners(trace)
     parts = [failures_of(trace, owner, side) for side in (0, 1)]
     rows, *others = (np.concatenate(columns) for columns in zip(*parts, strict=True))
@@ -50,7 +50,7 @@ def failures(trace: Attempts) -> Failed:
 
 
 def is_long(trace: Attempts, failed: Failed) -> Bools:
-    """Whether their packets are so long that a path may refuse them."""
+    """Return a mask over `failed`: the packets are longer than what every path takes."""
     version = trace.connections["ip_version"][failed.rows]
     headers = np.where(version == 4, packet_sizes.HEADERS[4], packet_sizes.HEADERS[6])
     least = np.where(version == 4, packet_sizes.LEAST[4], packet_sizes.LEAST[6])
@@ -60,7 +60,7 @@ def is_long(trace: Attempts, failed: Failed) -> Bools:
 
 
 def failures_of(trace: Attempts, owner: ConnectionRows, side: int) -> tuple[ConnectionRows, Rows, Rows, Numbers, Bools]:
-    """The columns of `Failed` for one side."""
+    """Return the columns of `Failed` for one side."""
     a = trace.aftermaths
     often = (a["repeats"][:, side] >= REPEATS) & (a["repeated_ns"][:, side] - a["first_ns"][:, side] >= REPEATED_NS)
     shrunk = a["shrunk_from"][:, side] > 0
@@ -76,28 +76,28 @@ def failures_of(trace: Attempts, owner: ConnectionRows, side: int) -> tuple[Conn
 
 
 def directions(trace: Attempts, rows: ConnectionRows, sides: Rows) -> NDArray[np.uint64]:
-    """A name of sender and receiver, in this order."""
+    """Return a 64-bit key of sender and receiver, in this order."""
     client, server = trace.client_host[rows], trace.server_host[rows]
     forth = sides == trace.connections["client"][rows]
     return pair_key(np.where(forth, client, server), np.where(forth, server, client))
 
 
 def passed_before(trace: Attempts, failed: Failed) -> Numbers:
-    """The longest payload that passed on these connections before the one that did not, as a packet may have it."""
+    """Return the longest payload that passed on these connections before the failing segment, at most one packet's."""
     return packet_sizes.cut(trace, failed.rows, failed.sides, failed.of(trace, "passed"))
 
 
 def newly_passed(trace: Attempts, failed: Failed, before: Numbers, begun_ns: int) -> int:
-    """The longest payload that passed on connections that began after the first segment failed.
+    """Return the longest payload that passed on connections that began after the first segment failed.
 
-    One that is older may have passed it through another path.
+    An older connection may have passed it over another path.
     """
     newer = trace.connections["first_ns"][failed.rows] >= begun_ns
     return int(before[newer].max(initial=0))
 
 
 def passed_on(trace: Attempts, rows: ConnectionRows, sides: Rows) -> Numbers:
-    """The longest payload that was acknowledged on connections without trouble, at most."""
+    """Return an upper bound of the longest acknowledged payload on each of these connections without trouble."""
     e = trace.endpoints
     sender, receiver = 2 * rows + sides, 2 * rows + (sides ^ 1)
     lengths = packet_sizes.cut(trace, rows, sides, e["largest"][sender])
@@ -108,7 +108,7 @@ def passed_on(trace: Attempts, rows: ConnectionRows, sides: Rows) -> Numbers:
 
 
 def too_big_of(trace: Attempts, rows: ConnectionRows, sides: Rows) -> tuple[int, int]:
-    """How many ICMP errors say that packets in this direction are too big, and the least MTU that they name."""
+    """Return the number of ICMP "too big" errors in this direction, and the smallest MTU they name (0 for none)."""
     kept = trace.connections["aftermath"][rows].astype(np.intp)
     known = np.flatnonzero(kept)
     a, places, mine = trace.aftermaths, kept[known] - 1, sides[known]
@@ -117,16 +117,16 @@ def too_big_of(trace: Attempts, rows: ConnectionRows, sides: Rows) -> tuple[int,
 
 
 def is_alive(trace: Attempts, failed: Failed) -> Bools:
-    """Whether the receiver takes shorter segments of the same connection, or sends on."""
+    """Return a mask over `failed`: the receiver acknowledges shorter segments of the same connection, or sends data."""
     behind = failed.of(trace, "holed") == failed.of(trace, "seq")
     alive: Bools = behind | (failed.of(trace, "answers") > 0) | failed.recovered
     return alive
 
 
 def goes_on(trace: Attempts, failed: Failed) -> Bools:
-    """Whether the receiver lives, on this very connection, while the long segment is repeated, or an error says why.
+    """Return a mask over `failed`: the receiver is alive on this connection meanwhile, or an ICMP error says why.
 
-    Then other connections that are older say nothing: what they passed may have passed before the path changed.
+    Then older connections are no counterevidence: what passed on them may have passed before the path changed.
     """
     long = (failed.of(trace, "repeats") >= silence.REPEATS) & (
         failed.of(trace, "repeated_ns") - failed.of(trace, "first_ns") >= silence.REPEATED_NS
@@ -136,10 +136,11 @@ def goes_on(trace: Attempts, failed: Failed) -> Bools:
 
 
 def goes_on_elsewhere(trace: Attempts, failed: Failed, before: Numbers, others: Rows) -> Bools:
-    """Whether another connection of the two hosts opens or goes on while the long segment is repeated.
+    """Return a mask over `failed`: another connection of the two hosts opens or continues meanwhile.
 
-    It proves nothing for those that were idle, or had passed as much before: a firewall may have forgotten them.  Where
-    no pause came before the segment, the receiver lived until then, and any later sign shows that it went on.
+    It proves nothing for connections that were idle, or had passed as much before: a firewall may have dropped them. If
+    no idle period came before the segment, the receiver was alive until then, and any later sign shows that it still
+    was.
     """
     c, facts = trace.connections, trace.facts
     since, until = failed.of(trace, "first_ns") + REPEATED_NS, failed.of(trace, "repeated_ns")
