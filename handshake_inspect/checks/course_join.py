@@ -3,7 +3,8 @@
 Without timestamps there is left what each end sent in all, the identifications of the handshake's packets, and the
 order and spacing of the segments.  Two connections are one if nothing else in either capture has the same numbers, and
 if their segments in both directions fit one offset of the clocks: no packet arrives before it was sent.  That offset
-must be the one of all other pairs, too; a pair that is alone needs `ALONE` segments.  What is only like others may
+must be the one of all other pairs, too; a pair that is alone needs `ALONE` segments, or clocks
+that agree.  What is only like others may
 be recognised by its moment (`moments`), or is `doubtful`.
 """
 
@@ -12,27 +13,26 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.checks.clocks import MOST_DRIFT
 from handshake_inspect.checks.moments import Moments
+from handshake_inspect.checks.number_join import with_numbers
+from handshake_inspect.checks.offsets import Ints, common, copies, later
 from handshake_inspect.checks.pairing import Joins, Side, joins, mixed, only, together, unique_in_both
-from handshake_inspect.checks.segment_join import Shared, bases
+from handshake_inspect.checks.weak_join import with_weak
 from handshake_inspect.report.paired import Basis
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.wire.const import MASK32
 
 ALONE = 16  # more than an exchange of health checks, which are all alike
+IN_STEP_NS = 100_000_000  # clocks that NTP keeps are nearer to each other
 ROUNDING_NS = 1_000
 COURSE: Basis = "course"
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 
 
 def recognised(a: Side, b: Side) -> Joins:
     """The connections that both captures have, and those of which that cannot be said."""
-    found = joins(a, b)
+    found = with_numbers(a, b, with_weak(a, b, joins(a, b)))
     left_a, left_b = np.setdiff1d(np.arange(a.count), found.a), np.setdiff1d(np.arange(b.count), found.b)
     like = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     course_a, course_b = _course(a), _course(b)
@@ -48,20 +48,13 @@ def recognised(a: Side, b: Side) -> Joins:
         found = together([(found.a, found.b, found.bases), (ids_a[fit], ids_b[fit], [COURSE] * int(fit.sum()))])
     if not len(found.a) or len(found.a) == a.count == b.count:
         return replace(found, doubtful=_doubtful(found, course_a, course_b))
-    moments = Moments(a, b, found, (course_a, course_b), _later(a, b, found))
+    moments = Moments(a, b, found, (course_a, course_b), later(a, b, found))
     more_a, more_b = moments.pairs()
     settled = moments.settled((more_a, more_b))
     if len(more_a):
         found = together([(found.a, found.b, found.bases), (more_a, more_b, [COURSE] * len(more_a))])
     doubtful = _doubtful(found, course_a, course_b)
     return replace(found, doubtful={name: doubtful[name] - settled[name] for name in doubtful})
-
-
-def _later(a: Side, b: Side, found: Joins) -> tuple[int, int] | None:
-    """How much later packets of clients pass B than A, at least and at most, as those of all pairs show."""
-    _, from_client, apart, _ = _copies(a, b, found.a, found.b)
-    times = apart[from_client]
-    return (int(times.min()), int(times.max())) if len(times) else None
 
 
 def _course(side: Side) -> Keys:
@@ -89,7 +82,7 @@ def _with_idents(side: Side, course: Keys) -> Keys:
 
 def _fit(a: Side, b: Side, ids_a: Ints, ids_b: Ints, trusted: int) -> Bools:
     """Which pairs behind the `trusted` ones have an offset of the clocks, and the one that others have."""
-    pair, from_client, apart, span = _copies(a, b, ids_a, ids_b)
+    pair, from_client, apart, span = copies(a, b, ids_a, ids_b)
     slack = MOST_DRIFT * span + ROUNDING_NS
     ways = []
     for forth in (from_client, ~from_client):  # whichever capture the clients are nearer to
@@ -99,55 +92,19 @@ def _fit(a: Side, b: Side, ids_a: Ints, ids_b: Ints, trusted: int) -> Bools:
         ways.append((low, high, np.isfinite(low) & np.isfinite(high) & (low - slack <= high)))
     low, high, fit = max(ways, key=lambda way: int(way[2].sum()))
     wide = slack.max(initial=0) + MOST_DRIFT * _length(a)
-    one = _common(low - wide, high + wide, fit, trusted)
+    one = common(low - wide, high + wide, fit, trusted)
     if one is None:
-        fit &= (np.bincount(pair, minlength=len(ids_a)) >= ALONE) & (fit.sum() == 1)
+        agree = (low <= IN_STEP_NS) & (high >= -IN_STEP_NS)
+        fit &= (agree | (np.bincount(pair, minlength=len(ids_a)) >= ALONE)) & (fit.sum() == 1)
     else:
         fit &= (low - wide <= one[1]) & (high + wide >= one[0])
     chosen: Bools = fit[trusted:]
     return chosen
 
 
-def _copies(a: Side, b: Side, ids_a: Ints, ids_b: Ints) -> tuple[Ints, Bools, Floats, Floats]:
-    """Of the last copies of segments that are equal: their pair, sender, and B's time less A's; how long pairs last."""
-    pairs = Joins(ids_a, ids_b, [COURSE] * len(ids_a))
-    base_a, base_b = bases(a, b, pairs)
-    one, other = Shared(a, ids_a, base_a), Shared(b, ids_b, base_b)
-    (keys_a, at_a), (keys_b, at_b) = _last(one.keys()), _last(other.keys())
-    _, where_a, where_b = np.intersect1d(keys_a, keys_b, assume_unique=True, return_indices=True)
-    at_a, at_b = at_a[where_a], at_b[where_b]
-    pair, apart = one.pair[at_a], (other.ts[at_b] - one.ts[at_a]).astype(np.float64)
-    first, last = np.full(len(ids_a), np.inf), np.full(len(ids_a), -np.inf)
-    np.minimum.at(first, pair, one.ts[at_a])
-    np.maximum.at(last, pair, one.ts[at_a])
-    return pair, one.from_client[at_a], apart, np.maximum(last - first, 0)
-
-
-def _last(keys: Keys) -> tuple[Keys, Ints]:
-    """Different keys, and where each stands last: that copy came to the other end, or another would have followed."""
-    known, place = np.unique(keys[::-1], return_index=True)
-    return known, len(keys) - 1 - place
-
-
 def _length(side: Side) -> int:
     capture = side.columns.report.capture
     return (capture.last_ns or 0) - (capture.first_ns or 0)
-
-
-def _common(low: Floats, high: Floats, fit: Bools, trusted: int) -> tuple[float, float] | None:
-    """The offsets that most intervals have in common, if these are more than half, and two at least."""
-    sure = np.arange(len(low)) < trusted
-    those = fit & sure if (fit & sure).any() else fit
-    if not those.any():
-        return None
-    starts = low[those]
-    open_then = np.searchsorted(np.sort(starts), starts, "right") - np.searchsorted(np.sort(high[those]), starts)
-    start = starts[np.argmax(open_then)]
-    most = those & (low <= start) & (high >= start)
-    count = np.count_nonzero(most)
-    if 2 * count <= np.count_nonzero(those) or (count < 2 and not sure[most].any()):
-        return None
-    return float(low[most].max()), float(high[most].min())
 
 
 def _doubtful(found: Joins, course_a: Keys, course_b: Keys) -> dict[str, frozenset[int]]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from handshake_inspect.checks.changes import changes
 from handshake_inspect.checks.clocks import Bounds, bounds, clock
 from handshake_inspect.checks.course_join import recognised
+from handshake_inspect.checks.fates import Direction, Ints, Point, directions
 from handshake_inspect.checks.pairing import Joins, Side
 from handshake_inspect.checks.segment_join import Shared, matched
 from handshake_inspect.errors import UsageError
@@ -35,9 +34,7 @@ from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.wire.const import ACK, RST, SYN
 
 LISTED = 100  # frame numbers of one passage
-MARGIN_NS = 1_000_000  # more than a queue of the capture lets two packets of one moment differ
 
-Ints = NDArray[np.int64]
 NOTHING = np.empty(0, dtype=np.int64)
 CaptureName = Literal["a", "b"]
 AloneFate = Literal["lost", "not-seen", "undecided"]
@@ -68,18 +65,6 @@ def paired(a: SegmentColumns, b: SegmentColumns, wanted: int | None = None) -> P
     )  # fmt: skip
 
 
-@dataclass
-class _Direction:
-    """The segments of one way: places at the capture that they pass first, and at the other one."""
-
-    way: Way
-    first: Shared
-    second: Shared
-    sent: Ints  # places in `first`
-    born: Ints  # places in `second`
-    fates: dict[int, Fate]  # of those of `sent` that did not arrive
-
-
 class _Pairing:
     """All that is known of two joined captures."""
 
@@ -90,7 +75,9 @@ class _Pairing:
         self.near: CaptureName = "a" if self._hops() >= 0 else "b"
         self.bounds = self._bounds()
         self.clock = clock(self.bounds, *self._forth, *self._back)
-        self.ways = {"a-to-b": self._direction("a-to-b"), "b-to-a": self._direction("b-to-a")}
+        self.point = {"a": self._point(a, self.a), "b": self._point(b, self.b)}
+        forth = self._goes_forth(self.a), self._goes_forth(self.b)
+        self.ways = directions(self.point["a"], self.point["b"], forth, self._shift)
 
     # -- where and when ------------------------------------------------------------------------------------------------
 
@@ -135,35 +122,9 @@ class _Pairing:
 
     # -- fates ---------------------------------------------------------------------------------------------------------
 
-    def _direction(self, way: Way) -> _Direction:
-        first, second = (self.a, self.b) if way == "a-to-b" else (self.b, self.a)
-        forth = way == "a-to-b"
-        sent = np.flatnonzero(self._goes_forth(first) == forth)
-        here = np.flatnonzero(self._goes_forth(second) == forth)
-        born = here[(second.partner[here] < 0) & ~second.covered[here]]
-        missing = sent[(first.partner[sent] < 0) & ~first.covered[sent]]
-        known = self._is_watched(way, first.ts[missing])
-        fates: dict[int, Fate] = {at: "lost" if seen else "undecided"
-                                  for at, seen in zip(missing.tolist(), known.tolist(), strict=True)}  # fmt: skip
-        for at in missing[known].tolist():
-            if first.length[at] and self._was_received(first, second, at):
-                fates[at] = "not-captured"
-        born = born[self._is_watched(way, second.ts[born], back=True)]
-        return _Direction(way, first, second, sent, born, fates)
-
-    def _is_watched(self, way: Way, times: Ints, *, back: bool = False) -> Bools:
-        """Whether the far capture of a way ran when what passed the near one at these times came there.
-
-        With `back`: whether the near one ran when what came to the far one at these times had passed it.
-        """
-        there = self.side["b" if (way == "a-to-b") != back else "a"].columns.report.capture
-        if there.first_ns is None or there.last_ns is None:
-            return np.zeros(len(times), dtype=bool)
-        least, most = self._shift(way)
-        if back:
-            least, most = -most, -least
-        ended = max(there.last_ns, there.ended_ns or 0)
-        return (times + least - MARGIN_NS >= there.first_ns) & (times + most + MARGIN_NS <= ended)
+    @staticmethod
+    def _point(side: Side, shared: Shared) -> Point:
+        return Point(shared, np.sort(side.rows["ts_ns"].astype(np.int64)), side.columns.report.capture)
 
     def _shift(self, way: Way) -> tuple[int, int]:
         """What times at the far end of a way exceed those here by, delays included, at least and at most."""
@@ -172,16 +133,6 @@ class _Pairing:
         if len(own):
             return int(own.min()), int(own.max())
         return (-int(other.max()), -int(other.min())) if len(other) else (0, 0)
-
-    def _was_received(self, first: Shared, second: Shared, at: int) -> bool:
-        """Whether the receiver acknowledged bytes of which the other capture has no copy at all: it missed them."""
-        begin, end = int(first.seq[at]), int(first.seq[at] + first.length[at])
-        mine = second.of_pair(int(first.pair[at]))
-        same = second.from_client[mine] == first.from_client[at]
-        seq, length = second.seq[mine], second.length[mine]
-        if (same & (length > 0) & (seq < end) & (seq + length > begin)).any():
-            return False
-        return bool((~same & (second.ack[mine] >= end)).any())
 
     # -- what is reported ----------------------------------------------------------------------------------------------
 
@@ -200,11 +151,15 @@ class _Pairing:
 
     @cached_property
     def _of_pair(self) -> dict[str, dict[int, Ints]]:
-        """Places of `sent` and `born` by way, kind and pair."""
+        """Places of `sent`, `born` and `missed` by way, kind and pair."""
         return {
             f"{way} {kind}": grouped(shared.pair, places)
             for way, each in self.ways.items()
-            for kind, shared, places in (("sent", each.first, each.sent), ("born", each.second, each.born))
+            for kind, shared, places in (
+                ("sent", each.first, each.sent),
+                ("born", each.second, each.born),
+                ("missed", each.second, each.missed),
+            )
         }
 
     def passage(self, number: int | None, way: Way) -> Passage:
@@ -212,6 +167,7 @@ class _Pairing:
         direction = self.ways[way]
         sent = direction.sent if number is None else self._of_pair[f"{way} sent"].get(number, NOTHING)
         born = direction.born if number is None else self._of_pair[f"{way} born"].get(number, NOTHING)
+        missed = direction.missed if number is None else self._of_pair[f"{way} missed"].get(number, NOTHING)
         first, second = direction.first, direction.second
         lacking = sent[(first.partner[sent] < 0) & ~first.covered[sent]].tolist()
         fates = Counter(direction.fates[at] for at in lacking)
@@ -221,10 +177,10 @@ class _Pairing:
             way, "client" if (way == "a-to-b") == (self.near == "a") else "server", len(sent), len(sent) - len(lacking),
             fates["lost"], int(first.length[lost].sum()) if lost else 0, fates["not-captured"], fates["undecided"],
             len(born), int(resets.sum()), [int(first.rows["frame"][at]) for at in lost[:LISTED]],
-            second.rows["frame"][born[:LISTED]].tolist(), self._delays(direction, sent),
+            second.rows["frame"][born[:LISTED]].tolist(), self._delays(direction, sent), len(missed),
         )  # fmt: skip
 
-    def _delays(self, direction: _Direction, sent: Ints) -> Delays | None:
+    def _delays(self, direction: Direction, sent: Ints) -> Delays | None:
         """How long the packets of one way took, as intervals."""
         first, second = direction.first, direction.second
         at = sent[(first.partner[sent] >= 0) & first.certain[sent]]
@@ -255,7 +211,7 @@ class _Pairing:
             return "lost-a-to-b" if lost else "undecided"
         ids = {"a": self.found.a[number], "b": self.found.b[number]}
         answered = {name: self.side[name].synack[ids[name]] >= 0 for name in ids}
-        if answered[self.near]:
+        if answered[self.near] or self.side[self.near].made[ids[self.near]].outcome == "established":
             return "arrived"
         return "answer-lost" if answered["b" if self.near == "a" else "a"] else "lost-beyond"
 
@@ -266,11 +222,13 @@ class _Pairing:
         ids = self.found.a if name == "a" else self.found.b
         servers = {side.made[number].server.ip for number in ids.tolist()}
         left = [side.made[number] for number in np.setdiff1d(np.arange(side.count), ids).tolist()]
-        ran = self._is_watched(way, np.array([each.first_ns for each in left], dtype=np.int64))
+        began, span = np.array([each.first_ns for each in left], dtype=np.int64), self._shift(way)
+        ran = self.point["b" if name == "a" else "a"].ran(began + span[0], began + span[1])
+        doubtful, leaks = self.found.doubtful[name], any(point.leaks for point in self.point.values())
         found = []
         for each, ran_then in zip(left, ran.tolist(), strict=True):
-            here, known = each.server.ip in servers, ran_then and each.id not in self.found.doubtful[name]
-            fate: AloneFate = "undecided" if not known else "lost" if here else "not-seen"
+            here, known = each.server.ip in servers, ran_then and each.id not in doubtful
+            fate: AloneFate = "undecided" if not known or (here and leaks) else "lost" if here else "not-seen"
             found.append(Alone(name, each.id, each.client, each.server.service, each.first_frame, each.outcome, fate))
         return found
 
@@ -285,16 +243,18 @@ class _Pairing:
         offset = 0 if self.clock.offset is None else (self.clock.offset.min + self.clock.offset.max) // 2
         for way, direction in self.ways.items():
             partner = direction.first.partner
-            sent, born = (self._of_pair[f"{way} {kind}"].get(number, NOTHING).tolist() for kind in ("sent", "born"))
-            listed += [self._segment(direction, at, partner[at]) for at in sent]
-            listed += [self._segment(direction, -1, at) for at in born]
+            of_kind = {kind: self._of_pair[f"{way} {kind}"].get(number, NOTHING).tolist()
+                       for kind in ("sent", "born", "missed")}  # fmt: skip
+            listed += [self._segment(direction, at, partner[at]) for at in of_kind["sent"]]
+            listed += [self._segment(direction, -1, at) for at in of_kind["born"]]
+            listed += [self._segment(direction, -1, at, "not-captured") for at in of_kind["missed"]]
         listed.sort(key=lambda each: each.a_ns if each.a_ns is not None else (each.b_ns or 0) - offset)
         return listed
 
-    def _segment(self, direction: _Direction, at: int, other: int) -> PairedSegment:
+    def _segment(self, direction: Direction, at: int, other: int, unsent: Fate = "born") -> PairedSegment:
         first, second = direction.first, direction.second
         shared, place = (first, at) if at >= 0 else (second, other)
-        fate: Fate = "born" if at < 0 else direction.fates.get(at, "arrived")
+        fate: Fate = unsent if at < 0 else direction.fates.get(at, "arrived")
         here = _place(first, at)
         there = _place(second, other)
         delay = None

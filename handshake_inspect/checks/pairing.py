@@ -1,20 +1,23 @@
 """Which connection of one capture is which of another: by 4-tuple, or through NAT by ISNs, timestamps and options.
 
-Each step takes only what is unique on both sides, and leaves the others to the next one.
+Each step takes only what is unique on both sides, and leaves the others to the next one.  What a step of `WEAK_STEPS`
+finds may be alike by chance, and needs something else that speaks for it (`weak_join`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from handshake_inspect.report.column import Numbers
 from handshake_inspect.report.columns import Columns
+from handshake_inspect.report.connection_parts import Server
 from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import Connection
 from handshake_inspect.report.paired import Basis
@@ -41,6 +44,7 @@ class Side:
 
     def __init__(self, columns: SegmentColumns) -> None:
         self.columns = columns
+        self._turned: set[int] = set()
         self.rows = columns.rows
         self.count = len(columns.report.connections)
         fields = Columns(columns.report.connections)
@@ -55,7 +59,16 @@ class Side:
     @cached_property
     def made(self) -> list[Connection]:
         """The connections, made once."""
-        return list(self.columns.report.connections)
+        made = list(self.columns.report.connections)
+        for number in self._turned:
+            made[number] = _turned(made[number])
+        return made
+
+    def turn(self, ids: NDArray[np.int64]) -> None:
+        """Take the client of these connections, which was guessed, for the server."""
+        self._turned.update(ids.tolist())
+        turned = np.isin(self.columns.owners, ids)
+        self.columns = replace(self.columns, from_client=self.columns.from_client ^ turned)
 
     @staticmethod
     def _isn(fields: Columns, who: str) -> NDArray[np.int64]:
@@ -85,6 +98,11 @@ class Side:
         return np.where(places >= 0, self.rows[name][np.maximum(places, 0)].astype(np.int64), 0)
 
 
+def _turned(connection: Connection) -> Connection:
+    client, server = connection.client, connection.server
+    return structs.replace(connection, client=server.service, server=Server(client.ip, client.port))
+
+
 @dataclass(frozen=True)
 class Joins:
     """Pairs of connections: their ids at A and at B, and how each was recognised."""
@@ -104,8 +122,7 @@ def joins(a: Side, b: Side) -> Joins:
         found.append((pair_a, pair_b, basis))
         left[id(a)] = np.setdiff1d(left[id(a)], pair_a, assume_unique=True)
         left[id(b)] = np.setdiff1d(left[id(b)], pair_b, assume_unique=True)
-    plausible = [(*_plausible(a, b, ids_a, ids_b), basis) for ids_a, ids_b, basis in found]
-    return together([(ids_a, ids_b, [basis] * len(ids_a)) for ids_a, ids_b, basis in plausible])
+    return together([(ids_a, ids_b, [basis] * len(ids_a)) for ids_a, ids_b, basis in found])
 
 
 def together(found: Sequence[tuple[NDArray[np.int64], NDArray[np.int64], list[Basis]]]) -> Joins:
@@ -123,18 +140,6 @@ def unique_in_both(
     at_a, at_b = _unique(mine, left_a), _unique(theirs, left_b)
     _, where_a, where_b = np.intersect1d(mine[at_a], theirs[at_b], assume_unique=True, return_indices=True)
     return at_a[where_a], at_b[where_b]
-
-
-def _plausible(
-    a: Side, b: Side, ids_a: NDArray[np.int64], ids_b: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Without those whose SYNs have other timestamps: two incarnations of one 4-tuple."""
-    other = a.isn["client"][ids_a] != b.isn["client"][ids_b]
-    for syns_a in (a.syn, a.last_syn):
-        for syns_b in (b.syn, b.last_syn):
-            stamp_a, stamp_b = a.of(syns_a[ids_a], "tsval"), b.of(syns_b[ids_b], "tsval")
-            other &= (stamp_a != stamp_b) & (stamp_a != 0) & (stamp_b != 0)
-    return ids_a[~other], ids_b[~other]
 
 
 def _unique(keys: Keys, left: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -168,6 +173,12 @@ def _by_isn_and_timestamp(side: Side) -> Keys:
     return only(mixed(side.isn["client"], stamp, scale), (side.syn >= 0) & (stamp != 0))
 
 
+def _by_isn_and_service(side: Side) -> Keys:
+    """The ISN, which a scanner may have for all, and what the SYN asks for."""
+    fields = [side.of(side.syn, name) for name in ("dst_hi", "dst_lo", "dst_port")]
+    return only(mixed(side.isn["client"], *fields), side.syn >= 0)
+
+
 def _by_isn(side: Side) -> Keys:
     return only(mixed(side.isn["client"]), side.syn >= 0)
 
@@ -184,12 +195,17 @@ def _by_timestamp_and_port(side: Side) -> Keys:
     return only(mixed(stamp, port, side.of(side.syn, "window_scale")), stamp != 0)
 
 
-_STEPS: tuple[tuple[Basis, Any], ...] = (
+Steps = tuple[tuple[Basis, Callable[[Side], Keys]], ...]
+
+_STEPS: Steps = (
     ("4-tuple", _by_tuple_and_isn),
-    ("4-tuple", _by_tuple),
     ("isn", _by_both_isns),
     ("isn", _by_isn_and_timestamp),
     ("timestamps", _by_timestamps),
+)
+WEAK_STEPS: Steps = (
+    ("4-tuple", _by_tuple),
     ("timestamps", _by_timestamp_and_port),
+    ("isn", _by_isn_and_service),
     ("isn", _by_isn),
 )

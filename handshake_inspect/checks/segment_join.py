@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.checks.pairing import Joins, Side, mixed
+from handshake_inspect.checks.shifts import shifts
 from handshake_inspect.report.segment_columns import grouped
 from handshake_inspect.verdicts.sets import run_starts
 from handshake_inspect.wire.const import ACK, FIN, MASK32, RST, SYN
@@ -45,6 +46,7 @@ class Shared:
         self.length = rows["payload_len"].astype(np.int64)
         self.ts = rows["ts_ns"].astype(np.int64)
         self.flags = rows["flags"].astype(np.int64)
+        self.ends = self.seq + self.length + (self.flags & SYN != 0) + (self.flags & FIN != 0)
         self.stamped = np.zeros(len(rows), dtype=bool)  # both captures have timestamps of its connection
         self.partner = np.full(len(rows), -1, dtype=np.int64)  # place of the same segment in the other `Shared`
         self.covered = np.zeros(len(rows), dtype=bool)  # whole in pieces, or as part of a larger one
@@ -80,10 +82,16 @@ def matched(a: Side, b: Side, pairs: Joins) -> tuple[Shared, Shared]:
 
 
 def bases(a: Side, b: Side, pairs: Joins) -> tuple[dict[str, Ints], dict[str, Ints]]:
-    """What numbers of joined connections are counted from at each side: ISNs, where both know them."""
-    known = {who: (a.isn[who][pairs.a] >= 0) & (b.isn[who][pairs.b] >= 0) for who in ("client", "server")}
-    at_a, at_b = ({who: np.where(known[who], side.isn[who][ids], 0) for who in known}
-                  for side, ids in ((a, pairs.a), (b, pairs.b)))  # fmt: skip
+    """What numbers of joined connections are counted from at each side: ISNs, and what follows from the other's."""
+    at_a, at_b = {}, {}
+    for who in ("client", "server"):
+        mine, theirs = a.isn[who][pairs.a], b.isn[who][pairs.b]
+        unknown = np.flatnonzero((mine < 0) | (theirs < 0))
+        shift = np.zeros(len(mine), dtype=np.int64)
+        if len(unknown):
+            shift[unknown] = shifts(a, b, pairs.a[unknown], pairs.b[unknown], from_client=who == "client")
+        at_a[who] = np.where(mine >= 0, mine, np.where(theirs >= 0, theirs - shift, 0))
+        at_b[who] = np.where(theirs >= 0, theirs, at_a[who] + shift)
     return at_a, at_b
 
 

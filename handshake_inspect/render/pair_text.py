@@ -116,6 +116,10 @@ def _passages(found: Paired, options: Options, style: Style) -> Iterator[str]:
         Column("median delay", [between(way.delays.median, style) if way.delays else "" for way in ways], rank=1),
     ]  # fmt: skip
     yield from Table(options.width, style).lines(columns)
+    for name, other, way in (("A", "B", ways[0]), ("B", "A", ways[1])):
+        if way.missed:
+            said = f"{name} did not capture {plural(way.missed, 'segment')} that passed it and came to {other}"
+            yield from paragraph(said, options.width, INDENT)
 
 
 def _connections(found: Paired, options: Options, style: Style) -> Iterator[str]:
@@ -174,7 +178,7 @@ def _alone(found: Paired, options: Options, style: Style) -> Iterator[str]:
     words = {
         "lost": "died between",
         "not-seen": "the other has no traffic of it",
-        "undecided": "the other did not run then",
+        "undecided": "not known",
     }
     columns = [
         Column("in", [f"{each.capture.upper()} #{each.id}" for each in shown]),

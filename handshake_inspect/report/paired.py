@@ -10,7 +10,7 @@ from handshake_inspect.report.connection_parts import Endpoint
 from handshake_inspect.report.model import Capture, Tool
 from handshake_inspect.report.words import Count, FrameNumber, TimeNs, Word
 
-Basis = Literal["4-tuple", "isn", "timestamps", "course"]
+Basis = Literal["4-tuple", "isn", "timestamps", "numbers", "course"]
 Way = Literal["a-to-b", "b-to-a"]
 Fate = Literal["arrived", "lost", "not-captured", "undecided", "born"]
 SynFate = Literal["arrived", "lost-a-to-b", "lost-beyond", "answer-lost", "undecided"]
@@ -52,7 +52,8 @@ class Passage(Struct, frozen=True, gc=False):
     `sent` are those of the capture nearer to the sender, `arrived` those of them that the other one has, whole or in
     pieces; `lost` went by the one and never came to the other; `not_captured` neither, but the receiver acknowledged
     them; of `undecided` ones the other capture cannot know (it had not begun, or had ended).  `born` are segments that
-    only the capture nearer to the receiver has.  `lost_frames` and `born_frames` are the first numbers, at most 100.
+    only the capture nearer to the receiver has, since a box between made them, and `missed` those that the other one
+    did not capture, though they were sent there.  `lost_frames` and `born_frames` are the first numbers, at most 100.
     """
 
     way: Way
@@ -68,6 +69,7 @@ class Passage(Struct, frozen=True, gc=False):
     lost_frames: list[FrameNumber] = []
     born_frames: list[FrameNumber] = []
     delays: Delays | None = None
+    missed: Count = 0
 
 
 class Change(Struct, frozen=True, gc=False):

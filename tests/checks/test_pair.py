@@ -11,7 +11,7 @@ import pytest
 from support import captures, frames
 from support.paths import MS, START, Box, Path, Sent, talk
 
-from handshake_inspect.checks import course_join, moments
+from handshake_inspect.checks import moments, offsets
 from handshake_inspect.checks.pair import paired
 from handshake_inspect.engine.segment_columns import segment_columns
 from handshake_inspect.errors import UsageError
@@ -138,12 +138,17 @@ def test_a_connection_of_the_same_course_at_another_time_is_another_one():
     assert [(each.capture, each.fate) for each in found.alone] == [("a", "lost"), ("b", "lost")]
 
 
-@pytest.mark.parametrize(("rounds", "together"), [(0, False), (1, False), (8, True)])
-def test_a_pair_that_is_alone_needs_more_to_be_one(rounds, together):
-    path = Path(box=BLIND)
+@pytest.mark.parametrize(
+    ("rounds", "offset_s", "together"),
+    [(0, 0, False), (1, 0, True), (1, 10, False), (1, -10, False), (8, 86_400, True)],
+)
+def test_a_pair_that_is_alone_needs_many_segments_or_clocks_that_agree(rounds, offset_s, together):
+    path = Path(box=BLIND, offset_ns=offset_s * SECOND)
     talk(path, loss=0, rounds=rounds, stamps=False, close=False)
     if together:
-        assert [each.basis for each in joined(path)[0].connections] == ["course"]
+        found, _ = joined(path)
+        assert [each.basis for each in found.connections] == ["course"]
+        assert found.clock.offset.min <= offset_s * SECOND <= found.clock.offset.max
     else:
         with pytest.raises(UsageError, match="no connection is in both"):
             joined(path)
@@ -254,7 +259,7 @@ def test_offsets_of_many_pairs_are_compared_in_little_memory():
     low, every = np.linspace(0, 5, 20_000), np.ones(20_000, dtype=np.bool_)
     tracemalloc.start()
     try:
-        assert course_join._common(low, low + 6, every, 0) == (5, 6)
+        assert offsets.common(low, low + 6, every, 0) == (5, 6)
         assert tracemalloc.get_traced_memory()[1] < 10_000_000
     finally:
         tracemalloc.stop()

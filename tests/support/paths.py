@@ -126,6 +126,11 @@ class Path:
             src, dst, sent.flags, seq=seq, ack=ack, payload=sent.payload, options=options, ttl=ttl, ident=ident
         )
 
+    def miss(self, point, which):
+        """Have the capture at point `a` or `b` lack what it has: all for whose true time `which` is true."""
+        wire = self._a if point == "a" else self._b
+        wire[:] = [each for each in wire if not which(each[0])]
+
     def captures(self):
         """Both as files; and the frames at the sender's point that were lost, by whether the client sent them."""
         files, numbers = [], {}
@@ -138,10 +143,12 @@ class Path:
         self.took = {
             (from_client, numbers["a" if from_client else "b", key]): delay
             for (from_client, key), delay in self.delays.items()
+            if ("a" if from_client else "b", key) in numbers
         }
         lost = {True: [], False: []}
         for from_client, key in self.lost_keys:
-            lost[from_client].append(numbers["a" if from_client else "b", key])
+            if number := numbers.get(("a" if from_client else "b", key)):
+                lost[from_client].append(number)
         return files, {who: sorted(found) for who, found in lost.items()}
 
 
