@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from handshake_inspect.render.screen import Screen
     from handshake_inspect.render.screen.lists import Passing
     from handshake_inspect.report.model import Connection, Report
+    from handshake_inspect.report.quic import QuicConnection
     from handshake_inspect.report.snapshot import Snapshot
     from handshake_inspect.report.story import Story
 
@@ -71,14 +72,16 @@ def ladder(snapshot: Snapshot, connection: Connection, width: int, style: Style)
     return "\n".join([*Rungs(story, width, style, end="now").lines(), *remark(_NOT_ALL)])
 
 
-def stories_so_far(run: LiveRun, drawn: Sequence[Connection]) -> list[Story]:
-    """How these connections of the report came to where they are, as far as their segments are kept."""
+def stories_so_far(run: LiveRun, drawn: Sequence[Connection | QuicConnection]) -> list[Story]:
+    """How these connections of the report came to where they are, as far as their segments are kept: of TCP alone."""
+    from handshake_inspect.report import model
     from handshake_inspect.report.explain import explain_now
 
     snapshot = run.latest
     if snapshot is None:
         return []
-    return [story for each in drawn if (story := explain_now(snapshot, each)) is not None]
+    told = (explain_now(snapshot, each) for each in drawn if isinstance(each, model.Connection))
+    return [story for story in told if story is not None]
 
 
 def watched(run: LiveRun, screen: Screen) -> Report:

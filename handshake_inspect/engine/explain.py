@@ -1,6 +1,6 @@
 """One connection segment by segment: the pass of `analyze`, with a tracker that logs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from handshake_inspect.expression.select import passing
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.explain import explain as story
 from handshake_inspect.report.model import Connection, Report, has_trouble
+from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.quic_story import QuicStory, quic_story
 from handshake_inspect.report.segment_log import SegmentLog
 from handshake_inspect.report.story import Story
@@ -82,14 +83,14 @@ def _quic(report: Report, trace: Attempts, wish: Wish, pump: Pump, limit: int) -
 
 def stories(
     inputs: Sequence[Input],
-    chosen: Sequence[Connection],
+    chosen: Sequence[Connection | QuicConnection],
     report: Report,
     *,
     limit: int = LIMIT,
     options: Options | None = None,
     progress: Progress | None = None,
-) -> list[Story]:
-    """The stories of some connections of a report, in this order, of the inputs that it is of.
+) -> list[Story | QuicStory]:
+    """The stories of some connections of a report, of TCP and after these of QUIC, of the inputs that it is of.
 
     One more pass over these.  Connections that are not logged any more because others were too long are left out.
     """
@@ -98,13 +99,30 @@ def stories(
     options = options or Options()
     tracker = LoggingTracker(options.max_connections, ENTRIES + 1)
     logs = ConnectionLogs(tracker, limit)
-    for connection in chosen:
+    over_tcp = [each for each in chosen if isinstance(each, Connection)]
+    over_quic = [each for each in chosen if isinstance(each, QuicConnection)]
+    for connection in over_tcp:
         one, other = ((*address_halves(end.ip), end.port) for end in (connection.client, connection.server))
         tracker.log_tuple(hash_four_tuple(*one, *other))
+    pump = Pump(tracker)
+    if over_quic:
+        pump.quic.keep_log(ENTRIES)
     with open_trace(inputs) as source:
-        pump_all(source, Pump(tracker), progress)
-    logged = ((connection, logs.of(connection.first_frame)) for connection in chosen)
-    return [story(connection, log, report.capture, report.findings) for connection, log in logged if log is not None]
+        pump_all(source, pump, progress)
+    logged = ((connection, logs.of(connection.first_frame)) for connection in over_tcp)
+    told = [story(connection, log, report.capture, report.findings) for connection, log in logged if log is not None]
+    return [*told, *_quic_stories(over_quic, report, pump, limit)]
+
+
+def _quic_stories(chosen: Sequence[QuicConnection], report: Report, pump: Pump, limit: int) -> Iterator[QuicStory]:
+    """The stories of those that were logged."""
+    logged: dict[int, list[Any]] = {each.first_frame: [] for each in chosen}
+    for entry in (pump.quic.log_storage[i] for i in range(pump.quic.log_count if chosen else 0)):
+        if entry.first_frame in logged:
+            logged[entry.first_frame].append(entry)
+    for each in chosen:
+        if log := logged[each.first_frame]:
+            yield quic_story(each, log, report.capture, report.findings, [each.id], limit=limit)
 
 
 def _passing(rows: RowConnections, report: Report, wish: Wish, where: Test) -> list[int]:

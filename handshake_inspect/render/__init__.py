@@ -43,7 +43,7 @@ class Options:
     brief: bool = False  # of a story: the ladder and the verdict alone
     absolute: bool = False  # of a story: numbers as on the wire
     packets: bool = False  # of a live run: its segments instead of its connections
-    stories: Sequence[Story] = ()  # of connections that are drawn segment by segment, as far as they are to be had
+    stories: Sequence[Story | QuicStory] = ()  # of what is drawn segment by segment, as far as it is to be had
     saved: str = ""  # the file that a live run saved its frames to
     reports: Sequence[Report] = ()  # what a check or a comparison is of
 
@@ -108,7 +108,7 @@ class Format:
         if self.report:
             _found(self.report)
 
-    def starring(self, report: Report, options: Options) -> list[Connection]:
+    def starring(self, report: Report, options: Options) -> list[Connection | QuicConnection]:
         """The connections whose stories it would draw."""
         return list(_found(self.drawn)(report, options)) if self.drawn else []
 

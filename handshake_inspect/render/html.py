@@ -76,7 +76,7 @@ Drawn = tuple[Breach, Markup | None]
 
 def _broken(checked: Checked, options: Options) -> Iterator[tuple[Assertion, list[Drawn], int]]:
     """The assertions that failed, what broke them, the first with its ladder, and how much of that is not listed."""
-    by_id = {story.connection.id: story for story in options.stories}
+    by_id = {story.connection.id: story for story in options.stories if isinstance(story, Story)}
     room, left = BREACHES, LADDERS
     for each in checked.assertions[:ASSERTIONS]:
         if each.status == "failed" and (each.breaches or each.findings):

@@ -41,10 +41,18 @@ def first_to_explain(report: Report, trouble: Sequence[Connection]) -> int | str
     return f"q{quic[0].id}" if quic else None
 
 
+def _more(number: int | str, options: Options) -> str:
+    """What the command shows that this report does not."""
+    quic = str(number).startswith("q")
+    if options.stories:
+        return "with what each datagram did" if quic else "with options and evidence"
+    return "datagram by datagram" if quic else "segment by segment"
+
+
 def next_step(report: Report, number: int | str, options: Options, style: Style) -> Iterator[str]:
     """An empty line and the command, if there is one."""
     if command := explaining(report.capture, number, options.saved):
-        remark = "  with options and evidence" if options.stories else "  segment by segment"
+        remark = f"  {_more(number, options)}"
         yield ""
         fits = len("next: ") + len(command) + len(remark) <= options.width
         yield style.paint("next: ", "dim") + style.paint(command, "bold") + style.paint(remark if fits else "", "dim")

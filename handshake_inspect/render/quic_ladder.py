@@ -24,6 +24,18 @@ VERSIONS = {"0x00000001": "QUIC version 1", "0x6b3343cf": "QUIC version 2"}
 EARLY = {"accepted": "early data accepted", "offered": "early data", None: ""}
 
 
+def short(story: QuicStory, width: int, style: Style) -> Iterator[str]:
+    """Who with whom, the datagrams without what each of them did, and the verdict in a sentence."""
+    c = story.connection
+    head = f"{c.client} {style.arrow} {named(c.server)}"
+    yield style.paint(f"QUIC CONNECTION q{c.id}", "bold") + f"  {style.clean(head)}"
+    yield ""
+    yield from QuicRungs(story, width, style, brief=True).lines()
+    yield from verdict(c, width, style)
+    yield from labelled("set-up", headline(c, style.micro), width, style)
+    yield from _sent(c, width, style)
+
+
 def page(story: QuicStory, width: int, style: Style) -> Iterator[str]:
     """All lines."""
     yield from _head(story, width, style)
@@ -47,7 +59,9 @@ def _head(story: QuicStory, width: int, style: Style) -> Iterator[str]:
 class QuicRungs:
     """Lays out all datagrams with the same columns."""
 
-    def __init__(self, story: QuicStory, width: int, style: Style) -> None:
+    def __init__(self, story: QuicStory, width: int, style: Style, *, brief: bool = False) -> None:
+        """`brief` leaves out what goes as it should."""
+        self.brief = brief
         self.story, self.width, self.style, self.signs = story, width, style, Signs(style)
         steps = story.steps
         length = max((abs(step.since_first_ns) for step in steps), default=0)
@@ -74,7 +88,7 @@ class QuicRungs:
 
     def notes(self, step: QuicStep) -> Iterator[Note]:
         """What the datagram did, and what is odd about it."""
-        for mark in step.events:
+        for mark in () if self.brief else step.events:
             yield Note(self.signs.event, said(mark, self.style, self.signs, cited=self.width >= ROOMY))
         for mark in step.anomalies:
             text = said(mark, self.style, self.signs, cited=True)
@@ -107,8 +121,7 @@ def _verdict(story: QuicStory, width: int, style: Style) -> Iterator[str]:
     yield from labelled("evidence", _frames(c.evidence), width, style)
     for number, text in enumerate(round_trips(c, style.micro)):
         yield from labelled("" if number else "RTT", text, width, style)
-    for who, way in (("client", c.client_to_server), ("server", c.server_to_client)):
-        yield from labelled(who, f"sent {plural(way.frames, 'datagram')}, {plural(way.bytes, 'byte')}", width, style)
+    yield from _sent(c, width, style)
     if c.moved:
         yield from labelled("moved", f"the client changed its address {plural(c.moved, 'time')}", width, style)
     if c.raced_by is not None:
@@ -117,6 +130,11 @@ def _verdict(story: QuicStory, width: int, style: Style) -> Iterator[str]:
     for finding in story.findings:
         yield from labelled("finding", f"{finding.severity} {finding.id}: {finding.title}", width, style, "bold")
         yield from labelled("", finding.advice, width, style)
+
+
+def _sent(c: QuicConnection, width: int, style: Style) -> Iterator[str]:
+    for who, way in (("client", c.client_to_server), ("server", c.server_to_client)):
+        yield from labelled(who, f"sent {plural(way.frames, 'datagram')}, {plural(way.bytes, 'byte')}", width, style)
 
 
 def _frames(frames: list[int]) -> str:

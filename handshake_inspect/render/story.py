@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import BinaryIO
 
 from handshake_inspect.render import Options, ladder, quic_ladder
@@ -13,8 +14,11 @@ from handshake_inspect.report.story import Story
 def render(story: Story | QuicStory, out: BinaryIO, options: Options) -> None:
     """Write `story` to `out` in the terminal's encoding; what it lacks is escaped."""
     style = Style(color=options.color, encoding=options.encoding)
+    written(out, lines(story, options, style), options.encoding)
+
+
+def lines(story: Story | QuicStory, options: Options, style: Style) -> Iterator[str]:
+    """All lines; of `brief` options the ladder and the verdict."""
     if isinstance(story, QuicStory):
-        lines = quic_ladder.page(story, options.width, style)
-    else:
-        lines = (ladder.short if options.brief else ladder.page)(story, options, style)
-    written(out, lines, options.encoding)
+        return (quic_ladder.short if options.brief else quic_ladder.page)(story, options.width, style)
+    return (ladder.short if options.brief else ladder.page)(story, options, style)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import BinaryIO
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, BinaryIO
 
 from handshake_inspect.render import Format, Options
 from handshake_inspect.render.afterwards import afterwards
@@ -18,11 +19,18 @@ from handshake_inspect.render.setups import setups
 from handshake_inspect.render.spread import spread, usual
 from handshake_inspect.report.headline import MEANING, failures, gravest_of, headline, troubles, verdict, why_nothing
 from handshake_inspect.report.model import Capture, Connection, Report, Service
+from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.wire.text import durations, plural, printable, share
+
+if TYPE_CHECKING:
+    from handshake_inspect.report.quic_story import QuicStory
+    from handshake_inspect.report.story import Story
 
 TROUBLE_SHOWN = 20
 TROUBLE_SEEN = 500  # from which those are chosen
 SERVICES_SHOWN = 10
+TRIES = 3  # connections of a scan to one service, at most
+SCANNED_SHOWN = 3  # of which nothing answered
 SCANNED = 2_000  # services of a scan from which those are chosen
 SINGLE = 100_000  # frames that are read once more for one ladder
 BAR = 24  # columns of a full bar
@@ -46,10 +54,14 @@ def _share(report: Report, options: Options) -> str:
     return options.narrowed.share(count) if options.narrowed is not None and count else ""
 
 
-def starring(report: Report, options: Options) -> list[Connection]:
-    """The single connection of a report, whose ladder is what will be asked for next, where it costs little."""
+def starring(report: Report, options: Options) -> Sequence[Connection | QuicConnection]:
+    """The single connection of a report, whose ladder is what will be asked for next, where it costs little.
+
+    One of QUIC is single where there is no TCP.
+    """
+    held = report.connections if len(report.connections) else report.quic_connections
     plain = options.connections and not options.verbosity and not options.every
-    return report.connections[:1] if plain and len(report.connections) == 1 and report.capture.frames <= SINGLE else []
+    return held[:1] if plain and len(held) == 1 and report.capture.frames <= SINGLE else []
 
 
 def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
@@ -63,9 +75,12 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
         return
     trouble = _trouble(report) if options.connections else []
     yield from all_findings(report.findings, options, style)
-    if report.summary.connections:
+    if options.stories:
+        yield from _ladder(options.stories[0], options, style)
+    elif report.summary.connections:
         yield from _tcp(report, trouble, options, style)
-    yield from quic(report, options.width, style)
+    if not options.stories or report.summary.connections:
+        yield from quic(report, options.width, style)
     yield from setups(report, options.width, style)
     if report.summary.connections and not options.stories:
         yield from _services(report, options, style)
@@ -79,14 +94,16 @@ def _trouble(report: Report) -> list[Connection]:
     return examples(report.connections.trouble(TROUBLE_SEEN), TROUBLE_SHOWN, report.summary.outcomes.as_dict())
 
 
-def _tcp(report: Report, trouble: list[Connection], options: Options, style: Style) -> Iterator[str]:
-    """What became of the connections: first the trouble.  Of a single one its ladder says it all."""
-    if options.stories:
-        from handshake_inspect.render.ladder import short  # noqa: PLC0415  most captures hold more than one connection
+def _ladder(story: Story | QuicStory, options: Options, style: Style) -> Iterator[str]:
+    """The segments or datagrams of a single connection, which say it all."""
+    from handshake_inspect.render import story as page  # noqa: PLC0415  most captures hold more than one connection
 
-        yield ""
-        yield from short(options.stories[0], options, style)
-        return
+    yield ""
+    yield from page.lines(story, replace(options, brief=True), style)
+
+
+def _tcp(report: Report, trouble: list[Connection], options: Options, style: Style) -> Iterator[str]:
+    """What became of the connections: first the trouble."""
     if options.connections:
         yield from _connections(report, trouble, options, style)
     yield from _outcomes(report, options.width, style)
@@ -156,9 +173,10 @@ def _services(report: Report, options: Options, style: Style) -> Iterator[str]:
     shown = list(report.services[: total if options.every else SERVICES_SHOWN])
     remark = f"the {len(shown)} busiest of {total:,}" if len(shown) < total else f"{total:,}"
     if len(shown) < total and any(finding.id == "port-scan" for finding in report.findings):
-        # Of a scan nothing is busy, and most is closed.
-        shown = sorted(report.services[:SCANNED], key=_closed)[:SERVICES_SHOWN]
-        remark = f"{len(shown)} of {total:,}" + (", open ones first" if _closed(shown[0]) < 1 else "")
+        shown = _of_scan(report.services[:SCANNED])
+        opened = sum(_closed(each) < 1 for each in shown)
+        which = "" if not opened else ", the open one" + "s" * (opened > 1) if opened == len(shown) < SERVICES_SHOWN else ", open ones first"
+        remark = f"{len(shown)} of {total:,}{which}"
     yield from heading("SERVICES", remark, style)
     columns = [
         Column("server", [printable(str(service.server)) for service in shown], floor=21, soft=21),
@@ -168,6 +186,13 @@ def _services(report: Report, options: Options, style: Style) -> Iterator[str]:
         Column("not established", [failures(each.outcomes) for each in shown], floor=15, soft=16, cut=style.shorten),
     ]
     yield from Table(options.width, style).lines(columns)
+
+
+def _of_scan(services: Sequence[Service]) -> list[Service]:
+    """Those worth a line: of a scan nothing is busy, and most is closed, where one port is like the next."""
+    ordered = sorted(services, key=_closed)
+    worthy = [each for each in ordered if _closed(each) < 1 or each.connections > TRIES]
+    return worthy[:SERVICES_SHOWN] or ordered[:SCANNED_SHOWN]
 
 
 def _closed(service: Service) -> float:

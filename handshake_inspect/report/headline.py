@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from handshake_inspect.report.consequences import shown_together
 from handshake_inspect.report.model import Capture, Finding, Outcome, Outcomes, Report
+from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.trouble import ENDED
 from handshake_inspect.wire.text import listing, plural, printable, share, span
 
 FEW_SOURCES = 3  # of many that are named
 FEW = 20  # connections of which the verdict gives no percentage
+FAILURES_OF = {"port-scan": "probes", "backscatter": "connections"}  # what counts connections that come to nothing
 NOT_SEEN = {"not-looked-into", "unsupported-link-type"}  # kinds of problems
 MEANING: dict[Outcome, str] = {
     "established": "the handshake completed",
@@ -48,23 +50,42 @@ class Narrowed(NamedTuple):
 def verdict(report: Report, narrowed: Narrowed | None = None) -> str:
     """How it went, and why: `2 of 3 connections established, 1 half-open: accept queue of 10.0.0.2:80 is full`.
 
-    The reason is the gravest finding, else how open connections ended in trouble.  `narrowed` is what the
-    connections had to match.
+    The reason is the gravest finding, or the scan or backscatter that most of what was not established is of; else how
+    open connections ended in trouble.  `narrowed` is what the connections had to match.
     """
-    gravest = gravest_of(report)
+    gravest = gravest_of(report) or _source_of_failures(report)
     asked = narrowed is not None and narrowed.among  # of TCP alone
     if report.summary.connections or asked or not report.quic_connections:
         said = headline(report, few=FEW, narrowed=narrowed)
     else:
-        said = f"{plural(len(report.quic_connections), 'QUIC connection')}, no TCP"
+        said = f"{_of_quic(report.quic_connections)}; no TCP"
     if gravest is not None:
         return f"{said}: {_reason(gravest, report.summary.outcomes)}"
     return "; ".join(filter(None, [said, troubles(report)]))
 
 
+def _of_quic(connections: Sequence[QuicConnection]) -> str:
+    """How QUIC connections went: `2 of 3 QUIC connections established, 1 timed-out`."""
+    counts = Counter(each.outcome for each in connections)
+    established = counts.pop("established", 0)
+    words = [f"{established:,} of {plural(len(connections), 'QUIC connection')} established"]
+    return ", ".join(words + [f"{count:,} {outcome}" for outcome, count in counts.most_common()])
+
+
 def gravest_of(report: Report) -> Finding | None:
     """The finding that the verdict names, if any."""
     return next((each for each, _ in shown_together(report.findings) if each.severity != "info"), None)
+
+
+def _source_of_failures(report: Report) -> Finding | None:
+    """The finding that counts most of the connections that were not established: a scan that found nothing, say."""
+    failed = report.summary.connections - report.summary.outcomes.established
+    for finding in report.findings:
+        if (counter := FAILURES_OF.get(finding.id)) is not None and failed:
+            counted = sum(each.metrics.get(counter, 0) for each in report.findings if each.id == finding.id)
+            if 2 * counted > failed:
+                return finding
+    return None
 
 
 def _reason(gravest: Finding, outcomes: Outcomes) -> str:

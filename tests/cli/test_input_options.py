@@ -93,3 +93,20 @@ def test_a_single_connection_shows_its_ladder(hsi, pcaps):
     assert "SEGMENTS" not in page(pcaps / "accept-queue-overflow.pcap")
     assert "SEGMENTS" not in page("-v", pcaps / "zero-window.pcap")
     assert "SEGMENTS" in page("-", input=(pcaps / "handshake.pcap").read_bytes())
+
+
+def test_a_single_connection_of_quic_shows_its_datagrams(hsi, pcaps):
+    def page(*arguments):
+        return hsi(*arguments, env={"LC_ALL": "C.UTF-8", "COLUMNS": "80"}).stdout.decode()
+
+    sample = pcaps / "quic-retry.pcap"
+    shown = page(sample)
+    assert "QUIC CONNECTION q0  10.0.0.1:41001 → 10.0.0.2:443 (lab.example)\n" in shown
+    assert "Retry +100" in shown
+    assert "ClientHello" not in shown  # what goes as it should is for `hsi explain`
+    assert shown.endswith(f"next: hsi explain {sample} q0  with what each datagram did\n")
+    short = page("explain", "--short", sample)
+    assert short in shown
+    assert "DATAGRAMS" not in page(pcaps / "quic-early-data.pcap")  # two
+    assert "DATAGRAMS" not in page("--no-connections", sample)
+    assert "DATAGRAMS" not in page(pcaps / "quic-blocked.pcap")  # TCP too

@@ -31,6 +31,16 @@ def test_they_are_those_of_each_alone(pcaps, sample):
     assert [bare(story) for story in shown] == [bare(explain(paths, Wish(number=i))) for i in ids]
 
 
+@pytest.mark.parametrize("sample", ["quic-early-data.pcap", "quic-blocked.pcap"])
+def test_of_quic_too(pcaps, sample):
+    paths = [str(pcaps / sample)]
+    report = engine.analyze(paths)
+    shown = stories(paths, [*report.quic_connections, *report.connections], report)
+    alone = [explain(paths, Wish(number=each.id)) for each in report.connections]
+    alone += [explain(paths, Wish(number=each.id, quic=True)) for each in report.quic_connections]
+    assert [bare(each) for each in shown] == [bare(each) for each in alone]
+
+
 def test_none_asks_for_no_pass(pcaps):
     report = engine.analyze([pcaps / "handshake.pcap"])
     assert stories(["/nowhere"], [], report) == []

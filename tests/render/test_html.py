@@ -45,6 +45,12 @@ def drawn(path):
     return page(report, stories=stories([path], chosen, report))
 
 
+def test_connections_of_quic_are_drawn(pcaps):
+    data = drawn(pcaps / "quic-retry.pcap")
+    assert b"Datagrams of connection q0 from 10.0.0.1:41001 to 10.0.0.2:443, established" in data
+    assert b"Retry: the server checks" in data
+
+
 def tree(data):
     return lxml.html.fromstring(data.decode())
 

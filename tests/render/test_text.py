@@ -246,9 +246,21 @@ def test_of_a_scan_the_open_ports_are_shown():
     ]
     scan = Finding("port-scan", "warning", "a scan", None, None, None, {}, Evidence(), "Drop it.")
     services = as_text(report(probes, [scan])).split("SERVICES")[1].split("CAPTURE")[0]
-    assert services.startswith("  10 of 99, open ones first")
-    assert re.findall(r"10.0.0.2:(\d+)", services)[:3] == ["22", "53", "80"]
+    assert services.startswith("  3 of 99, the open ones\n")
+    assert re.findall(r"10.0.0.2:(\d+)", services) == ["22", "53", "80"]
     assert "the 10 busiest of 99" in as_text(report(probes))
+    asked = [connection(100 + n, "refused", server=Endpoint("10.0.0.9", 81)) for n in range(4)]
+    services = as_text(report([*probes, *asked], [scan])).split("SERVICES")[1].split("CAPTURE")[0]
+    assert services.startswith("  4 of 100, open ones first\n")  # what was asked for oftener is no scan's
+    assert "10.0.0.9:81" in services
+
+
+def test_of_a_scan_that_found_nothing_a_few_ports_are_shown():
+    probes = [connection(n, "refused", server=Endpoint("10.0.0.2", n)) for n in range(1, 60)]
+    scan = Finding("port-scan", "info", "a scan", None, None, None, {}, Evidence(), "Drop it.")
+    services = as_text(report(probes, [scan])).split("SERVICES")[1].split("CAPTURE")[0]
+    assert services.startswith("  3 of 59\n")
+    assert len(re.findall(r"10.0.0.2:(\d+)", services)) == 3
 
 
 def test_the_numbers_and_the_proof_of_a_finding_are_shown_when_asked_for():

@@ -54,6 +54,33 @@ def test_the_verdict_says_nothing_twice(outcomes, found, said):
 
 
 @pytest.mark.parametrize(
+    ("probes", "said"),
+    [
+        (20, "1 of 21 connections established (4.8 %), 20 refused: 10.0.0.1 scanned 20 ports"),
+        (11, "1 of 21 connections established (4.8 %), 20 refused: 10.0.0.1 scanned 20 ports"),
+        (10, "1 of 21 connections established (4.8 %), 20 refused"),  # half may have another reason
+    ],
+)
+def test_a_scan_that_found_nothing_is_named_where_most_failures_are_its(probes, said):
+    words = ["established"] + ["refused"] * 20
+    scan = Finding(
+        "port-scan",
+        "info",
+        "10.0.0.1 scanned 20 ports: 20 closed",
+        None,
+        None,
+        None,
+        {"probes": probes},
+        Evidence(),
+        "Do.",
+    )
+    shown = report([connection(n, outcome) for n, outcome in enumerate(words)], [scan])
+    assert verdict(shown) == said
+    well = report([connection(0)], [scan])
+    assert verdict(well) == "1 of 1 connection established"
+
+
+@pytest.mark.parametrize(
     ("among", "said"),
     [
         (37, "0 of 37 connections match -Y 'outcome == refused'"),
@@ -78,7 +105,7 @@ def test_a_report_of_some_says_of_how_many(among, said):
 
 def test_beside_quic_an_expression_was_asked_of_tcp(pcaps):
     quic = replace(analyze([pcaps / "quic.pcap"]), findings=[])
-    assert verdict(quic, Narrowed("rst_by == client", 0)) == "1 QUIC connection, no TCP"
+    assert verdict(quic, Narrowed("rst_by == client", 0)) == "1 of 1 QUIC connection established; no TCP"
     assert verdict(quic, Narrowed("rst_by == client", 3)) == "0 of 3 connections match -Y 'rst_by == client'"
 
 

@@ -16,6 +16,8 @@ from handshake_inspect.render.words import direction_words, ending_words
 from handshake_inspect.report.model import Connection, Report, has_trouble
 from handshake_inspect.report.pictures import Pictures, Trouble
 from handshake_inspect.report.process import owner_text
+from handshake_inspect.report.quic import QuicConnection
+from handshake_inspect.report.quic_story import QuicStory
 from handshake_inspect.report.story import Story
 from handshake_inspect.report.trouble import trouble_of_open, words_of_kinds
 from handshake_inspect.report.waterfall import headline as setup_headline
@@ -27,6 +29,8 @@ SETUPS = 4  # the slowest
 FEW = 12  # connections that are all shown
 CITED = 2  # connections without trouble of each finding that cites them
 CITED_IN_ALL = 8
+QUIC = 20  # connections of it
+QUIC_DRAWN = 6
 LISTED = 250  # with --all
 LADDERS = 600_000  # bytes of drawings, beyond which there are no more
 
@@ -113,7 +117,8 @@ class Cast:
         self.report = report
         self.pictures = pictures
         self.options = options
-        self._stories = {story.connection.id: story for story in options.stories}
+        self._stories = {story.connection.id: story for story in options.stories if isinstance(story, Story)}
+        self._quic_stories = {story.connection.id: story for story in options.stories if isinstance(story, QuicStory)}
         self._drawn = 0
         self._places: dict[int, Shown] = {}
 
@@ -200,7 +205,11 @@ class Cast:
             self._places[place] = Shown(connection, at, self._ladder(self._stories.get(connection.id)), fall)
         return self._places[place]
 
-    def _ladder(self, story: Story | None) -> Markup | None:
+    def quic_ladder(self, connection: QuicConnection) -> Markup | None:
+        """The drawing of its datagrams, if it is to be drawn."""
+        return self._ladder(self._quic_stories.get(connection.id))
+
+    def _ladder(self, story: Story | QuicStory | None) -> Markup | None:
         """The drawing of a story, while there is room for more."""
         if story is None or self._drawn > LADDERS:
             return None
@@ -223,10 +232,21 @@ def cited_places(report: Report) -> list[int]:
     return list(places)[:CITED_IN_ALL]
 
 
-def starring(report: Report, options: Options) -> Iterator[Connection]:
-    """The connections whose segments the page draws: one of each trouble, the slowest, an ordinary one."""
-    if not options.connections or not len(report.connections):
+def listed_quic(report: Report) -> list[QuicConnection]:
+    """Some QUIC connections, those in trouble first."""
+    return sorted(report.quic_connections, key=lambda each: each.outcome in ("established", "pending"))[:QUIC]
+
+
+def starring(report: Report, options: Options) -> Iterator[Connection | QuicConnection]:
+    """The connections whose segments the page draws: one of each trouble, the slowest, an ordinary one; some QUIC."""
+    if not options.connections:
         return
+    if len(report.connections):
+        yield from _starring_tcp(report)
+    yield from listed_quic(report)[:QUIC_DRAWN]
+
+
+def _starring_tcp(report: Report) -> Iterator[Connection]:
     pictures = Pictures(report)
     places = [place for group in pictures.trouble(GROUPS, EXAMPLES) for place in group.examples[:1]]
     places += pictures.slowest(SETUPS) if report.summary.setup else []

@@ -103,7 +103,8 @@ def ladder(story: Story | QuicStory, shape: Shape = WIDE, *, alone: bool = False
     heads = _heads(shape, f"client {c.client}", f"server {c.server}")
     ends = (shape.client, shape.server)
     lives = [tag("line", x1=x, x2=x, y1=top, y2=height - 4, class_="life", stroke=_PALE) for x in ends]
-    label = f"Segments of connection {c.id} from {c.client} to {c.server}, {c.outcome}"
+    what = f"Segments of connection {c.id}" if isinstance(story, Story) else f"Datagrams of connection q{c.id}"
+    label = f"{what} from {c.client} to {c.server}, {c.outcome}"
     more: dict[str, object] = {"xmlns": "http://www.w3.org/2000/svg"} if alone else {}
     sheet = [tag("style", _SHEET)] if alone else []
     moved = tag("g", *lives, *heads, *drawn.parts, transform=f"translate({drawn.shift} 0)")

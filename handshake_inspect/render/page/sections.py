@@ -14,7 +14,7 @@ from handshake_inspect.render.capture_lines import capture_facts
 from handshake_inspect.render.layout import Column, Style
 from handshake_inspect.render.next_step import PIPES
 from handshake_inspect.render.page import svg
-from handshake_inspect.render.page.cast import Cast, Shown
+from handshake_inspect.render.page.cast import QUIC, Cast, Shown, listed_quic
 from handshake_inspect.render.page.findings import FindingShown, shown_finding
 from handshake_inspect.render.page.parts import LegShown, ServiceShown, Tile, figures, since_start
 from handshake_inspect.render.page.waterfall import waterfall
@@ -43,7 +43,6 @@ BANDS = 12
 SOURCES = 20  # of which the command is said
 ROOM = 300  # characters of a name
 PROBLEMS = 20
-QUIC = 20
 RTTS = ("median", "p95", "max")  # of a service
 SPARKS = 20  # services that have their attempts over time
 STYLE = Style(color=False, encoding="utf-8")
@@ -287,16 +286,14 @@ class Sections:
         return [(word, f"{n:,}", share(n, len(outcomes)), QUIC_MEANING[word]) for word, n in counts.items()]
 
     @property
-    def quic(self) -> list[tuple[QuicConnection, str, Markup | None]]:
-        """Some QUIC connections, when they began and how they were set up; those in trouble first."""
+    def quic(self) -> list[tuple[QuicConnection, str, Markup | None, Markup | None]]:
+        """Some QUIC connections, when they began, how they were set up, and their ladders; those in trouble first."""
         if not self.options.connections:
             return []
-        ordered = sorted(self.report.quic_connections, key=lambda each: each.outcome in ("established", "pending"))[
-            :QUIC
-        ]
+        ordered = listed_quic(self.report)
         falls = [None if each.setup is None else waterfall(each.setup) for each in ordered]
         times = since_start(self.report.capture, [each.first_ns for each in ordered])
-        return list(zip(ordered, times, falls, strict=True))
+        return list(zip(ordered, times, falls, map(self.cast.quic_ladder, ordered), strict=True))
 
     @property
     def more_quic(self) -> int:
