@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, get_args
@@ -158,8 +158,12 @@ def _service(name: str, old: _Side | None, new: _Side | None, tolerance: Toleran
     status = _status(old, new, p_value)
     legs = [_leg(leg, old.legs[leg], new.legs[leg]) for leg in LEGS] if old and new else []
     spans = [_span_difference(span, old.spans[span], new.spans[span]) for span in SPANS] if old and new else []
-    slower = {f"{leg.leg} RTT": leg for leg in legs} | {each.span: each for each in spans if each.span in HELD}
-    regressions = [*_failing(status, then, now, tolerance), *_slower(slower, tolerance)]
+    of_spans = [each for each in spans if each.span in HELD and _is_slower(each, tolerance)]
+    regressions = [
+        *_failing(status, then, now, tolerance),
+        *_slower_legs([leg for leg in legs if _is_slower(leg, tolerance)]),
+        *(f"median {_moved(each.span, each)} ({probability(each.p_value)})" for each in of_spans),
+    ]
     return ServiceDifference(
         name, status, old.outcomes if old else None, new.outcomes if new else None, then.failed, then.tried, now.failed,
         now.tried, p_value, legs, regressions, spans,
@@ -189,14 +193,30 @@ def _failing(status: ServiceStatus, then: _Side, now: _Side, tolerance: Toleranc
             yield f"{now.failed:,} of {now.tried:,} fail ({percent}), before {then.failed:,} of {then.tried:,}"
 
 
-def _slower(legs: Mapping[str, LegDifference | SpanDifference], tolerance: Tolerance) -> Iterator[str]:
-    for name, leg in legs.items():
-        before, after = leg.old.p50_ns, leg.new.p50_ns
-        if leg.status != "slower" or before is None or after is None:
-            continue
-        shift = after - before
-        if shift > tolerance.rtt_shift_ns and 100 * shift > tolerance.rtt_increase_percent * before:
-            yield f"median {name} {duration(after)}, before {duration(before)} ({probability(leg.p_value)})"
+def _is_slower(leg: LegDifference | SpanDifference, tolerance: Tolerance) -> bool:
+    before, after = leg.old.p50_ns, leg.new.p50_ns
+    if leg.status != "slower" or before is None or after is None:
+        return False
+    shift = after - before
+    return shift > tolerance.rtt_shift_ns and 100 * shift > tolerance.rtt_increase_percent * before
+
+
+def _slower_legs(slower: Sequence[LegDifference]) -> Iterator[str]:
+    """One regression of what has one cause: the whole round trip, and by which of its halves."""
+    total = [leg for leg in slower if leg.leg == "total"]
+    halves = [leg for leg in slower if leg.leg != "total"]
+    by = "; ".join(_moved(leg.leg, leg) for leg in halves) if total else ""
+    for leg in total or halves:
+        said = f"median {_moved(f'{leg.leg} RTT', leg)} ({probability(leg.p_value)})"
+        yield f"{said}: {by}" if by else said
+
+
+def _moved(name: str, leg: LegDifference | SpanDifference) -> str:
+    return f"{name} {_median(leg.new)}, before {_median(leg.old)}"
+
+
+def _median(values: Distribution) -> str:
+    return duration(values.p50_ns or 0)
 
 
 def _leg(leg: LegName, then: NDArray[np.int64], now: NDArray[np.int64]) -> LegDifference:

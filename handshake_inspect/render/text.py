@@ -175,8 +175,9 @@ def _services(report: Report, options: Options, style: Style) -> Iterator[str]:
     if len(shown) < total and any(finding.id == "port-scan" for finding in report.findings):
         shown = _of_scan(report.services[:SCANNED])
         opened = sum(_closed(each) < 1 for each in shown)
-        which = "" if not opened else ", the open one" + "s" * (opened > 1) if opened == len(shown) < SERVICES_SHOWN else ", open ones first"
-        remark = f"{len(shown)} of {total:,}{which}"
+        alone = opened == len(shown) < SERVICES_SHOWN
+        which = f", the open one{'s' * (opened > 1)}" if alone else ", open ones first"
+        remark = f"{len(shown)} of {total:,}" + (which if opened else "")
     yield from heading("SERVICES", remark, style)
     columns = [
         Column("server", [printable(str(service.server)) for service in shown], floor=21, soft=21),

@@ -58,6 +58,15 @@ def test_slower():
     assert only(compare(report(rtt_ms=60), report(rtt_ms=40))).rtt[2].status == "faster"
 
 
+def test_a_round_trip_and_its_halves_are_one_regression():
+    """The whole has become slower because a half has."""
+    (said,) = compare(report(rtt_ms=40), report(rtt_ms=60)).regressions
+    assert re.fullmatch(
+        r"10.0.0.2:443: median total RTT [\d.]+ ms, before [\d.]+ ms \(p < 0.001\): synack [\d.]+ ms, before [\d.]+ ms",
+        said,
+    )
+
+
 def test_a_service_that_became_slower_is_not_called_the_same():
     def words(*reports_):
         out = io.BytesIO()

@@ -391,6 +391,22 @@ def test_beside_each_other_services_still_have_room_for_two_kinds_of_failure():
     assert re.search(r"python3 +17 timed-out, 12 pending ", shown)
 
 
+@pytest.mark.parametrize("width", [100, 145, 150, 155, 160, 200])
+def test_connections_have_their_rtt_and_process_where_their_ends_leave_room(width):
+    process = Process(None, Owner(812, "nginx", 33, None, None, None))
+    newest = [
+        connection(0, "refused"),
+        *(msgspec.structs.replace(connection(n), process=process) for n in range(1, 20)),
+    ]
+    rows = plain(snapshot(newest=newest), width, 50).split("CONNECTIONS  newest")[1].splitlines()
+    established = [row.rstrip() for row in rows if " established " in row]
+    assert len(established) > 10
+    assert all(re.search(rf"10\.0\.0\.2:443 +[\d.]+ {UNITS} ", row) for row in established)
+    assert len({"nginx" in row for row in established}) == 1
+    assert width in range(150, 180) or "nginx" in established[0]
+    assert len(set(map(len, established))) == 1  # below each other
+
+
 @pytest.mark.parametrize(("height", "both"), [(24, False), (36, True), (50, True)])
 def test_connections_stand_below_trouble_where_that_leaves_room(height, both):
     given = snapshot(trouble=[connection(0, "refused")], newest=[connection(number) for number in range(20)])

@@ -112,6 +112,12 @@ class Look:
         """How long ago."""
         return "just now" if ns < NS_PER_SECOND else f"{self.whole_span(ns)} ago"
 
+    def about(self, ns: int) -> str:
+        """How long ago, in its largest unit, so that it is short."""
+        if ns < NS_PER_SECOND:
+            return "just now"
+        return f"{' '.join(self.whole_span(ns).split(' ')[:2])} ago"
+
     def whole_span(self, ns: int) -> str:
         """A length of time in whole seconds, so that it counts up steadily; hours without seconds."""
         if ns < NS_PER_SECOND:

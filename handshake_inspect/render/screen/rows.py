@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from handshake_inspect.render.layout import LOOKS
@@ -16,13 +17,17 @@ from handshake_inspect.wire.text import plural, rounded
 
 OUTCOME = 11  # columns of the longest
 WHEN = 14  # columns of an age
+ABOUT = 10  # the same, in one unit
 COUNT = 7
 RTT = 9
 CAUSE = 24
 SERVER = 23  # an arrow, and an IPv4 address and port
 _TITLES = {"trouble": "TROUBLE", "connections": "CONNECTIONS"}
 _BOTH = 16  # lines from which on both lists stand below each other, however long they are
-_WITH_RTT = 75  # columns from which on a connection has its RTT: below, its ends need the room
+_WITH_RTT = 75  # columns from which on a connection has its RTT; below, where its ends leave the room
+_WITH_WHOSE = 110  # likewise its process
+_WHOSE, _LEAST_WHOSE = 26, 14
+_IPV4_ENDS, _SHORT_ENDS = 45, 34  # columns of the longest client and server of IPv4, and of what can be recognised
 _LEAST = 6  # lines that trouble has to leave for connections where there are fewer
 
 
@@ -146,19 +151,30 @@ def _longest_server(scene: Scene) -> int:
 def _connection(scene: Scene, connection: Connection, width: int, *, selected: bool, inside: bool) -> Text:
     """What became of it, from where to where, its RTT, whose it is, and when it began."""
     look = scene.look
-    age = look.age(max(scene.snapshot.at_ns - connection.first_ns, 0))
+    age = look.about(max(scene.snapshot.at_ns - connection.first_ns, 0))
     indent = COUNT + 1 if inside else 0
-    whose = 26 if width >= 110 and connection.process is not None else 0
-    rtt = RTT + 1 if width >= _WITH_RTT else 0
-    room = max(width - 2 - indent - OUTCOME - 2 - rtt - (whose + 1 if whose else 0) - WHEN - 1, 6)
+    rtt, whose = _beside(scene, width - indent)
+    room = max(width - 2 - indent - OUTCOME - 2 - rtt - (whose + 1 if whose else 0) - ABOUT - 1, 6)
     took = look.duration(connection.rtt.total.value_ns) if connection.rtt.total.value_ns is not None else ""
     return look.line(
         (f"{look.cursor} " if selected else "  ", "bold"), " " * indent,
         (f"{connection.outcome:<{OUTCOME}}", LOOKS.get(connection.outcome, "dim")),
         f"  {_ends(scene, connection, room):<{room}}", f" {took:>{RTT}}" if rtt else "",
         (f" {look.cut(_whose(scene, connection), whose):<{whose}}" if whose else "", "dim"),
-        (f" {age:>{WHEN}}", "dim"),
+        (f" {age:>{ABOUT}}", "dim"),
     )  # fmt: skip
+
+
+def _beside(scene: Scene, width: int) -> tuple[int, int]:
+    """Columns of RTT and process that the ends of the connections leave; the same for every row."""
+    listed = [row.of for row in scene.lists["connections"] if isinstance(row.of, Connection)]
+    ends = max((cell_len(scene.look.clean(f"{each.client} > {each.server}")) for each in listed), default=0)
+    ends = ends if ends > _IPV4_ENDS else min(ends, _SHORT_ENDS)
+    spare = width - 2 - OUTCOME - 2 - ends - ABOUT - 1
+    rtt = RTT + 1 if width >= _WITH_RTT or spare > RTT else 0
+    left = _WHOSE if width >= _WITH_WHOSE else min(spare - rtt - 1, _WHOSE)
+    owned = any(each.process is not None for each in listed)
+    return rtt, left if owned and left >= _LEAST_WHOSE else 0
 
 
 def _whose(scene: Scene, connection: Connection) -> str:
