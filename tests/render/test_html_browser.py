@@ -18,6 +18,7 @@ SAMPLES = [
     "accept-queue-overflow",
     "closed-by-client-ipv6",
     "tls-resumption",
+    "quic-blocked",
 ]
 JENKINS = "sandbox; default-src 'none'; img-src 'self'; style-src 'self'"  # what it sends with artifacts
 # Texts of a drawing that lie on each other, by more than a pixel.
@@ -32,6 +33,11 @@ OVERLAPS = """
 """
 SIDEWAYS = """
 [...document.querySelectorAll('.scroll:has(svg.ladder)')].filter(each => each.scrollWidth > each.clientWidth).length
+"""
+# Tables that do, without the shadow at their edges that shows it; and whether those that do have any.
+UNSIGNED = """
+[...document.querySelectorAll('.scroll:has(table)')].filter(each => each.scrollWidth > each.clientWidth &&
+  !getComputedStyle(each).backgroundImage.includes('gradient')).length
 """
 UNFOLD = "document.querySelectorAll('details').forEach(each => { each.open = true; })"
 SHOWN = "[...document.querySelectorAll('details[data-outcome]')].filter(each => each.offsetParent !== null).length"
@@ -64,6 +70,7 @@ def test_it_is_quiet_and_fits(browser, folder, sample, width):
     assert browser.run("document.documentElement.scrollWidth") <= width
     assert browser.run(OVERLAPS) == ""
     assert browser.run(SIDEWAYS) == 0
+    assert browser.run(UNSIGNED) == 0
     assert browser.said == []
     assert len(browser.asked) == 1
 
