@@ -35,6 +35,11 @@ class PipeSource(LiveSource):
         """How the stream is compressed, None when it is not."""
         return self.source.compression
 
+    @property
+    def complete(self) -> bool:
+        """Ended by nothing but `stop` or its own end, and not in the middle of a record, so far."""
+        return super().complete and self.source.complete
+
     def wait(self, timeout_s: float) -> bool:
         """Wait for bytes; False when `timeout_s` seconds pass without any.
 

@@ -11,7 +11,9 @@ FOLLOWS = {
     "syn-cookies": "syn-flood",  # what a server does when its queue of SYNs is full
     "syn-retransmission": "syn-flood",  # what real clients suffer meanwhile
     "tls-failed": "protocol-mismatch",  # no TLS can come of it
+    "stalled": "idle-timeout",  # data into an entry that is gone, where all that stalled did so
 }
+LOST_SO = {"stalled": "lost_in_silence"}  # what the cause counts of them: it explains no more than these
 
 
 def shown_together(findings: Sequence[Finding]) -> list[tuple[Finding, list[Finding]]]:
@@ -34,5 +36,12 @@ def _cause(finding: Finding, findings: Sequence[Finding]) -> int | None:
     kind = FOLLOWS.get(finding.id)
     if kind is None or finding.target is None:
         return None
-    places = (place for place, each in enumerate(findings) if each.id == kind and each.target == finding.target)
-    return next(places, None)
+    for place, each in enumerate(findings):
+        if each.id == kind and each.target == finding.target and _explains_all(each, finding):
+            return place
+    return None
+
+
+def _explains_all(cause: Finding, finding: Finding) -> bool:
+    counter = LOST_SO.get(finding.id)
+    return counter is None or bool(cause.metrics.get(counter, 0) >= finding.metrics.get("connections", 0))

@@ -51,6 +51,7 @@ def test_frames_as_they_come(pipe):
     end.close()
     watcher.to_the_end()
     assert source.complete
+    assert source.problems == []
     assert watcher.times == [5_000_000_000] * 2
 
 
@@ -100,6 +101,15 @@ def test_what_is_no_capture():
 
 
 # Programs
+
+
+def test_a_stream_that_ends_in_a_record_is_not_complete(pipe):
+    end, source = pipe
+    end.write(RECORD + RECORD[:30])
+    end.close()
+    Watcher(source).to_the_end()
+    assert [problem.kind for problem in source.problems] == ["cut"]
+    assert not source.complete
 
 
 @pytest.mark.parametrize("backend", ["dumpcap", "tcpdump", "tshark"])

@@ -25,6 +25,14 @@ def test_what_follows_from_another_finding_is_shown_with_it(effect, cause):
     assert gravest_of(report([], [one, other])) == other
 
 
+@pytest.mark.parametrize(("lost", "together"), [(6, True), (5, False)])
+def test_a_timeout_explains_no_more_that_stalled_than_it_lost(lost, together):
+    stalled = msgspec.structs.replace(finding("stalled"), metrics={"connections": 6})
+    timeout = msgspec.structs.replace(finding("idle-timeout"), metrics={"lost_in_silence": lost})
+    alone = [(stalled, []), (timeout, [])]
+    assert shown_together([stalled, timeout]) == ([(timeout, [stalled])] if together else alone)
+
+
 def test_what_is_about_no_service_stands_alone():
     one = msgspec.structs.replace(finding("syn-cookies"), target=None)
     assert shown_together([one, finding("syn-flood")]) == [(one, []), (finding("syn-flood"), [])]
