@@ -1,1 +1,1 @@
-"""Connections to judgements: outcome, cause, confidence and findings, computed over columns."""
+"""From connections to verdicts: outcome, cause, certainty and findings, computed over columns."""

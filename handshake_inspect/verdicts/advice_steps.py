@@ -1,16 +1,16 @@
-"""Advice in steps, of which some may be taken already: what the capturing host is set to is not recommended to it."""
+"""Advice in steps; steps that the capturing host's settings show as done are left out."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-LOWEST_PORT, HIGHEST_PORT = 1024, 65000  # a range of ephemeral ports that reaches about so far cannot be widened
+LOWEST_PORT, HIGHEST_PORT = 1024, 65000  # an ephemeral port range this wide cannot be widened further
 
 
-COOKIES_ON = "SYN cookies are on already. "  # where the wire shows that the first step is taken
+COOKIES_ON = "SYN cookies are on already. "  # replaces the first step if the capture shows SYN cookies
 
 
 class Step(NamedTuple):
-    """Something to do, and how the setting with this key of `capture.host` shows that it is done."""
+    """One step; `done` checks the value of `setting` (a key of `capture.host`)."""
 
     text: str
     setting: str | None = None
@@ -30,17 +30,17 @@ PORTS = Step(
 
 
 def sentence(steps: Sequence[Step]) -> str:
-    """One sentence of all steps."""
+    """Join the steps into one sentence."""
     texts = [step.text for step in steps]
     listed = texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])}, and {texts[-1]}"
     return f"{listed[0].upper()}{listed[1:]}."
 
 
 def left(steps: Sequence[Step], settings: Mapping[str, Any]) -> list[Step]:
-    """Those of the steps that these settings do not show to be done."""
+    """Return the steps that these settings do not show as done."""
     return [step for step in steps if not is_done(step, settings.get(step.setting or ""))]
 
 
 def is_done(step: Step, setting: Any) -> bool:
-    """Whether a host that is set so has taken this step; None where it does not say."""
+    """Return whether a host with this setting has taken the step; None means unknown."""
     return setting is not None and step.done(setting)

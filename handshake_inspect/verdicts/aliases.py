@@ -1,6 +1,6 @@
 """What other tools call a connection: Zeek's `conn_state` and `history`, Wireshark's completeness, the Community ID.
 
-`conn_state` judges whole columns; the rest is text, made only for rows that are printed.
+`conn_state` works on whole columns; the text forms are only made for rows that are printed.
 """
 
 import re
@@ -16,7 +16,7 @@ from handshake_inspect.tcp.zeek_words import CLOSED, ESTABLISHED, INACTIVE, PART
 from handshake_inspect.wire.address import are_ipv4
 from handshake_inspect.wire.const import MASK32
 
-# Zeek's conn_state; `conn_state()` gives places in this tuple.
+# Zeek's conn_state; `conn_state()` returns indices in this tuple.
 CONN_STATES: Final = (
     "OTH", "S0", "S1", "SF", "REJ", "S2", "S3", "RSTO", "RSTR", "RSTOS0", "RSTRH", "SH", "SHR",
 )  # fmt: skip
@@ -52,7 +52,7 @@ _TCP: Final = 6
 def _decide(orig: int, resp: int, *, empty: bool = False, unanswered: bool = False) -> str:
     """Decide one conn_state from the two endpoint states, in the order of Zeek's own script.
 
-    `empty`: neither end sent payload; `unanswered`: the originator sent no more than a SYN before its RST.
+    `empty`: neither end sent payload; `unanswered`: the originator sent nothing but a SYN before its RST.
     """
     orig_inactive, resp_inactive = orig in {INACTIVE, PARTIAL}, resp in {INACTIVE, PARTIAL}
     if resp == RESET:
@@ -77,7 +77,7 @@ _DECIDED: Final = np.array([[_CODE[_decide(orig, resp)] for resp in _STATES] for
 
 
 def conn_state(aliases: NDArray[Any], endpoints: NDArray[Any]) -> NDArray[np.uint8]:
-    """Decide Zeek's conn_state of every connection; the result indexes CONN_STATES.
+    """Return Zeek's conn_state of every connection as indices in `CONN_STATES`.
 
     `aliases` are Alias rows, `endpoints` their Endpoint rows, two for each.
     """
@@ -93,13 +93,13 @@ def conn_state(aliases: NDArray[Any], endpoints: NDArray[Any]) -> NDArray[np.uin
 
 
 def _empty(endpoints: NDArray[Any], connections: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Whether neither end of these connections sent payload, as far as sequence numbers show."""
+    """Return a mask over `connections`: neither end sent payload, as far as sequence numbers show."""
     one, other = endpoints[2 * connections], endpoints[2 * connections + 1]
     return (_payload_sent(one, other) <= 0) & (_payload_sent(other, one) <= 0)
 
 
 def _payload_sent(end: NDArray[Any], peer: NDArray[Any]) -> NDArray[np.int64]:
-    """Bytes between SYN and FIN that `end` sent or `peer` acknowledged; not above 0 for none."""
+    """Return the bytes between SYN and FIN that `end` sent or `peer` acknowledged; 0 or less for none."""
     sent = (end["snd_nxt"] - end["iss"]).astype(np.int32)
     acked = (peer["last_ack"] - end["iss"]).astype(np.int32)
     acked[peer["traits"] & TRAIT_ACKS == 0] = 0
@@ -109,7 +109,7 @@ def _payload_sent(end: NDArray[Any], peer: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def _unanswered(histories: NDArray[Any]) -> NDArray[np.bool_]:
-    """Whether nothing but its SYN came from the originator before its RST.  Each different history is judged once."""
+    """Return a mask: only its SYN came from the originator before its RST. Each distinct history is matched once."""
     texts = np.ascontiguousarray(histories).view(f"S{histories.shape[1]}")[:, 0]
     kinds, which = np.unique(texts, return_inverse=True)
     verdicts = np.array([_RESET_UNANSWERED.match(kind) is not None for kind in kinds.tolist()], dtype=bool)
@@ -117,14 +117,14 @@ def _unanswered(histories: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def history_texts(aliases: NDArray[Any], rows: NDArray[Any]) -> list[str]:
-    """Write the histories of some Alias rows."""
+    """Return the histories of these Alias rows as text."""
     letters = np.ascontiguousarray(aliases["history"][rows])
     texts: list[str] = letters.view(f"S{letters.shape[1]}")[:, 0].astype(np.str_).tolist()
     return texts
 
 
 def community_ids(hi0: Halves, lo0: Halves, hi1: Halves, lo1: Halves, port0: Ports, port1: Ports) -> list[str]:
-    """Give the Community IDs (version 1, seed 0) of TCP 4-tuples; the same in both directions."""
+    """Return the Community IDs (version 1, seed 0) of TCP 4-tuples; both directions give the same ID."""
     beyond = (lo0 > lo1) | ((lo0 == lo1) & (port0 > port1))
     swapped = (hi0 > hi1) | ((hi0 == hi1) & beyond)
     hi0, hi1 = np.where(swapped, hi1, hi0), np.where(swapped, hi0, hi1)
@@ -144,19 +144,19 @@ def community_ids(hi0: Halves, lo0: Halves, hi1: Halves, lo1: Halves, port0: Por
         digests[rows] = [
             sha1(packed[at : at + size], usedforsecurity=False).digest() for at in range(0, len(packed), size)
         ]
-    # 20 bytes and a zero are 28 letters of base64, the last of which only stands for the zero.
+    # 20 bytes plus a zero byte are 28 base64 characters; the last one encodes only the zero.
     letters = b2a_base64(digests.tobytes(), newline=False).decode("ascii")
     return [f"1:{letters[at : at + 27]}=" for at in range(0, len(letters), 28)]
 
 
 def community_id(hi0: int, lo0: int, hi1: int, lo1: int, port0: int, port1: int) -> str:
-    """Give the Community ID of one 4-tuple, as `community_ids`."""
+    """Return the Community ID of one 4-tuple."""
     ends = [np.array([half], dtype=np.uint64) for half in (hi0, lo0, hi1, lo1)]
     ports = [np.array([port], dtype=np.uint16) for port in (port0, port1)]
     return community_ids(ends[0], ends[1], ends[2], ends[3], ports[0], ports[1])[0]
 
 
 def completeness(bits: NDArray[np.uint8], frames: NDArray[Any]) -> NDArray[np.uint8]:
-    """Wireshark's `tcp.completeness` of connections of so many frames: one that is alone counts if it is a SYN."""
+    """Return Wireshark's `tcp.completeness`: of connections with a single frame, only a SYN counts."""
     alone: NDArray[np.bool_] = (frames == 1) & (bits & COMPLETE_SYN == 0)
     return np.where(alone, 0, bits).astype(np.uint8)

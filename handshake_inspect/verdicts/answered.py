@@ -1,12 +1,12 @@
-"""Which copy of a repeated SYN or SYN-ACK was answered, and what that copy offered.
+"""Which copy of a retransmitted SYN or SYN-ACK was answered, and what that copy offered.
 
-Proved it is
+It is proved
 
-- by a timestamp echo that names the copy (`tsecr`, see `tcp/rtt.py`): the leg of the RTT then begins at that copy;
-- by the ISN: a server that sent two of them was answered where the final ACK acknowledges the later one.
+- by a timestamp echo that identifies the copy (`tsecr`, see `tcp/rtt.py`): the RTT leg then begins at that copy;
+- by the ISN: if a server sent two ISNs, the final ACK acknowledges the later one.
 
-If neither shows it (no timestamps, or an echo that several copies may have drawn), or where nothing was answered, the
-copy is not known, and what stands for it is the first.
+Otherwise (no timestamps, an echo that fits several copies, or no answer) the copy is unknown, and the first one is
+reported.
 """
 
 from dataclasses import dataclass
@@ -32,20 +32,20 @@ OFFERS = ("options", "mss", "window_scale")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class AnsweredCopies:
-    """The SYN, or the SYN-ACK, to show of some connections: columns of one length.
+    """The SYN or SYN-ACK to report per connection, as parallel columns.
 
-    `number` counts copies from 1; it is 0 where none was sent, and where it is not known which one was answered.
+    `number` counts copies from 1; it is 0 if none was sent or the answered one is unknown.
     """
 
     ns: NDArray[np.int64]
-    frame: NDArray[Any]  # as the rows have it
+    frame: NDArray[Any]  # as stored in the rows
     number: NDArray[np.int64]
     options: NDArray[np.uint16]
     mss: NDArray[np.uint16]
     window_scale: NDArray[np.uint8]
 
     def put(self, at: Any, retries: Any, kind: str, place: Any, number: int) -> None:
-        """Show at `at` what a row of retries keeps as `kind`, in `place` where it keeps several."""
+        """Report at index `at` the copy that `retries` stores as `kind`, at index `place` if it stores several."""
         self.ns[at] = retries[f"{kind}_ns"][place]
         self.frame[at] = retries[f"{kind}_frame"][place]
         self.number[at] = number
@@ -54,9 +54,9 @@ class AnsweredCopies:
 
 
 def first_copies(connections: Any, end: Any, kind: str, method: str) -> AnsweredCopies:
-    """The first SYN or SYN-ACK of connection rows, whose senders are the endpoint rows `end`.
+    """Return the first SYN or SYN-ACK of these connection rows; `end` are the sender's endpoint rows.
 
-    It is the one that was answered where no other had been sent by then, as `method` says.
+    It is known to be the answered one if it was the only copy by then, as `method` shows.
     """
     only = (connections[f"{kind}_count"] == 1) | (connections[method] == METHOD_EXACT)
     own = (connections[f"{kind}_ns"].copy(), connections[f"{kind}_frame"].copy(), only.astype(np.int64))
@@ -64,7 +64,7 @@ def first_copies(connections: Any, end: Any, kind: str, method: str) -> Answered
 
 
 def answered_syns(trace: Attempts, connections: Any, client: Any) -> AnsweredCopies:
-    """The SYNs that were answered; `connections` and `client` are rows, aligned."""
+    """Return the SYNs that were answered; `connections` and `client` are aligned rows."""
     copies = first_copies(connections, client, "syn", "synack_method")
     proved = (connections["synack_method"] == METHOD_TSECR) & (connections["facts"] & FACT_SYNACK != 0)
     since = connections["synack_ns"] - connections["synack_max_ns"]
@@ -74,7 +74,7 @@ def answered_syns(trace: Attempts, connections: Any, client: Any) -> AnsweredCop
 
 
 def answered_syn_acks(trace: Attempts, connections: Any, server: Any) -> AnsweredCopies:
-    """The SYN-ACKs that were acknowledged; `connections` and `server` are rows, aligned."""
+    """Return the SYN-ACKs that were acknowledged; `connections` and `server` are aligned rows."""
     copies = first_copies(connections, server, "synack", "ackdat_method")
     acked = connections["facts"] & FACT_ACKED != 0
     since = connections["ack_ns"] - connections["ackdat_max_ns"]
@@ -91,13 +91,13 @@ def answered_syn_acks(trace: Attempts, connections: Any, server: Any) -> Answere
 
 
 def repeated(connections: Any, kind: str, which: NDArray[np.bool_]) -> list[int]:
-    """Those of these rows that sent it more than once."""
+    """Return the indices of marked rows with more than one `kind` segment."""
     rows: list[int] = np.flatnonzero(which & (connections[f"{kind}_count"] > 1) & (connections["retries"] > 0)).tolist()
     return rows
 
 
 def show(trace: Attempts, connections: Any, copies: AnsweredCopies, kind: str, i: int, sent_ns: int) -> None:
-    """Show the copy that was sent at this time."""
+    """Report the copy that was sent at `sent_ns`."""
     if connections[f"{kind}_ns"][i] == sent_ns:
         copies.number[i] = 1
         return
@@ -110,7 +110,7 @@ def show(trace: Attempts, connections: Any, copies: AnsweredCopies, kind: str, i
 
 
 def by_last_echo(trace: Attempts, connections: Any, server: Any, copies: AnsweredCopies, i: int) -> None:
-    """Show the last SYN-ACK where what completed the handshake echoes its clock, and that of no other copy."""
+    """Report the last SYN-ACK if the final segment of the handshake echoes its TSval and no other copy has it."""
     retries = trace.retries[int(connections["retries"][i]) - 1]
     count = int(connections["synack_count"][i])
     kept = min(count - 1, RETRIES_KEPT)

@@ -1,12 +1,12 @@
-"""Answers to a SYN behind a translation of its destination that did not come back through it.
+"""Answers to a SYN behind a destination NAT that bypass the NAT on the way back.
 
-Where a box that translates is captured on all its interfaces, the SYN is there twice, to the service's address and to
-the backend's, and the backend's answer once, in its own name: nobody translates it back.  That the same SYN was passed
-on shows its client's address, port and ISN, the time (`TOGETHER_NS` at most after a copy of the SYN), and its mark:
-the timestamp; or, without one, the identification of IP, or that it has fewer hops left (both, of SYNs that a tool
-made).  Rows of which more than `MOST` attempts may be the origin are not joined (a scanner uses one port and ISN for
-all), nor are answers that the client took; nor is anything where more than `MOST_JUDGED` attempts came to nothing, as
-in a flood.
+If the translating box is captured on all interfaces, the SYN is there twice, to the service's address and to the
+backend's, and the backend's answer once, in its own name: nobody translates it back. The copy of the SYN is recognised
+by client address, port and ISN, by the time (at most `TOGETHER_NS` after a copy of the SYN), and by its timestamp;
+without one, by the IP identification or a lower TTL (both, for SYNs built by a tool).
+
+Not joined are rows with more than `MOST` possible origins (a scanner uses one port and ISN for all targets), answers
+that the client took, and any row if more than `MOST_JUDGED` attempts failed, as in a flood.
 """
 
 import numpy as np
@@ -43,20 +43,23 @@ TOOK = (
 
 
 def suspects_of(trace: Attempts) -> ConnectionRows:
-    """Attempts that a server answered and that came to nothing, unless they are too many."""
+    """Return the attempts that a server answered and that came to nothing; none if there are too many."""
     answered: Bools = (trace.facts & (TOOK | FACT_SYN) == FACT_SYN) & (trace.facts & (FACT_SYNACK | FACT_REFUSED) != 0)
     rows = trace.tracked_where(answered)
     return rows if len(rows) <= MOST_JUDGED else rows[:0]
 
 
 def unanswered(trace: Attempts, attempts: AttemptRows) -> AttemptRows:
-    """Those of the attempts that nothing answered."""
+    """Return those of the attempts that nothing answered."""
     facts = trace.connection("facts", attempts)
     return attempts[facts & (TOOK | FACT_SYNACK | FACT_RST | FACT_ICMP) == 0]
 
 
 def origins(trace: Attempts, suspects: ConnectionRows, attempts: AttemptRows, names: tuple[Rows, Rows]) -> Rows:
-    """The attempt whose SYN each suspect began with, -1 for none; `names` are those of both: client and ISN."""
+    """Return the attempt whose SYN each suspect began with, -1 for none.
+
+    `names` are the keys of client and ISN for suspects and for attempts.
+    """
     wanted, asked = names
     order = np.argsort(asked, kind="stable")
     first, last = (np.searchsorted(asked[order], wanted, side=side) for side in ("left", "right"))
@@ -70,7 +73,7 @@ def origins(trace: Attempts, suspects: ConnectionRows, attempts: AttemptRows, na
 
 
 def of_one_server(trace: Attempts, suspects: ConnectionRows, found: Rows) -> Rows:
-    """The attempts without those that several servers seem to answer: a translation goes to one, a scan to many."""
+    """Drop attempts that several servers seem to answer: a translation goes to one server, a scan to many."""
     by_attempt: dict[int, set[int]] = {}
     at = np.flatnonzero(found >= 0)
     for attempt, server in zip(found[at].tolist(), trace.server_key[suspects[at]].tolist(), strict=True):
@@ -81,7 +84,7 @@ def of_one_server(trace: Attempts, suspects: ConnectionRows, found: Rows) -> Row
 
 
 def was_passed_on(trace: Attempts, attempt: int, suspect: int) -> bool:
-    """Whether the SYN of the suspect is a copy of the attempt's SYN, to another server."""
+    """Return whether the suspect's SYN is a copy of the attempt's SYN, to another server."""
     both = AttemptRows(np.array([attempt, suspect], dtype=np.intp))
     servers = trace.server_key[both]
     if servers[0] == servers[1]:
@@ -94,7 +97,7 @@ def was_passed_on(trace: Attempts, attempt: int, suspect: int) -> bool:
 
 
 def copies_of(trace: Attempts, attempt: int) -> tuple[Rows, Rows]:
-    """When the copies of a SYN were captured, and their timestamps."""
+    """Return when the copies of a SYN were captured, and their timestamps."""
     row = AttemptRows(np.array([attempt], dtype=np.intp))
     times = trace.first_times[row].astype(np.int64)
     clocks = trace.end("client", "syn_tsval", row)
@@ -107,9 +110,9 @@ def copies_of(trace: Attempts, attempt: int) -> tuple[Rows, Rows]:
 
 
 def is_marked(trace: Attempts, both: AttemptRows, first: bool) -> bool:
-    """Whether a SYN without a timestamp is known again: by its identification, or by a hop that it lost.
+    """Return whether a SYN without a timestamp is recognised by its IP identification, or by a lower TTL.
 
-    A tool that makes SYNs by hand may give all of them the same marks, so of such a one both are asked.
+    A tool that builds SYNs may give all of them the same marks, so its SYNs need both.
     """
     ident, hops = (trace.end("client", name, both) for name in ("syn_ip_id", "syn_ttl"))
     known = first and ident[0] != 0 and ident[0] == ident[1]

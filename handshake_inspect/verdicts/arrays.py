@@ -1,4 +1,4 @@
-"""Types of arrays: of what each element says."""
+"""Array types, named after what each element means."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Bools = NDArray[np.bool_]
-Codes = NDArray[np.uint8]  # places in a vocabulary
-Keys = NDArray[np.uint64]  # of addresses, ends or pairs of them
-Rows = NDArray[np.intp]  # places in other arrays
-Times = NDArray[np.int64]  # or durations, in nanoseconds
+Codes = NDArray[np.uint8]  # indices in a vocabulary
+Keys = NDArray[np.uint64]  # hashes of addresses, endpoints or pairs of them
+Rows = NDArray[np.intp]  # indices in other arrays
+Times = NDArray[np.int64]  # times or durations in nanoseconds

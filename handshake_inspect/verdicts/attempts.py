@@ -1,11 +1,10 @@
-"""All attempts of a capture as one table of columns, whichever rows hold them.  No frame, no tracker.
+"""All attempts of a capture as one table of columns, whichever rows store them. No frames, no tracker.
 
-An attempt is a row of a connection, or a lone SYN that nothing answered, which has a small row of its own (an embryo).
+An attempt is a connection row, or a lone SYN that nothing answered, which is stored in a smaller row (an embryo).
 Attempts are numbered in row order: connections first, so that a connection has the same number as an attempt, then the
-lone SYNs.  `order` is the order of first frames, which gives them their ids.
+lone SYNs. `order` sorts them by first frame, which gives their ids.
 
-A lone SYN offers the columns of a connection and of its two ends: `LONE_SYN`, `LONE_CLIENT` and `LONE_SERVER` say where
-they come from.
+A lone SYN has the columns of a connection and of its two ends; `LONE_SYN`, `LONE_CLIENT` and `LONE_SERVER` define them.
 """
 
 from collections.abc import Callable
@@ -31,17 +30,17 @@ Who = Literal["client", "server"]
 Attempted = TypeVar("Attempted", bound=AttemptRows)
 Part = Literal["hi", "lo", "port"]
 
-# Of a lone SYN: the field of its own row that stands for one of a connection row, or the value that all of them have.
+# Connection fields of a lone SYN: the field of its own row, or a constant.
 LONE_SYN: dict[str, str | int] = {
     "first_ns": "first_ns", "last_ns": "first_ns", "facts": FACT_SYN, "syn_count": 1, "synack_count": 0,
 }  # fmt: skip
-# The same for its two ends; what is not named is 0.
+# The same for its two ends; fields not listed are 0.
 LONE_CLIENT: dict[str, str | int] = {
     "frames": 1, "traits": TRAIT_ISS | TRAIT_SEEN, "iss": "iss", "options": "options", "mss": "mss", "syn_ttl": "ttl",
     "syn_tsval": "tsval",
 }  # fmt: skip
 LONE_SERVER: dict[str, str | int] = {}
-NARROWED = 8
+NARROWED = 8  # batches larger than this many times the wanted number are partitioned before sorting
 _HALVES: tuple[Part, Part] = ("hi", "lo")
 _LONE: dict[Who, dict[str, str | int]] = {"client": LONE_CLIENT, "server": LONE_SERVER}
 
@@ -53,11 +52,11 @@ class Attempts(Held):
     # -- columns of all attempts -----------------------------------------------------------------------------------
 
     def server(self, part: Part) -> NDArray[Any]:
-        """`hi`, `lo` or `port` of every attempt's server."""
+        """Return `hi`, `lo` or `port` of every attempt's server."""
         return self._end(part, "server")
 
     def client(self, part: Part) -> NDArray[Any]:
-        """`hi`, `lo` or `port` of every attempt's client."""
+        """Return `hi`, `lo` or `port` of every attempt's client."""
         return self._end(part, "client")
 
     def _end(self, part: Part, who: Who) -> NDArray[Any]:
@@ -69,7 +68,7 @@ class Attempts(Held):
 
     @cached_property
     def first_times(self) -> NDArray[np.int64]:
-        """When every attempt began."""
+        """When every attempt began, in nanoseconds."""
         times = np.empty(len(self), dtype=np.int64)
         self.of_connections(times)[:] = self.connections["first_ns"]
         for some, lone in self.lone_batches():
@@ -78,7 +77,7 @@ class Attempts(Held):
 
     @property
     def last_times(self) -> NDArray[np.int64]:
-        """When every attempt was last seen."""
+        """When every attempt was last seen, in nanoseconds."""
         return np.concatenate([self.connections["last_ns"], self.embryos["first_ns"]])
 
     @property
@@ -97,22 +96,22 @@ class Attempts(Held):
 
     @cached_property
     def order(self) -> AttemptRows:
-        """Attempts by their first frame: `order[id]` is the row."""
+        """Attempt rows sorted by first frame: `order[id]` is the row."""
         narrow = self.highs is None and self.connections["first_frame"].max(initial=0) <= MASK32
         frames = self._first_frames(np.uint32 if narrow else np.uint64)
         return AttemptRows(nearly_in_order(frames, len(self.connections)))
 
     @cached_property
     def ids(self) -> ReportIds:
-        """The id of every attempt."""
-        order = self.order  # first, so that what sorting took can be taken for the ids
+        """The report id of every attempt."""
+        order = self.order  # first, so that the ids can reuse the memory of the sort
         ids = np.empty(len(self), dtype=np.int32)
         for some in batches(len(self)):
             ids[order[some]] = np.arange(some.start, some.stop, dtype=np.int32)
         return ReportIds(ids)
 
     def in_order(self, rows: Attempted) -> Attempted:
-        """The same by their first frame: what is asked of the first of them must not depend on where rows lie."""
+        """Sort these attempts by first frame, so that results do not depend on row order."""
         ids = self.ids[rows]
         return rows if bool((ids[1:] > ids[:-1]).all()) else rows[np.argsort(ids)]
 
@@ -120,7 +119,7 @@ class Attempts(Held):
 
     @cached_property
     def _keys(self) -> tuple[Any, Any, Keys, Keys, NDArray[Any] | None]:
-        """Keys of all services, servers and clients: made together, since they are of the same bytes."""
+        """Keys of all services, servers and clients, computed together because they read the same bytes."""
         known, clients = Services(len(self)), np.empty(len(self), dtype=np.uint64)
         service, server = (np.empty(len(self.connections), dtype=np.uint64) for _ in range(2))
         for some in batches(len(self.connections), AT_ONCE):
@@ -142,36 +141,36 @@ class Attempts(Held):
 
     @property
     def server_key(self) -> Any:
-        """A 64-bit name of every attempt's service (server address and port): an array, or asked as one is."""
+        """The 64-bit key of every attempt's service (server address and port): an array, or indexable like one."""
         return self._keys[0]
 
     @property
     def server_host(self) -> Any:
-        """A 64-bit name of every attempt's server address, as `server_key`."""
+        """The 64-bit key of every attempt's server address, like `server_key`."""
         return self._keys[1]
 
     @property
     def client_host(self) -> Keys:
-        """A 64-bit name of every attempt's client address."""
+        """The 64-bit key of every attempt's client address."""
         return self._keys[2]
 
     @cached_property
     def pair(self) -> Keys:
-        """A 64-bit name of the client and the service of every connection."""
+        """The 64-bit key of the client and the service of every connection."""
         return self.pair_of(slice(len(self.connections)))
 
     def pair_of(self, rows: Any) -> Keys:
-        """The same of some of them."""
+        """Return `pair` for these attempts."""
         return pair_key(self.server_key[rows], self.client_host[rows])
 
     @property
     def services(self) -> Keys:
-        """The different values of `server_key`, sorted."""
+        """The distinct values of `server_key`, sorted."""
         return self._keys[3]
 
     @cached_property
     def service(self) -> NDArray[Any]:
-        """The place of every attempt's service in `services`: in 16 bits if there are few, which sort at once."""
+        """The index of every attempt's service in `services`: 16 bits if there are few services, which sort fast."""
         if (numbers := self._keys[4]) is not None:
             return numbers
         numbers = np.empty(len(self), dtype=np.int32)
@@ -181,7 +180,7 @@ class Attempts(Held):
 
     @cached_property
     def by_service(self) -> Groups[ConnectionRows]:
-        """The connections to each of `services`, ascending; to some there may be none."""
+        """The connections to each of `services`, ascending; groups may be empty."""
         numbers = self.of_connections(self.service)
         order = np.argsort(numbers, kind="stable").astype(np.int32)
         sizes = np.bincount(numbers, minlength=len(self.services))
@@ -189,25 +188,25 @@ class Attempts(Held):
         return Groups(ConnectionRows(order), ends - sizes, ends)
 
     def on_service(self, number: int) -> ConnectionRows:
-        """The connections to the service with this place in `services`, ascending."""
+        """Return the connections to the service with this index in `services`, ascending."""
         return self.by_service.of(number)
 
     def on_services(self, numbers: NDArray[np.intp]) -> Groups[ConnectionRows]:
-        """The same of several, in their order."""
+        """Return the connections to several services, grouped in the order of `numbers`."""
         return self.by_service.chosen(numbers)
 
     @cached_property
     def service_hosts(self) -> Keys:
-        """`server_host` of each of `services`."""
+        """The `server_host` of each of `services`."""
         hosts = np.empty(len(self.services), dtype=np.uint64)
         for some in batches(len(self)):
             hosts[self.service[some]] = self.server_host[some]
         return hosts
 
     def on_hosts(self, hosts: Keys, mask: Bools) -> tuple[ConnectionRows, NDArray[np.intp]]:
-        """Of the marked connections those whose server is one of these hosts (sorted keys), and which one each has.
+        """Return the marked connections to one of these hosts (sorted keys), and the index of each one's host.
 
-        Each service is looked up, not each connection.
+        Services are looked up, not single connections.
         """
         at, known = places(self.service_hosts, hosts)
         service = self.of_connections(self.service)
@@ -217,22 +216,22 @@ class Attempts(Held):
     # -- columns of some attempts, in their order ------------------------------------------------------------------
 
     def connection(self, name: str, rows: AttemptRows) -> NDArray[Any]:
-        """A field of connection rows, of these attempts."""
+        """Return a connection field of these attempts."""
         return self._picked(rows, lambda full: self.connections[name][full], LONE_SYN.get(name, 0))
 
     def end(self, who: Who, name: str, rows: AttemptRows) -> NDArray[Any]:
-        """A field of endpoint rows, of the clients or servers of these attempts."""
+        """Return an endpoint field of the clients or servers of these attempts."""
         far = int(who == "server")
         return self._picked(
             rows, lambda full: self.endpoints[name][self.client_rows[full] ^ far], _LONE[who].get(name, 0)
         )
 
     def address(self, who: Who, part: Part, rows: AttemptRows) -> NDArray[Any]:
-        """`hi`, `lo` or `port` of the clients or servers of these attempts."""
+        """Return `hi`, `lo` or `port` of the clients or servers of these attempts."""
         return self._picked(rows, lambda full: self._of_ends(part, who, full), f"{who}_{part}")
 
     def halves(self, who: Who, rows: AttemptRows) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """The addresses of the clients or servers of these attempts."""
+        """Return the address halves of the clients or servers of these attempts."""
         full, alone, mixed = self.parted(rows)
         high, low = (self._of_ends(part, who, full) for part in _HALVES)
         if not len(alone):
@@ -242,18 +241,18 @@ class Attempts(Held):
         return (_together(high, others[0], mixed), _together(low, others[1], mixed)) if len(full) else others
 
     def client_ends(self, rows: AttemptRows) -> Keys:
-        """The address and port of the client of each of these attempts, named as services are."""
+        """Return the key of the client address and port of each of these attempts, built like service keys."""
         return host_key(*self.halves("client", rows), self.address("client", "port", rows))
 
     def is_ipv4(self, rows: AttemptRows) -> Bools:
-        """Which of these attempts use IPv4."""
+        """Return a mask over `rows`: the attempt uses IPv4."""
         full, alone, mixed = self.parted(rows)
         ends = (self.lone(f"server_{half}", alone).tolist() for half in ("hi", "lo"))
         others = np.array(list(map(is_ipv4, *ends)), dtype=bool)
         return _together(self.connections["ip_version"][full] == 4, others, mixed)
 
     def one_end(self, who: Who, row: int) -> tuple[int, int, int]:
-        """The address, as two halves, and the port of the client or server of one attempt."""
+        """Return the address halves and the port of the client or server of one attempt."""
         count = len(self.connections)
         if row >= count:
             lone = self.embryos[row - count : row - count + 1]
@@ -263,13 +262,13 @@ class Attempts(Held):
         return int(connection[f"hi{side}"]), int(connection[f"lo{side}"]), int(connection[f"port{side}"])
 
     def first_frames(self, rows: AttemptRows) -> NDArray[np.int64]:
-        """The first frame of each of these attempts."""
+        """Return the first frame of each of these attempts."""
         full, alone, mixed = self.parted(rows)
         frames = self.connections["first_frame"][full].astype(np.int64)
         return _together(frames, self.embryo_frames(alone).astype(np.int64), mixed) if len(alone) else frames
 
     def earliest(self, rows: Attempted, most: int) -> Attempted:
-        """Those of these attempts that began first, in their order: few are taken from batches, most begin later."""
+        """Return the `most` attempts that began first, in order. Works in batches, most of which begin too late."""
         if len(rows) > BATCH < most:
             every = cast("Attempted", self.order)
             return every[self.mask(rows)[every]][:most]
@@ -280,7 +279,7 @@ class Attempts(Held):
             if len(frames) == most:
                 sooner = first < frames[-1]
                 mine, first = mine[sooner], first[sooner]
-            if len(mine) > NARROWED * most:  # most of them are too late to be put in order
+            if len(mine) > NARROWED * most:  # most are too late to be worth sorting
                 sooner = first <= np.partition(first, most - 1)[most - 1]
                 mine, first = mine[sooner], first[sooner]
             if len(mine):
@@ -290,19 +289,19 @@ class Attempts(Held):
         return chosen
 
     def embryo_frames(self, numbers: Rows) -> NDArray[np.uint64]:
-        """The frames of these SYNs that nothing answered."""
+        """Return the frame numbers of these lone SYNs."""
         frames = self.lone("first_frame", numbers).astype(np.uint64)
         return frames if self.highs is None else frames | self._high(numbers)
 
     def _high(self, embryos: Rows) -> NDArray[np.uint64]:
-        """The bits of the frames of these embryos that their rows have no room for, in place."""
+        """Return bits 32 and up of the frame numbers of these embryos, whose rows store only the low ones."""
         assert self.highs is not None  # noqa: S101
         return self.highs[embryos if self.embryo_numbers is None else self.embryo_numbers[embryos]] << np.uint64(32)
 
     def _picked(
         self, rows: AttemptRows, pick: Callable[[ConnectionRows], NDArray[Any]], lone: str | int
     ) -> NDArray[Any]:
-        """What `pick` takes of connections; of embryos their field `lone`, or this value."""
+        """Combine `pick` of the connections with field or constant `lone` of the embryos, in the order of `rows`."""
         full = self.tracked(rows)
         if len(full) == len(rows):
             return pick(full)
@@ -313,7 +312,7 @@ class Attempts(Held):
             return column
         column = np.empty(len(rows), dtype=np.result_type(values, self.lone(lone, full[:0])))
         at = 0
-        for some in batches(len(rows)):  # of millions, nothing is made but what is asked for
+        for some in batches(len(rows)):  # avoids temporary arrays for millions of rows
             whole, alone, mixed = self.parted(rows[some])
             column[some] = _together(values[at : at + len(whole)], self.lone(lone, alone), mixed)
             at += len(whole)
@@ -325,7 +324,7 @@ def _hosts(hi: Keys, lo: Keys, at: Any) -> Keys:
 
 
 def _together(full: NDArray[Any], lone: NDArray[Any], mixed: Bools | None) -> NDArray[Any]:
-    """One column of connections and of lone SYNs, which follow them or are where `mixed` is not set."""
+    """Merge columns of connections and lone SYNs; the latter follow, or stand where `mixed` is not set."""
     if mixed is None:
         return np.concatenate([full, lone])
     column = np.empty(len(mixed), dtype=np.result_type(full, lone))

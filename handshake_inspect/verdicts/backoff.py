@@ -1,8 +1,8 @@
-"""Which stack repeats its SYN so, and when it will give up: the gaps between SYNs against known profiles.
+"""Which stack retransmits its SYN like this, and when it gives up: SYN intervals compared with known profiles.
 
-RFC 6298 section 5.5 asks for doubling, but stacks differ in the first timeout, in how often they repeat it before they
-double it, and in when connect() fails.  A few gaps fit several profiles; then all of them are candidates, and those
-that the client's TTL rules out are dropped.
+RFC 6298 section 5.5 requires doubling, but stacks differ in the first timeout, in how often they repeat it before they
+double it, and in when connect() fails. A few intervals fit several profiles; then all of them are candidates, except
+those that the client's TTL rules out.
 """
 
 from dataclasses import dataclass
@@ -15,16 +15,16 @@ from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.repeats import repeated_syns
 
 SECOND_NS = 1_000_000_000
-# Timers run a few per cent long, and the capture sees them through queues.
+# Timers run a few per cent late, and queues delay what the capture sees.
 TIMER_SLACK = 0.08
 TIMER_SLACK_NS = 60_000_000
-# No stack repeats a SYN sooner (RFC 6298 section 2.4 rounds every RTO up to a second); tools with raw sockets do.
+# No stack retransmits a SYN sooner (RFC 6298 section 2.4 rounds every RTO up to 1 s); raw-socket tools do.
 RAW_SOCKET_NS = 800_000_000
 
 
 @dataclass(frozen=True)
 class Profile:
-    """One way to repeat a SYN: gaps and time until connect() fails in seconds, and the TTL that packets start with."""
+    """One retransmission schedule: intervals and time until connect() fails in seconds, and the initial TTL."""
 
     name: str
     gaps: tuple[int, ...]
@@ -42,27 +42,27 @@ PROFILES = (
     Profile("linux-before-3.1", (3, 6, 12, 24, 48), 189, 64),  # the 3 s of RFC 2988
     Profile("freebsd-before-13", (3, 3, 3, 3, 3, 6, 12, 24), 75, 64),
 )
-RAW_SOCKET = "raw-socket"  # nmap, hping3 and other tools that make their own SYNs
+RAW_SOCKET = "raw-socket"  # nmap, hping3 and other tools that build their own SYNs
 UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Fits:
-    """`candidates[i, p]`: profile `p` fits the SYNs of connection `rows[i]`; `raw[i]`: no stack's timer ran there."""
+    """`candidates[i, p]`: profile `p` fits connection `rows[i]`; `raw[i]`: no stack's timer fits."""
 
     rows: ConnectionRows
     candidates: NDArray[np.bool_]
     raw: NDArray[np.bool_]
 
     def name(self, i: int) -> str:
-        """What to call it: one profile, several joined by "or", raw-socket or unknown."""
+        """Return one profile, several joined by "or", `raw-socket` or `unknown`."""
         if self.raw[i]:
             return RAW_SOCKET
         names = [profile.name for profile, fits in zip(PROFILES, self.candidates[i], strict=True) if fits]
         return " or ".join(names) or UNKNOWN
 
     def counts(self, rows: ConnectionRows) -> dict[str, int]:
-        """How many of these connections go by each name, the most frequent first; those without copies by none."""
+        """Count these connections by name, the most frequent first; those without retransmitted SYNs are left out."""
         if not len(self.rows):
             return {}
         at = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
@@ -74,7 +74,7 @@ class Fits:
 
 
 def fit(gaps_ns: NDArray[np.int64], counts: NDArray[np.intp], ttl: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """For each row of gaps, of which the first `counts` are set, the profiles that could have made them."""
+    """Return a mask (row, profile): the profile explains the first `counts` intervals of each row."""
     longest = gaps_ns.shape[1]
     used = np.arange(longest) < counts[:, None]
     fits = np.zeros((len(gaps_ns), len(PROFILES)), dtype=bool)
@@ -89,7 +89,7 @@ def fit(gaps_ns: NDArray[np.int64], counts: NDArray[np.intp], ttl: NDArray[np.in
 
 
 def profiles(trace: Attempts) -> Fits:
-    """Fit every connection whose SYN was repeated."""
+    """Fit every connection whose SYN was retransmitted."""
     again = repeated_syns(trace)
     rows, copies, counts = again.rows, again.times, again.counts
     if not len(rows):
@@ -103,6 +103,6 @@ def profiles(trace: Attempts) -> Fits:
 
 
 def gives_up_ns(names: str) -> list[int]:
-    """The times after the first SYN at which connect() of these stacks fails; none for no known stack."""
+    """Return the times after the first SYN at which connect() of these stacks fails; empty for unknown stacks."""
     known = names.split(" or ")
     return sorted({profile.gives_up_s * SECOND_NS for profile in PROFILES if profile.name in known})

@@ -1,4 +1,4 @@
-"""All that detectors may look at, and all that reports are made of: attempts, and what was judged of them."""
+"""Everything that detectors and reports may use: attempts, and what was judged about them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,7 +29,7 @@ from handshake_inspect.verdicts.states import final_states
 
 @dataclass(frozen=True)
 class CaptureFacts:
-    """What is known of the capture as a whole, beside its connections."""
+    """Facts about the capture as a whole."""
 
     frames: int = 0
     tcp_segments: int = 0
@@ -41,22 +41,22 @@ class CaptureFacts:
     first_cut_header: int = 0
     stray_icmp: int = 0
     problems: tuple[Any, ...] = ()
-    places: Any = None  # of a trace of many files: where its frames are, `of(numbers)`
+    places: Any = None  # for traces in several files: `of(numbers)` locates frames
 
 
 @dataclass(frozen=True)
 class Case:
-    """All that a detector may look at: columns, never frames.  What is judged later is judged once."""
+    """The input of detectors: columns, never frames. Derived columns are computed on first use and kept."""
 
     attempts: Attempts
     outcomes: Outcomes
     capture: CaptureFacts = field(default_factory=CaptureFacts)
-    host: HostFacts | None = None  # of the capturing host, where it was watched
-    past: object = None  # `findings.expired_failures.Past`: attempts of a live run whose rows are gone
-    lookups: Sequence[Lookup] = ()  # of names, in the order of their first queries
+    host: HostFacts | None = None  # the capturing host, if it was monitored
+    past: object = None  # `findings.expired_failures.Past`: expired attempts of a live run
+    lookups: Sequence[Lookup] = ()  # DNS lookups in the order of their first queries
     quics: Quics = field(default_factory=Quics.none)
-    sockets: Sockets | None = None  # of the capturing host, where it was watched
-    ongoing: bool = False  # a look at a capture that goes on
+    sockets: Sockets | None = None  # sockets of the capturing host, if it was monitored
+    ongoing: bool = False  # the capture is still running
     made: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
@@ -81,17 +81,17 @@ class Case:
 
     @cached_property
     def states(self) -> tuple[Codes, Codes]:
-        """The final states of clients and of servers of all attempts, as numbers of `TcpState`."""
+        """The final states of the clients and the servers of all attempts, as `TcpState` numbers."""
         return final_states(self.attempts)
 
     @cached_property
     def stages(self) -> Codes:
-        """How far all attempts had come when they died, as places in `STAGES`."""
+        """How far all attempts had come when they died, as indices in `STAGES`."""
         return stages(self.attempts, self.outcomes)
 
     @cached_property
     def conn_states(self) -> Codes:
-        """Zeek's conn_state of all attempts, as places in `CONN_STATES`."""
+        """Zeek's conn_state of all attempts, as indices in `CONN_STATES`."""
         full = aliases.conn_state(self.attempts.aliases, self.attempts.endpoints)
         return self.attempts.column(full, aliases.CONN_STATES.index(aliases.EMBRYO_CONN_STATE))
 
@@ -112,32 +112,32 @@ class Case:
 
     @cached_property
     def waited(self) -> list[dict[int, int]]:
-        """The attempts, and the QUIC connections, that waited for a lookup, with its place."""
+        """The attempts and the QUIC connections that waited for a lookup, with the lookup's index."""
         return waited_for(self.names, self.quic.names)
 
-    # -- some of the attempts, as they were judged among all -------------------------------------------------------
+    # -- subsets, with the verdicts of the whole ------------------------------------------------------------------
 
     def chosen(self, mask: NDArray[np.bool_]) -> "Case":
-        """The marked attempts alone: for counting."""
+        """Return a case of the marked attempts only, for counting."""
         some = replace(self, attempts=gathering.chosen(self.attempts, mask), outcomes=self.outcomes.at(mask))
-        if self.lookups:  # who waited was decided among all
+        if self.lookups:  # who waited depends on all attempts
             places = np.cumsum(mask) - 1
             those, quics = self.waited
             vars(some)["waited"] = [{int(places[i]): lookup for i, lookup in those.items() if mask[i]}, quics]
         return some
 
     def detached(self, copies: Copies) -> "Case":
-        """The same case, nothing of which lies in rows of the table: those may go on to change."""
+        """Return the same case with copies of all table rows, which may change afterwards."""
         return replace(self, attempts=gathering.detached(self.attempts, copies), quics=self.quics.detached(copies))
 
     def sizes(self) -> dict[str, int]:
-        """How large the copies are that `detached` makes."""
+        """Return the sizes of the copies that `detached` makes, in bytes by name."""
         sizes = Sizes()
         self.detached(sizes)
         return sizes.of_all
 
     def copied(self, rows: AttemptRows) -> tuple["Case", AttemptRows, AttemptRows]:
-        """Copies of these attempts for when their rows change; see `gathering.copied`."""
+        """Return copies of these attempts, to outlive their rows; see `gathering.copied`."""
         attempts, order, places = gathering.copied(self.attempts, rows)
         setups_of(attempts).take_tickets(self.attempts)
         return replace(self, attempts=attempts, outcomes=self.outcomes.at(order)), order, places

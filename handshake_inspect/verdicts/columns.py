@@ -1,4 +1,4 @@
-"""Columns of rows: where they lie in memory, and in what pieces to take them when there are millions."""
+"""Columns over table rows: their memory layout, and batches for millions of rows."""
 
 import mmap
 from collections.abc import Iterable, Iterator
@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 Rows = NDArray[Any]
 
-BATCH = 1 << 14  # columns of so many rows, and what is computed of them, stay in the second-level cache
+BATCH = 1 << 14  # rows per batch: columns and temporaries fit the second-level cache
 _LOW = np.uint64(0xFFFF_FFFF)
 _NEAR = 1 << 16  # frames
-_VAST = 1 << 26  # bytes of address space for copies of each kind of row
-AT_ONCE = 1 << 11  # and so do so many rows
+_VAST = 1 << 26  # bytes of address space reserved for copies of each kind of row
+AT_ONCE = 1 << 11  # rows per batch if whole rows are read, likewise
 
 
 def batches(count: int, most: int = BATCH) -> Iterator[slice]:
-    """The numbers below `count` as slices of at most `most`."""
+    """Return slices of at most `most` that cover `range(count)`."""
     return (slice(start, min(start + most, count)) for start in range(0, count, most))
 
 
 def taken(rows_: Rows, numbers: NDArray[Any]) -> Rows:
-    """Copies of these rows, moved as they lie in memory: NumPy itself would move every field of them alone."""
+    """Copy these rows as blocks of memory; NumPy itself would copy field by field."""
     return _words(rows_).take(numbers, axis=0).reshape(-1).view(rows_.dtype)
 
 
@@ -32,7 +32,7 @@ def _words(rows_: Rows) -> NDArray[np.uint64]:
 
 
 def _is_copied(rows_: Rows) -> bool:
-    """Whether rows lie in memory of NumPy, not in that of a table."""
+    """Return whether the rows are in NumPy's own memory, not in a table's."""
     base: Any = rows_
     while isinstance(base, np.ndarray) and base.base is not None:
         base = base.base
@@ -40,18 +40,18 @@ def _is_copied(rows_: Rows) -> bool:
 
 
 class Copies:
-    """Copies of rows in memory that is used again: fresh memory costs several times as long as to copy.
+    """Copies of rows in reused memory, because allocating fresh memory takes several times as long as copying.
 
-    The next copies take the place of those before.
+    New copies overwrite the previous ones.
     """
 
     def __init__(self) -> None:
-        self._rooms: dict[str, NDArray[np.uint8]] = {}  # far too large: what is not written takes no memory
-        self._ready: dict[str, int] = {}  # bytes that were written
-        self._before: dict[str, int] = {}  # bytes that `make_ready` was asked for last
+        self._rooms: dict[str, NDArray[np.uint8]] = {}  # oversized: pages not written take no memory
+        self._ready: dict[str, int] = {}  # bytes already backed by memory
+        self._before: dict[str, int] = {}  # size in the last call of `make_ready`
 
     def of(self, name: str, rows_: Rows) -> Rows:
-        """These rows in memory that nobody else writes to; as they are, if they are copies already."""
+        """Return a private copy of these rows, or the rows themselves if they are copies already."""
         if _is_copied(rows_):
             self._rooms.pop(name, None)
             return rows_
@@ -61,16 +61,16 @@ class Copies:
         return copy.view(rows_.dtype)
 
     def taken(self, name: str, rows_: Rows, numbers: NDArray[Any]) -> Rows:
-        """Copies of the rows with these numbers, which must all exist."""
+        """Return copies of the rows with these numbers, which must all exist."""
         size = len(numbers) * rows_.dtype.itemsize
         copy = self._room(name, size)[:size].view(rows_.dtype)
-        _words(rows_).take(numbers, axis=0, out=_words(copy), mode="clip")  # else NumPy copies it once more
+        _words(rows_).take(numbers, axis=0, out=_words(copy), mode="clip")  # "raise" would copy once more
         return copy
 
     def make_ready(self, sizes: dict[str, int]) -> None:
-        """Have memory for copies of so many bytes and, as they grow, of the next ones: to copy need not wait for it.
+        """Allocate memory for copies of these sizes and their expected growth, so that copying need not wait for it.
 
-        Not while anybody needs the last copies.
+        Must not be called while the last copies are in use.
         """
         for name, size in sizes.items():
             wanted = size + max(size // 8, 3 * (size - self._before.get(name, 0)) // 2)
@@ -80,42 +80,42 @@ class Copies:
             self._ready[name] = max(self._ready[name], wanted)
 
     def _room(self, name: str, size: int) -> NDArray[np.uint8]:
-        """Where copies of this size go."""
+        """Return the memory for copies of this size."""
         if name not in self._rooms or len(self._rooms[name]) < size:
-            self._rooms.pop(name, None)  # first, so that there are not both
+            self._rooms.pop(name, None)  # first, so that the two never coexist
             try:
                 self._rooms[name] = np.empty(max(4 * size, _VAST), dtype=np.uint8)
-            except MemoryError:  # address space is limited, too
+            except MemoryError:  # the address space may be limited
                 self._rooms[name] = np.empty(size, dtype=np.uint8)
             self._ready[name] = 0
         return self._rooms[name]
 
 
 class Sizes(Copies):
-    """Copies nothing, and notes how large the copies would be."""
+    """Records how large the copies would be, without copying."""
 
     def __init__(self) -> None:
         super().__init__()
         self.of_all: dict[str, int] = {}
 
     def of(self, name: str, rows_: Rows) -> Rows:
-        """The rows as they are."""
+        """Return the rows unchanged."""
         if not _is_copied(rows_):
             self.of_all[name] = rows_.nbytes
         return rows_
 
 
 def spanned(numbers: NDArray[Any]) -> slice | None:
-    """These numbers as a slice, where they count up by one, as most of a flood's do."""
+    """Return these numbers as a slice if they are consecutive (as in most floods), else None."""
     if not len(numbers) or int(numbers[-1]) - int(numbers[0]) != len(numbers) - 1:
         return None
     return slice(int(numbers[0]), int(numbers[-1]) + 1) if bool((numbers[1:] > numbers[:-1]).all()) else None
 
 
 def picked(column: NDArray[Any], numbers: NDArray[Any]) -> NDArray[Any]:
-    """`column[numbers]`: in one piece where that is one.
+    """Return `column[numbers]`, as one block if the numbers are consecutive.
 
-    NumPy takes three times as long with numbers that are not as wide as an address, and makes all of them so at once.
+    NumPy takes three times as long with index arrays narrower than `intp`, and widens them all at once.
     """
     if (piece := spanned(numbers)) is not None:
         return column[piece].copy()
@@ -128,7 +128,7 @@ def picked(column: NDArray[Any], numbers: NDArray[Any]) -> NDArray[Any]:
 
 
 def counted(codes: NDArray[Any], kinds: int) -> NDArray[np.intp]:
-    """How often each of the numbers below `kinds` occurs; `bincount` at once would make wide numbers of all first."""
+    """Count each number below `kinds`, in batches, because `bincount` would widen all numbers first."""
     often = np.zeros(kinds, dtype=np.intp)
     for some in batches(len(codes)):
         often += np.bincount(codes[some], minlength=kinds)
@@ -136,7 +136,7 @@ def counted(codes: NDArray[Any], kinds: int) -> NDArray[np.intp]:
 
 
 def marked(mask: NDArray[np.bool_]) -> NDArray[Any]:
-    """The marked numbers, in half the memory that NumPy would take."""
+    """Return the marked indices as 32-bit numbers, half the memory of NumPy's own."""
     numbers = np.empty(np.count_nonzero(mask), dtype=np.int32)
     end = 0
     for some in batches(len(mask)):
@@ -152,7 +152,7 @@ def marked(mask: NDArray[np.bool_]) -> NDArray[Any]:
 
 
 def first_marked(mask: NDArray[np.bool_], most: int) -> NDArray[np.intp]:
-    """The first marked numbers, at most so many."""
+    """Return the first `most` marked indices."""
     numbers = np.zeros(0, dtype=np.intp)
     for some in batches(len(mask)):
         if len(numbers) >= most:
@@ -162,9 +162,9 @@ def first_marked(mask: NDArray[np.bool_], most: int) -> NDArray[np.intp]:
 
 
 def whole_frames(first: NDArray[Any], low: NDArray[Any]) -> NDArray[np.uint64]:
-    """The numbers of frames of which rows keep the low 32 bits, from the first frames of these rows; 0 stays none.
+    """Expand the low 32 bits of frame numbers to full numbers, given the rows' first frames; 0 stays 0 (none).
 
-    They are the next ones from the first frame on that end in these bits.
+    Each is the first number from the first frame on with these low bits.
     """
     wide = low.astype(np.uint64)
     whole: NDArray[np.uint64] = np.where(wide >= first, wide, first + ((wide - first) & _LOW))
@@ -173,23 +173,23 @@ def whole_frames(first: NDArray[Any], low: NDArray[Any]) -> NDArray[np.uint64]:
 
 
 class Gathered:
-    """Rows of which some columns are asked for again and again: those are copied side by side, once and together.
+    """Rows whose frequently used columns are copied together, once, into contiguous arrays.
 
-    A column of rows of hundreds of bytes costs a cache line for every row; all of them together cost no more.
+    Reading one column of wide rows costs a cache line per row; reading several at once costs no more.
     """
 
     def __init__(self, rows_: Rows, names: Iterable[str], beyond: bool = False) -> None:
-        """`beyond`: frame numbers have more bits than the rows keep of them."""
+        """`beyond`: frame numbers have more bits than the rows store."""
         self._rows = rows_
         self._names = frozenset(names)
         self._beyond = beyond
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """Return the number of rows."""
         return len(self._rows)
 
     def __getitem__(self, key: Any) -> Any:
-        """A column by name, or rows by number; columns are not to be written to.  Frame numbers are whole."""
+        """Return a column by name (read-only, with full frame numbers), or rows by number."""
         if isinstance(key, str) and key in self._names:
             return self._columns[key]
         if self._beyond and isinstance(key, str) and key.endswith("_frame") and key != "first_frame":
@@ -197,10 +197,10 @@ class Gathered:
         return self._rows[key]
 
     def _whole(self, key: str) -> NDArray[np.uint64]:
-        """A column of frame numbers, all their bits.
+        """Return a column of frame numbers with all their bits.
 
-        A number whose low 32 bits are 0 looks like none.  There is one in four billion, and one that began just before
-        it, and has a time of that frame, had it.
+        A number whose low 32 bits are 0 looks like none. Such a frame is assumed if the row began shortly before it and
+        has a time for it.
         """
         first, low = self._rows["first_frame"], self._rows[key]
         whole = whole_frames(first, low)
@@ -212,11 +212,11 @@ class Gathered:
         return whole
 
     def copies(self, numbers: NDArray[Any]) -> Rows:
-        """Copies of these rows."""
+        """Return copies of these rows."""
         return taken(self._rows, numbers)
 
     def detached(self, name: str, copies: Copies) -> Rows:
-        """All rows, for when the table's change."""
+        """Return copies of all rows, to outlive the table's."""
         return copies.of(name, self._rows)
 
     @cached_property

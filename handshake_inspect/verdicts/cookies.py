@@ -1,21 +1,22 @@
-"""Services that are proven to answer with SYN cookies: what the timestamps of their SYN-ACKs say.
+"""Services that are proved to use SYN cookies, by the timestamps of their SYN-ACKs.
 
-What a Linux cookie does to the SYN-ACK's timestamp (net/ipv4/syncookies.c): the low `BITS` bits of the server's clock
-are replaced by the client's options, window scale (15 for none) in bits 0-3, SACK in bit 4, ECN in bit 5, and 64 is
-taken off if that would lie in the future; then an offset is added that only the server knows: none before Linux 4.10,
-then one for each pair of hosts, lately one for each connection.  So the bits are not there to be read, but they show:
+A Linux SYN cookie changes the timestamp of the SYN-ACK (net/ipv4/syncookies.c): the low `BITS` bits of the server's
+clock are replaced by the client's options (window scale, 15 for none, in bits 0-3, SACK in bit 4, ECN in bit 5), and 64
+is subtracted if the result would lie in the future. Then an offset is added that only the server knows: none before
+Linux 4.10, later one per pair of hosts, recently one per connection. So the bits cannot be read directly, but they show
+in two ways:
 
-- *clock*: the SYN-ACK's TSval lags up to 63 ms behind the clock that the server's later segments show, and (lag +
-  options) modulo 64 is the server's clock when it sent the SYN-ACK.  Less the capture's time that is a constant: it is
-  the same, to `SLACK_MS`, for one such connection and the next (clocks drift over hours, not from one to the next).  An
-  ordinary SYN-ACK does not lag.  Computed over those that lag, and lived shorter than `DATED_NS`: the rows do not say
-  when the server's last TSval was sent, so the last frame has to stand for it.
-- *bits*: where SYN-ACKs share an offset, (TSval - options) modulo 64 is the same for all to one client.  TSvals with
-  the same high bits count once, and SYN-ACKs sent at the same time modulo 64 ms not at all: who connects every 8 s sees
-  the same low bits of an ordinary clock.
+- *clock*: the SYN-ACK's TSval lags up to 63 ms behind the clock in the server's later segments, and (lag + options)
+  modulo 64 is the server's clock when it sent the SYN-ACK. Minus the capture time this is constant: equal within
+  `SLACK_MS` from one such connection to the next (clocks drift over hours). An ordinary SYN-ACK does not lag. Computed
+  over connections that lag and lasted at most `DATED_NS`: rows do not store when the server's last TSval was sent, so
+  the last frame stands for it.
+- *bits*: if SYN-ACKs share an offset, (TSval - options) modulo 64 is the same for all SYN-ACKs to one client. TSvals
+  with the same high bits count once, and SYN-ACKs sent at the same time modulo 64 ms do not count: a client that
+  connects every 8 s sees the same low bits of an ordinary clock.
 
-Of both `MOSTLY` of those asked must agree, so often that `chance`, the probability that as many values agree by
-accident, is at most `MAX_CHANCE`.
+In both cases `MOSTLY` of the values must agree, so many that the probability of agreement by chance is at most
+`MAX_CHANCE`.
 """
 
 import math
@@ -43,14 +44,14 @@ MAX_SCALE = 14  # RFC 7323 section 2.3
 MIN_AGREEING = 4
 MOSTLY = 0.6
 MAX_CHANCE = 1e-3
-SLACK_MS = 2.0  # rounding to ticks of two clocks, and the jitter of the way between the capture and the server
+SLACK_MS = 2.0  # rounding of two clocks, and jitter between the capture and the server
 DATED_NS = 1_000_000_000
 MS = 1_000_000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Proof:
-    """Connections whose TSvals agree, of how many that were asked, and the probability of that by accident."""
+    """Connections whose TSvals agree, the number of values asked, and the probability that they agree by chance."""
 
     method: str
     agreeing: ConnectionRows
@@ -60,13 +61,13 @@ class Proof:
 
 @once
 def proofs(trace: Attempts) -> dict[int, Proof]:
-    """The services that are proven to answer with cookies, by `server_key`."""
+    """Return the services proved to use SYN cookies, by `server_key`."""
     rows = stamped(trace)
     return {**by_bits(trace, rows), **by_clock(trace, rows)}
 
 
 def stamped(trace: Attempts) -> ConnectionRows:
-    """The connections whose SYN and SYN-ACK both carry timestamps, as far as the capture holds all of their options."""
+    """Return the connections whose SYN and SYN-ACK both carry timestamps and uncut options."""
     options = trace.endpoints["options"]
     stamps: Bools = options[0::2] & options[1::2] & OPT_TIMESTAMPS != 0
     stamps &= (options[0::2] | options[1::2]) & OPT_CUT == 0
@@ -74,7 +75,7 @@ def stamped(trace: Attempts) -> ConnectionRows:
 
 
 def offered(trace: Attempts, rows: ConnectionRows) -> NDArray[np.int64]:
-    """What a cookie would encode of each of these: the client's window scale and SACK, and ECN if the server agreed."""
+    """Return what a cookie would encode for each connection: the client's window scale and SACK, and ECN if agreed."""
     client = trace.client_rows[rows]
     options, agreed = trace.endpoints["options"][client], trace.endpoints["options"][client ^ 1]
     scale = np.minimum(trace.endpoints["window_scale"][client], MAX_SCALE)
@@ -86,7 +87,7 @@ def offered(trace: Attempts, rows: ConnectionRows) -> NDArray[np.int64]:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Lagging:
-    """Connections whose SYN-ACK's TSval lags behind the server's clock, by how many ms, and when it was sent."""
+    """Connections whose SYN-ACK's TSval lags behind the server's clock, the lag in ms, and the SYN-ACK's time."""
 
     rows: ConnectionRows
     lag: NDArray[np.float64]
@@ -94,7 +95,7 @@ class Lagging:
 
     @classmethod
     def of(cls, trace: Attempts, rows: ConnectionRows) -> "Lagging":
-        """Those of these connections that lived so short that their last frame can be taken for the server's last."""
+        """Select those of these connections; only short ones, whose last frame stands for the server's last segment."""
         c, e = trace.connections, trace.endpoints
         synack_ns = c["synack_ns"][rows]
         age = c["last_ns"][rows] - synack_ns
@@ -107,7 +108,7 @@ class Lagging:
 
 
 def by_clock(trace: Attempts, rows: ConnectionRows) -> dict[int, Proof]:
-    """Services whose SYN-ACKs lag behind their own clock by what the options explain."""
+    """Return services whose SYN-ACKs lag behind their own clock by what the options explain."""
     if not len(rows):
         return {}
     parts = [Lagging.of(trace, ConnectionRows(rows[some].astype(np.intp))) for some in batches(len(rows))]
@@ -129,14 +130,14 @@ def by_clock(trace: Attempts, rows: ConnectionRows) -> dict[int, Proof]:
 
 
 def distance(difference: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How far apart two phases are on the circle of `STEP` milliseconds."""
+    """Return the distance of two phases on a circle of `STEP` milliseconds."""
     apart_by = np.abs(difference)
     nearest: NDArray[np.float64] = np.minimum(apart_by, STEP - apart_by)
     return nearest
 
 
 def prove(method: str, rows: ConnectionRows, agreeing: Bools, likely: float) -> Proof | None:
-    """What follows from values that agree with one before: by accident, each would with the probability `likely`."""
+    """Return the proof if enough values agree with their predecessor; `likely` is the chance of one agreement."""
     count = int(np.count_nonzero(agreeing))
     asked = len(rows)
     if count + 1 < max(MIN_AGREEING, MOSTLY * asked):
@@ -144,18 +145,18 @@ def prove(method: str, rows: ConnectionRows, agreeing: Bools, likely: float) -> 
     chance = likely**count * float(math.comb(asked - 1, count)) if count < 200 else 0.0
     if chance > MAX_CHANCE:
         return None
-    before = np.append(agreeing[1:], False)  # the first of those that agree is one of them
+    before = np.append(agreeing[1:], False)  # also the first of those that agree
     return Proof(method, rows[agreeing | before], asked, float(f"{chance:.1e}"))
 
 
 def by_bits(trace: Attempts, rows: ConnectionRows) -> dict[int, Proof]:
-    """Services whose SYN-ACKs to one client, or to all, have the same low bits after the options are taken off."""
+    """Return services whose SYN-ACKs to one client, or to all, have the same low bits once options are subtracted."""
     service = trace.service[rows]
     if len(rows):
         rows = rows[(np.bincount(service) >= MIN_AGREEING)[service]]
     value = np.zeros(len(trace.facts), dtype=np.int64)
     for some in batches(len(rows)):
-        mine = ConnectionRows(rows[some].astype(np.intp))  # else NumPy widens them for each column
+        mine = ConnectionRows(rows[some].astype(np.intp))  # once, or NumPy widens them for each column
         value[mine] = trace.endpoints["syn_tsval"][trace.server_rows[mine]] - offered(trace, mine)
     parted = worth_asking(by_pair(trace).among(trace.connection_mask(rows), 2), value)
     rows, agreeing = ask(parted, value, trace.connections["synack_ns"])
@@ -170,7 +171,7 @@ def by_bits(trace: Attempts, rows: ConnectionRows) -> dict[int, Proof]:
 
 
 def worth_asking(parted: Groups[ConnectionRows], value: NDArray[np.int64]) -> Groups[ConnectionRows]:
-    """Groups of which neighbours agree: among millions of ordinary connections, few."""
+    """Return the groups with agreeing neighbours: few among millions of ordinary connections."""
     if not len(parted):
         return parted
     same = np.zeros(len(parted.rows), dtype=bool)
@@ -184,10 +185,10 @@ def worth_asking(parted: Groups[ConnectionRows], value: NDArray[np.int64]) -> Gr
 
 
 def ask(parted: Groups[ConnectionRows], value: NDArray[np.int64], synack_ns: Times) -> tuple[ConnectionRows, Bools]:
-    """Which of the grouped rows say something, group by group, and which of them agree with one before.
+    """Return the rows that are evidence, group by group, and a mask: they agree with an earlier one.
 
-    Of values that share their high bits one speaks, and none whose SYN-ACK was sent at the same time modulo 64 ms as
-    the first of those that agree.
+    Of values with the same high bits one counts, and none whose SYN-ACK was sent at the same time modulo 64 ms as the
+    first of those that agree.
     """
     number, rows = parted.number, parted.rows
     order = np.lexsort((value[rows], number))
@@ -196,22 +197,22 @@ def ask(parted: Groups[ConnectionRows], value: NDArray[np.int64], synack_ns: Tim
     low = value[rows] % STEP
     same = low == commonest(number, low)[number]
     first = np.flatnonzero(same)
-    first = first[edges(number[first])][number]  # of each group
+    first = first[edges(number[first])][number]  # the first that agrees, per group
     phase = synack_ns[rows] % (STEP * MS) / MS
     kept = distance(phase - phase[first]) > SLACK_MS
-    same[first] = False  # the first is what the others agree with
+    same[first] = False  # the others agree with it
     kept[first] = True
     return rows[kept], same[kept]
 
 
 def edges(*columns: NDArray[Any]) -> Bools:
-    """Where in sorted columns another value of any of them begins."""
+    """Return a mask over sorted columns: the value of any of them differs from the row before."""
     starts: Bools = np.logical_or.reduce([run_starts(column) for column in columns])
     return starts
 
 
 def commonest(number: NDArray[np.intp], low: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The value that is most frequent in each group, the least of several."""
+    """Return the most frequent value of each group, the smallest if several tie."""
     both, often = counts(number * STEP + low)
     best = np.lexsort((both, -often, both // STEP))
     chosen: NDArray[np.int64] = both[best[run_starts(both[best] // STEP)]] % STEP

@@ -1,15 +1,15 @@
-"""Final ACKs that a listener with SYN cookies did not take: it has no SYN-ACK to repeat, and says nothing at all.
+"""Final ACKs that a listener with SYN cookies dropped: it has no SYN-ACK to retransmit, and stays silent.
 
-Who keeps no state of a SYN drops the final ACK without a trace while the accept queue is full.  The client thinks
-to be connected, and repeats its first data (or its FIN) to no answer.  A path that broke looks the same, so that all
-of this must hold:
+A server without state for a SYN drops the final ACK silently while the accept queue is full. The client believes it is
+connected, and retransmits its first data (or its FIN) without an answer. A broken path looks the same, so all of this
+must hold:
 
-- the timestamps of the service prove cookies (`cookies.py`), and its SYN-ACK had a window: it is no SYN proxy's;
-- the client repeated `REPEATS` times or more, for `REPEATED_NS` or longer behind the final ACK, and the server has
-  never acknowledged anything: one slow answer is no silence, for the kernel acknowledges without the application;
-- it is that listener alone: no other one of the host is silent in this way, and the host took what the same client
-  sent on another connection at that time or later, or (where `CLIENTS` or more wait) what anybody sent, in segments
-  as long: else the path may take only shorter ones.
+- the timestamps of the service prove cookies (`cookies.py`), and its SYN-ACK had a window, so it is no SYN proxy;
+- the client retransmitted `REPEATS` times or more, over `REPEATED_NS` or longer after the final ACK, and the server
+  never acknowledged anything. A slow application is no explanation, because the kernel acknowledges by itself;
+- only this listener is silent: no other listener of the host is, and at that time or later the host took segments as
+  long from the same client on another connection, or from anybody if `CLIENTS` or more clients wait. Otherwise the path
+  may pass only shorter segments.
 """
 
 from typing import Any
@@ -49,7 +49,7 @@ _OTHER = FACT_SERVER_PROVED | FACT_SERVER_DATA | FACT_SYNACK_AFTER_ACK | FACT_TF
 
 @once
 def dropped_acks(trace: Attempts) -> ConnectionRows:
-    """Connections whose final ACK was dropped by a listener with cookies and a full accept queue."""
+    """Return connections whose final ACK was dropped by a listener with SYN cookies and a full accept queue."""
     rows = silent(trace)
     if not len(rows):
         return rows
@@ -63,7 +63,7 @@ def dropped_acks(trace: Attempts) -> ConnectionRows:
 
 
 def silent(trace: Attempts) -> ConnectionRows:
-    """Connections whose client repeats what it sent behind the final ACK, and whose server never said more."""
+    """Return connections whose client retransmits after the final ACK, and whose server sent nothing more."""
     c, ends, facts = trace.connections, trace.endpoints, trace.facts
     rows = trace.tracked_where(facts & (_WHOLE | _OTHER) == _WHOLE)
     own_syns = np.maximum(c["syn_count"][rows].astype(np.int64) - 1, 0)
@@ -78,7 +78,7 @@ def silent(trace: Attempts) -> ConnectionRows:
 
 
 def is_alone(trace: Attempts, rows: ConnectionRows) -> Bools:
-    """Whether the host goes on to take what comes on the same path, or from anybody where several clients wait."""
+    """Return a mask over `rows`: the host still takes segments on that path (from anybody if several clients wait)."""
     host = trace.of_connections(trace.server_host)
     path = pair_key(trace.of_connections(trace.client_host), host)
     living = taking(trace, host, rows)
@@ -92,7 +92,7 @@ def is_alone(trace: Attempts, rows: ConnectionRows) -> Bools:
 
 
 def taking(trace: Attempts, host: Keys, rows: ConnectionRows) -> ConnectionRows:
-    """Connections to the same hosts whose server acknowledged all that its client sent."""
+    """Return connections to the same hosts whose server acknowledged everything that its client sent."""
     ends = trace.endpoints
     living = trace.tracked_where(trace.facts & (FACT_SERVER_PROVED | FACT_SERVER_DATA) != 0)
     living = living[is_member(host[living], distinct(host[rows]))]
@@ -101,7 +101,7 @@ def taking(trace: Attempts, host: Keys, rows: ConnectionRows) -> ConnectionRows:
 
 
 def serves(trace: Attempts, living: ConnectionRows, keys: Keys, rows: ConnectionRows, since: Any, size: Any) -> Bools:
-    """Whether a connection with the same key lived on later than `since`, and some had segments of that size."""
+    """Return a mask over `rows`: a connection with the same key outlived `since`, and one had segments of that size."""
     latest = most(keys[living], trace.connections["last_ns"][living], keys[rows])
     longest = most(keys[living], trace.endpoints["largest"][trace.client_rows[living]].astype(np.int64), keys[rows])
     lived: Bools = (latest >= since) & (size <= np.maximum(longest, SHORT))
@@ -109,7 +109,7 @@ def serves(trace: Attempts, living: ConnectionRows, keys: Keys, rows: Connection
 
 
 def most(keys: Keys, values: NDArray[np.int64], wanted: Keys) -> NDArray[np.int64]:
-    """The largest of the values that have a key, for each that is wanted; -1 where none has it."""
+    """Return the largest value with each wanted key, -1 for none."""
     if not len(keys):
         return np.full(len(wanted), -1, dtype=np.int64)
     order = np.lexsort((values, keys))

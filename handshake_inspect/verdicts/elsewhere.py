@@ -1,11 +1,12 @@
-"""Answers to a SYN from another address or port than it was sent to: a NAT is missing on the way back.
+"""Answers to a SYN from another address or port than it was sent to: NAT is missing on the return path.
 
-A SYN-ACK that no SYN on its own 4-tuple asked for, to the client's address and port of an attempt and acknowledging its
-ISN + 1, or some or all of the data of its SYN (Fast Open), answers that attempt; so does a RST with such an
-acknowledgment.  It belongs to the attempt, as do its repeats and the RST that the client answers it with, and has no
-row of its own.  Not where its client took it (acknowledged it,
-or sent anything but a RST), nor where several attempts have this ISN, address and port (scanners use one for all
-targets) and neither the server's address nor its port shows which was meant.
+A SYN-ACK without a SYN on its own 4-tuple answers an attempt if it goes to the attempt's client address and port and
+acknowledges its ISN + 1, or some or all of the data of its SYN (Fast Open). So does a RST with such an acknowledgment.
+The answer belongs to the attempt, along with its retransmissions and the client's RST, and has no row of its own.
+
+Exceptions: the client accepted it (acknowledged it, or sent anything but a RST); or several attempts have this ISN,
+address and port (scanners use one for all targets), and neither the server's address nor its port shows which one is
+meant.
 """
 
 from typing import Any
@@ -34,18 +35,18 @@ from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, ch
 from handshake_inspect.verdicts.sets import distinct, pair_key, places
 from handshake_inspect.wire.const import ACK
 
-# An answer is no later than this after the last sign of the attempt, and is stored no earlier than that before it.
+# An answer comes at most LATE_NS after the attempt's last segment, and is stored at most EARLY_NS before its first.
 LATE_NS, EARLY_NS = 64_000_000_000, 1_000_000_000
 
 
 def server_of(answer: Any) -> tuple[int, int, int]:
-    """The address, as two halves, and the port that an answer came from."""
+    """Return the address halves and the port that an answer came from."""
     side = 1 - int(answer["client"])
     return int(answer[f"hi{side}"]), int(answer[f"lo{side}"]), int(answer[f"port{side}"])
 
 
 def joined(trace: Attempts) -> Attempts:
-    """The trace without the rows of answers from elsewhere, which it has in `elsewhere` instead."""
+    """Return the trace without rows of answers from elsewhere, which are moved to `elsewhere`."""
     suspects, behind = trace.tracked_where(is_unasked(trace)), answered_behind.suspects_of(trace)
     attempts = asked_by(trace, suspects) if len(suspects) else np.zeros(0, dtype=np.intp)
     if len(behind):
@@ -55,14 +56,14 @@ def joined(trace: Attempts) -> Attempts:
 
 
 def asked_before(trace: Attempts, suspects: ConnectionRows) -> Rows:
-    """The attempt whose SYN was passed on and answered as each of these rows, -1 for none."""
+    """Return the attempt whose SYN was forwarded and answered as each of these rows, -1 for none."""
     near = answered_behind.unanswered(trace, having_asked(trace, distinct(trace.client_host[suspects])))
     names = numbered(trace, suspects), numbered(trace, near)
     return answered_behind.origins(trace, suspects, near, names)
 
 
 def is_unasked(trace: Attempts) -> Bools:
-    """Connections that are a SYN-ACK, or a RST with ACK, and at most RSTs of the client."""
+    """Return a mask over connections that are a SYN-ACK, or a RST with ACK, and at most RSTs of the client."""
     facts, c = trace.facts, trace.connections
     proved = FACT_ACKED | FACT_CLIENT_DATA | FACT_CLIENT_PROVED | FACT_SERVER_DATA | FACT_SERVER_PROVED
     alone = facts & (FACT_SYN | FACT_MIDSTREAM | FACT_SIMULTANEOUS | proved) == 0
@@ -74,7 +75,7 @@ def is_unasked(trace: Attempts) -> Bools:
 
 
 def asked_by(trace: Attempts, suspects: ConnectionRows) -> Rows:
-    """The attempt that each of these rows answers, -1 for none."""
+    """Return the attempt that each of these rows answers, -1 for none."""
     near = having_asked(trace, distinct(trace.client_host[suspects]))
     found = np.full(len(suspects), -1, dtype=np.intp)
     if not len(near):
@@ -94,7 +95,7 @@ def asked_by(trace: Attempts, suspects: ConnectionRows) -> Rows:
 
 
 def asked_in_part(trace: Attempts, suspects: ConnectionRows, opened: ConnectionRows) -> Rows:
-    """The attempt that each answer acknowledges in part, of what it sent with its SYN or behind it; -1 for none."""
+    """Return the attempt whose early data each answer acknowledges in part, -1 for none."""
     ends = trace.client_ends(opened)
     order = np.argsort(ends, kind="stable")
     wanted = trace.client_ends(suspects)
@@ -105,7 +106,7 @@ def asked_in_part(trace: Attempts, suspects: ConnectionRows, opened: ConnectionR
         mine = opened[order[first[at] : last[at]]]
         client = trace.client_rows[mine]
         iss, beyond = trace.endpoints["iss"][client], trace.endpoints["snd_nxt"][client]
-        acked = trace.endpoints["iss"][trace.client_rows[suspects[at]]] - iss  # bytes of data
+        acked = trace.endpoints["iss"][trace.client_rows[suspects[at]]] - iss  # bytes of data acknowledged
         meant = mine[(acked > 0) & (acked < beyond - iss)]
         if len(meant):
             found[at] = choose(trace, int(suspects[at]), meant)
@@ -113,7 +114,7 @@ def asked_in_part(trace: Attempts, suspects: ConnectionRows, opened: ConnectionR
 
 
 def having_asked(trace: Attempts, clients: Rows) -> AttemptRows:
-    """The attempts of these clients of which the SYN is in the capture."""
+    """Return the attempts of these clients whose SYN is in the capture."""
     mine = [some.start + np.flatnonzero(places(trace.client_host[some], clients)[1]) for some in batches(len(trace))]
     rows = AttemptRows(np.concatenate(mine))
     tracked = trace.tracked(rows)
@@ -122,16 +123,16 @@ def having_asked(trace: Attempts, clients: Rows) -> AttemptRows:
 
 
 def with_data(trace: Attempts, rows: AttemptRows) -> ConnectionRows:
-    """The attempts whose client sent data, in its SYN or after it."""
+    """Return the attempts whose client sent data, in its SYN or after it."""
     tracked = trace.tracked(rows)
     ends = trace.client_rows[tracked]
     return tracked[trace.endpoints["snd_nxt"][ends] != trace.endpoints["iss"][ends] + np.uint32(1)]
 
 
 def numbered(trace: Attempts, rows: AttemptRows, *, past_data: bool = False) -> Rows:
-    """A 64-bit name of the client's address, port and ISN of each of these attempts.
+    """Return a 64-bit key of the client's address, port and ISN for each of these attempts.
 
-    `past_data`: in place of the ISN, the one that an acknowledgment of all that was sent seems to answer.
+    `past_data`: instead of the ISN use the one that an acknowledgment of all data seems to answer.
     """
     names = np.empty(len(rows), dtype=np.uint64)
     for some in batches(len(rows)):
@@ -144,7 +145,7 @@ def numbered(trace: Attempts, rows: AttemptRows, *, past_data: bool = False) -> 
 
 
 def choose(trace: Attempts, answer: int, attempts: AttemptRows) -> int:
-    """Which of the attempts with its ISN an answer is for, -1 where that is unknown."""
+    """Return which of the attempts with its ISN an answer is for, -1 if unknown."""
     row = trace.connections[answer]
     begun = trace.first_times[attempts]
     ended = trace.connection("last_ns", attempts)

@@ -1,7 +1,7 @@
-"""A finding before it is a report, and what is declared of each kind of finding.
+"""A finding before it becomes part of a report, and the declaration of each kind of finding.
 
-A detector's file declares its `Kind` beside `detect`: id, words and every metric.  All else that knows kinds (ids in
-the JSON Schema, help in SARIF, `check --no-finding`, findings over time, evidence of the host) is derived from it.
+A detector's module declares its `Kind` next to `detect`: id, texts and all metrics. Everything else that lists kinds
+(ids in the JSON Schema, help in SARIF, `check --no-finding`, findings over time, host evidence) is derived from it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,15 +17,15 @@ from handshake_inspect.verdicts.plain_values import plain
 
 @dataclass(frozen=True)
 class Metric:
-    """A number or word of a finding, as the JSON Schema and the docs show it.
+    """A number or word of a finding, as shown in the JSON Schema and the docs.
 
-    `type` is what the value is in Python: `int`, `float | None`, `list[str]`.  `keys` are those of the object that it
-    is, or of the objects in its list.
+    `type` is the Python type: `int`, `float | None`, `list[str]`. `keys` declares the keys of an object, or of the
+    objects in a list.
     """
 
     type: Any
     meaning: str
-    unit: str = ""  # ns, bytes, ratio (from 0 to 1), 1/s; none of a plain count or word
+    unit: str = ""  # ns, bytes, ratio (0 to 1), 1/s; empty for counts and words
     keys: "Mapping[str, Metric] | None" = None
 
 
@@ -34,9 +34,9 @@ NOT_LISTED = Metric(int, "Findings of this kind beyond those that are listed; su
 
 @dataclass(frozen=True, eq=False)
 class Kind:
-    """A kind of finding: what its id means, what its metrics are, and the detector that finds it.
+    """A kind of finding: its id and meaning, its metrics, and the detector that finds it.
 
-    `size` is the metric that says how much there is in one, by which two looks of a live run are compared.
+    `size` names the metric that measures a finding, to compare two looks of a live run.
     """
 
     id: str
@@ -45,23 +45,23 @@ class Kind:
     detect: "Detector"
     metrics: Mapping[str, Metric]
     size: str = "connections"
-    of_the_run: bool = False  # a live run counts the attempts whose rows are gone, too
-    steps: tuple[Step, ...] = ()  # of its advice
-    at_target: tuple[HostEvidence, ...] = ()  # what the capturing host knows of it, where that is its target
-    at_client: tuple[HostEvidence, ...] = ()  # where that is all of the clients that are cited
+    of_the_run: bool = False  # a live run also counts expired attempts
+    steps: tuple[Step, ...] = ()  # steps of its advice
+    at_target: tuple[HostEvidence, ...] = ()  # host evidence if the target is the capturing host
+    at_client: tuple[HostEvidence, ...] = ()  # host evidence if all cited clients are
 
     @cached_property
     def declared(self) -> dict[str, Metric]:
-        """All metrics that such a finding may have, also those that are not the detector's."""
+        """All metrics that such a finding may have, including those that no detector sets."""
         return {**self.metrics, "not_listed": NOT_LISTED, **host_metrics(*self.at_target, *self.at_client)}
 
     def undeclared(self, metrics: Mapping[str, Any]) -> list[str]:
-        """The metrics that are not declared, those inside of others as `outer.inner`."""
+        """Return the names of undeclared metrics; nested ones as `outer.inner`."""
         return list(_undeclared(metrics, self.declared))
 
 
 def host_metrics(*evidence: HostEvidence) -> dict[str, Metric]:
-    """The metrics that a finding gets from the capturing host."""
+    """Return the metrics that the capturing host adds to a finding."""
     counters = (key for each in evidence for key in each.counters)
     settings = (key for each in evidence for key in each.settings)
     return {
@@ -81,10 +81,10 @@ def _undeclared(metrics: Mapping[str, Any], declared: Mapping[str, Metric], with
 
 @dataclass(frozen=True)
 class Finding:
-    """One judgement.  `host` is an address as two 64-bit halves; `connections` are row numbers, not ids.
+    """One finding. `host` is an address as two 64-bit halves; `connections` are row numbers, not ids.
 
-    Where `prefix` is given, `host` is a network of which so many bits count.  It holds
-    plain Python values, whatever it is built of: see `plain_values.py`.
+    With `prefix`, `host` is a network of so many bits. All values are plain Python, whatever they were computed from:
+    see `plain_values.py`.
     """
 
     kind: Kind
@@ -106,7 +106,7 @@ class Finding:
         return self.kind.id
 
     def __post_init__(self) -> None:
-        """Have only metrics that are declared, and nothing of NumPy: TypeError for what no format could write."""
+        """Convert values to plain Python; raise TypeError for undeclared metrics or values without a plain form."""
         for each in fields(self)[1:]:
             value = getattr(self, each.name)
             if (made := plain(value, f"{self.id}: {each.name}")) is not value:

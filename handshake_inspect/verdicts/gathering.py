@@ -1,4 +1,4 @@
-"""Attempts out of the rows of a table, and some of them with the rows that they need."""
+"""Build `Attempts` from the rows of a connection table, and subsets of them with all the rows that they need."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -22,15 +22,15 @@ from handshake_inspect.wire.const import MASK32
 
 
 class Left(Protocol):
-    """What the filter of a capture left in it: see `capture.filters.Passing`."""
+    """What a capture filter passed: see `capture.filters.Passing`."""
 
     @property
     def bare_acks(self) -> bool:
-        """Segments with none of SYN, FIN, RST and data."""
+        """Whether segments without SYN, FIN, RST and data passed."""
 
     @property
     def answers(self) -> bool:
-        """SYN-ACKs, and the RSTs that refuse a SYN."""
+        """Whether SYN-ACKs and the RSTs that refuse a SYN passed."""
 
 
 def gathered(
@@ -45,11 +45,11 @@ def gathered(
     over: bool = False,
     copies: Copies | None = None,
 ) -> Attempts:
-    """The attempts that a table holds now.
+    """Return the attempts that a table holds now.
 
-    `frames`: the number of the newest frame; `left`: what a filter on flags let pass, None for no such filter;
-    `senders`: the addresses that sent anything but TCP; `over`: nothing more comes, so that rows of SYNs may be moved;
-    `copies`: where rows go that do not lie side by side, until the next attempts are gathered.
+    `frames`: the number of the newest frame; `left`: what a flag filter passed, None without one; `senders`: the
+    addresses that sent anything but TCP; `over`: the capture has ended, so rows of SYNs may be moved; `copies`: memory
+    for rows that are not contiguous, valid until the next call.
     """
     count = table.connection_count
     connections = table_rows(table.connection_rows, "Connection", count)
@@ -91,9 +91,9 @@ def gathered(
 def unanswered(
     table: Any, highs: NDArray[np.uint64] | None, *, over: bool
 ) -> tuple[LoneSyns, NDArray[np.int32] | None]:
-    """The SYNs that nothing answered, and the numbers of their rows; None where these are the first ones.
+    """Return the unanswered SYNs and the numbers of their rows, None if these are the first rows.
 
-    `highs`: their frame numbers above 32 bits; `over`: nothing more comes, so that rows may be moved.
+    `highs`: bits 32 and up of their frame numbers; `over`: the capture has ended, so rows may be moved.
     """
     embryos = table_rows(table.embryo_rows, "Embryo", table.embryo_count)
     addresses = table_rows(table.address_rows, "Addresses", table.embryo_count)
@@ -108,7 +108,7 @@ def unanswered(
 
 
 def are_attempts(embryos: Rows) -> Bools:
-    """Which of these rows of SYNs are attempts of their own."""
+    """Return a mask over rows of SYNs: the row is an attempt of its own."""
     alive = np.empty(len(embryos), dtype=bool)
     for some in batches(len(embryos)):
         state = embryos["options"][some] & EMBRYO_STATE
@@ -117,15 +117,15 @@ def are_attempts(embryos: Rows) -> Bools:
 
 
 def close_up(embryos: Rows, addresses: Rows, highs: NDArray[np.uint64] | None, alive: Bools) -> int:
-    """Let the last attempts take the places of rows that are none, with what belongs to them; how many there are.
+    """Move the last attempts into the gaps, with their addresses and frame bits; return the number of attempts.
 
-    Columns of rows without gaps are read where they lie, and their numbers take no room.
+    Columns without gaps are read in place, and need no row numbers.
     """
     count = int(np.count_nonzero(alive))
     holes = np.flatnonzero(~alive[:count])
     moved = count + np.flatnonzero(alive[count:])
     embryos[holes] = embryos[moved]
-    wide = embryos["client"][holes] | embryos["server"][holes] == 0  # of no other row memory is touched here
+    wide = embryos["client"][holes] | embryos["server"][holes] == 0  # only these rows use `addresses`
     addresses[holes[wide]] = addresses[moved[wide]]
     if highs is not None:
         highs[holes] = highs[moved]
@@ -134,20 +134,20 @@ def close_up(embryos: Rows, addresses: Rows, highs: NDArray[np.uint64] | None, a
 
 
 def table_rows(storage: Any, kind: str, count: int) -> Rows:
-    """The first `count` rows of a reserve as a structured array over the same memory."""
+    """Return the first `count` rows of a table's storage as a structured array over the same memory."""
     return (
         np.frombuffer(storage, dtype=np.dtype(rows.ROWS[kind]), count=count) if count else np.zeros(0, rows.ROWS[kind])
     )
 
 
 def ends_of(connections: Rows) -> Rows:
-    """The rows of both ends of each of these connections."""
+    """Return the rows of both ends of each of these connections."""
     ends: Rows = (2 * connections[:, None] + np.arange(2)).reshape(-1)
     return ends
 
 
 def renumbered(connections: Rows, numbers: NDArray[np.intp], count: int) -> Rows:
-    """Let `previous` name places among these rows, and none where that row is gone or was used for another 4-tuple."""
+    """Make `previous` refer to these rows, or to none if that row has expired or was reused for another 4-tuple."""
     place = np.zeros(count + 1, dtype=np.uint32)
     place[numbers + 1] = np.arange(1, len(numbers) + 1)
     previous = place[np.minimum(connections["previous"], count)]
@@ -164,11 +164,11 @@ def renumbered(connections: Rows, numbers: NDArray[np.intp], count: int) -> Rows
     return connections
 
 
-# -- some of them --------------------------------------------------------------------------------------------------
+# -- subsets -------------------------------------------------------------------------------------------------------
 
 
 def chosen(attempts: Attempts, mask: Bools) -> Attempts:
-    """The marked attempts alone; good for counting, not for judging, which needs to see their neighbours."""
+    """Return the marked attempts only; for counting, not for judging, which needs the other attempts."""
     full = attempts.of_connections(mask)
     numbers, embryo_numbers = attempts.in_table(attempts.where(mask))
     return replace(
@@ -184,9 +184,9 @@ def chosen(attempts: Attempts, mask: Bools) -> Attempts:
 
 
 def copied(attempts: Attempts, numbers: AttemptRows) -> tuple[Attempts, AttemptRows, AttemptRows]:
-    """Copies of these attempts with all that belongs to them, for when their rows change.
+    """Return copies of these attempts with all rows that belong to them, to outlive the table's.
 
-    Also those attempts in the order of the copies, and the place of each among the copies.
+    Also return the attempts in the order of the copies, and the index of each attempt among the copies.
     """
     whole = attempts.is_tracked(numbers)
     full, alone = attempts.split(numbers)
@@ -213,7 +213,7 @@ def copied(attempts: Attempts, numbers: AttemptRows) -> tuple[Attempts, AttemptR
 
 
 def detached(attempts: Attempts, copies: Copies) -> Attempts:
-    """The same attempts with all rows of the table, in memory of their own, for when the table's change."""
+    """Return the same attempts with private copies of all table rows."""
     kept = ("aliases", "retries", "aftermaths", "highs", "exchanges", "setups", "extras")
     reserves: dict[str, Any] = {
         name: copies.of(name, rows_) for name in kept if (rows_ := getattr(attempts, name)) is not None
@@ -228,7 +228,7 @@ def detached(attempts: Attempts, copies: Copies) -> Attempts:
 
 
 def _moved(connections: Rows, name: str, reserve: Rows) -> Rows:
-    """Copies of the rows of a reserve that these connections have, which they name from now on."""
+    """Copy the rows of a reserve that these connections refer to, and make them refer to the copies."""
     having = np.flatnonzero(connections[name])
     copies = taken(reserve, connections[name][having].astype(np.intp) - 1)
     connections[name][having] = np.arange(1, len(having) + 1)
@@ -236,7 +236,7 @@ def _moved(connections: Rows, name: str, reserve: Rows) -> Rows:
 
 
 def _copied_setups(attempts: Attempts, full: Rows) -> dict[str, Any]:
-    """Copies of what is known of the set-up of these connections."""
+    """Return copies of the set-up rows of these connections."""
     if attempts.exchanges is None or attempts.setups is None or attempts.extras is None:
         return {}
     exchanges = taken(attempts.exchanges, full)
@@ -253,7 +253,7 @@ def without(
     asked: AttemptRows,
     into: Literal["elsewhere", "translated"] = "elsewhere",
 ) -> Attempts:
-    """The attempts without these connections, which belong to the attempts `asked`: what became of them is `into`."""
+    """Return the attempts without `answers`, which are moved to field `into` and assigned to the attempts `asked`."""
     connections, count = attempts.connections, len(attempts.connections)
     kept = ~attempts.mask(answers)
     place = np.cumsum(kept) - 1

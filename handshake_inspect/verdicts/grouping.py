@@ -1,6 +1,6 @@
-"""Rows by key: what every roll-up over services, hosts or pairs begins with.
+"""Group rows by key, the first step of every roll-up over services, hosts or pairs.
 
-Keys are 64-bit names (`trace.host_key`); one sort puts equal ones side by side, and everything after it works on runs.
+Keys are 64-bit hashes (`sets.host_key`); one sort brings equal keys together, and everything after it works on runs.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ Grouped = TypeVar("Grouped", bound=NDArray[Any])
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Groups(Generic[Grouped]):
-    """`rows[starts[g]:ends[g]]` are the rows of group `g`, in the order that was asked for."""
+    """`rows[starts[g]:ends[g]]` are the rows of group `g`."""
 
     rows: Grouped
     starts: NDArray[np.intp]
@@ -26,19 +26,19 @@ class Groups(Generic[Grouped]):
 
     @property
     def sizes(self) -> NDArray[np.intp]:
-        """Rows in each group."""
+        """The number of rows in each group."""
         return self.ends - self.starts
 
     def __len__(self) -> int:
-        """How many groups there are."""
+        """Return the number of groups."""
         return len(self.starts)
 
     def of(self, g: int) -> Grouped:
-        """The rows of one group."""
+        """Return the rows of one group."""
         return _same(self.rows, slice(self.starts[g], self.ends[g]))
 
     def portions(self, most: int) -> Iterator["Groups[Grouped]"]:
-        """The groups, some at a time: with at most so many rows together, or one group alone."""
+        """Yield the groups in portions of at most `most` rows, or of a single larger group."""
         first = 0
         while first < len(self):
             start = self.starts[first]
@@ -52,14 +52,14 @@ class Groups(Generic[Grouped]):
             first = last
 
     def chosen(self, some: NDArray[np.intp]) -> "Groups[Grouped]":
-        """Some of the groups."""
+        """Return the selected groups."""
         sizes = self.sizes[some]
         ends = np.cumsum(sizes)
         kept = np.repeat(self.starts[some] - ends + sizes, sizes) + np.arange(sizes.sum())
         return Groups(_same(self.rows, kept), ends - sizes, ends)
 
     def among(self, mask: NDArray[np.bool_], at_least: int) -> "Groups[Grouped]":
-        """The groups without the rows that a column of all rows does not mark: those of which so many are left."""
+        """Return the groups reduced to marked rows (`mask` covers all rows), without groups smaller than `at_least`."""
         if not len(self):
             return self
         kept = mask[self.rows]
@@ -72,18 +72,18 @@ class Groups(Generic[Grouped]):
 
     @property
     def number(self) -> NDArray[np.intp]:
-        """The group of each of `rows`."""
+        """The group number of each of `rows`."""
         return np.repeat(np.arange(len(self)), self.sizes)
 
     @property
     def followed(self) -> NDArray[np.bool_]:
-        """Which of `rows` have a next one in their group."""
+        """A mask over `rows`: there is a next row in the same group."""
         followed = np.ones(len(self.rows), dtype=bool)
         followed[self.ends - 1] = False
         return followed
 
     def sums(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Sum per group; `values` are aligned with `rows`."""
+        """Sum `values` (aligned with `rows`) per group."""
         if not len(self):
             return values[:0]
         wide = np.uint64 if values.dtype == np.uint64 else np.int64
@@ -92,16 +92,16 @@ class Groups(Generic[Grouped]):
 
 
 def _same(rows: Grouped, key: Any) -> Grouped:
-    """Some of these numbers, which are of the same kind."""
+    """Index row numbers, keeping their type."""
     some: Grouped = rows[key]
     return some
 
 
 def group(keys: NDArray[Any], rows: Grouped, by: NDArray[Any] | None = None, at_least: int = 1) -> Groups[Grouped]:
-    """Group `rows` by `keys` (aligned with them), within a group by `by` (integers), else in the order given.
+    """Group `rows` by `keys` (aligned with them), sorted within a group by `by` (integers), else in the given order.
 
-    Groups come in the order of their keys: 64-bit names, or numbers as those of `trace.service`.  Groups smaller than
-    `at_least` are left out before anything is put in order: most keys of a scan or a flood occur once.
+    Groups are in key order; keys are 64-bit hashes, or small numbers such as `trace.service`. Groups smaller than
+    `at_least` are dropped before sorting, because in a scan or flood most keys occur once.
     """
     if keys.dtype != np.uint64:
         return numbered(keys, rows, by, at_least)
@@ -123,19 +123,19 @@ def group(keys: NDArray[Any], rows: Grouped, by: NDArray[Any] | None = None, at_
 
 
 def numbers_of(keys: NDArray[np.uint64], different: NDArray[np.uint64]) -> NDArray[np.uint16]:
-    """The places of keys among the few different ones."""
+    """Return the index of each key in the few `different` ones."""
     numbers = np.empty(len(keys), dtype=np.uint16)
     for some in batches(len(keys)):
         numbers[some] = places(keys[some], different)[0]
     return numbers
 
 
-SIEVE = 16
-SIFTED = 8
+SIEVE = 16  # high bits of a key
+SIFTED = 8  # smallest `at_least` for which sieving pays
 
 
 def sieve(keys: NDArray[np.uint64], at_least: int) -> NDArray[np.bool_]:
-    """Which of these names may occur so often: of those whose high bits occur less often, none does."""
+    """Return a mask over `keys` that may occur `at_least` times, judged by the count of their high bits."""
     if len(keys) < at_least:
         return np.zeros(len(keys), dtype=bool)
     slots = (keys >> np.uint64(64 - SIEVE)).astype(np.intp)
@@ -150,7 +150,7 @@ def numbered(numbers: NDArray[Any], rows: Grouped, by: NDArray[Any] | None, at_l
     if at_least > 1:
         kept = (sizes >= at_least)[numbers]
         numbers, rows, by = numbers[kept], _same(rows, kept), None if by is None else by[kept]
-    # Numbers of 16 bits are put in order by counting, which is stable.
+    # NumPy sorts 16-bit numbers with a stable radix sort.
     order = np.argsort(numbers, kind="stable") if by is None else sorting(numbers.astype(np.intp), by)
     sizes = sizes[sizes >= max(at_least, 1)]
     ends = np.cumsum(sizes)
@@ -158,9 +158,9 @@ def numbered(numbers: NDArray[Any], rows: Grouped, by: NDArray[Any] | None, at_l
 
 
 def sorting(number: NDArray[np.intp], by: NDArray[Any], kind: Literal["stable"] | None = None) -> NDArray[np.intp]:
-    """The order by group number, then by `by`: one sort of both in one integer where they fit (7 times `lexsort`).
+    """Return the order by group number, then by `by`; sorts both as one integer if they fit (7 times faster).
 
-    `stable` for what is nearly in order, which it makes use of.
+    Use `stable` for nearly sorted input, which it exploits.
     """
     if not len(by):
         return np.zeros(0, dtype=np.intp)
@@ -178,7 +178,7 @@ def sorting(number: NDArray[np.intp], by: NDArray[Any], kind: Literal["stable"] 
 
 
 def in_order(number: NDArray[np.intp], values: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Values by group number, then ascending: plain integers are sorted in half the time that their order takes."""
+    """Sort values by group number, then ascending: sorting plain integers takes half the time of computing an order."""
     joined = _joined(number, values) if len(values) else None
     if joined is None:
         return values[np.lexsort((values, number))]
@@ -190,7 +190,7 @@ def in_order(number: NDArray[np.intp], values: NDArray[np.int64]) -> NDArray[np.
 
 
 def _joined(number: NDArray[np.intp], by: NDArray[Any]) -> tuple[NDArray[np.int64], Any, int] | None:
-    """Both in one integer, if they fit, with the least of `by`, which is taken off, and the bits that it has then."""
+    """Pack both into one integer, or return None if they do not fit; also return the minimum and bit width of `by`."""
     low = by.min()
     width = int(by.max() - low).bit_length()
     if width + int(number.max()).bit_length() > 63:

@@ -1,6 +1,6 @@
-"""Which rows hold attempts: connections and embryos, and what of a column of all attempts is of which.
+"""Which rows store attempts: connections and embryos, and which part of a column belongs to which.
 
-Only this module and those that gather rows know; who judges asks for columns (`attempts.py`).
+Only this module and `gathering.py` know the rows; everything else uses the columns of `attempts.py`.
 """
 
 from collections.abc import Callable, Iterator
@@ -27,19 +27,19 @@ OF_ENDPOINTS = ("state", "traits", "options", "retransmissions")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Answers:
-    """Rows that belong to attempts: by attempt and time, several of one attempt where several hosts answered."""
+    """Rows that belong to attempts, sorted by attempt and time; several per attempt if several hosts answered."""
 
     attempts: AttemptRows  # ascending
-    answers: Rows  # connection rows, whose server answered
-    numbers: Rows  # of these in the table
+    answers: Rows  # connection rows whose server answered
+    numbers: Rows  # their row numbers in the table
 
     def of(self, attempt: int) -> Any:
-        """The row of the first that answered this attempt, None if nobody did."""
+        """Return the first row that answered this attempt, or None."""
         at = int(np.searchsorted(self.attempts, attempt))
         return self.answers[at] if at < len(self.attempts) and self.attempts[at] == attempt else None
 
     def chosen(self, rows: AttemptRows) -> "Answers":
-        """Those of these attempts, whose places among `rows` are their numbers from now on."""
+        """Return the answers to these attempts, which are renumbered by their index in `rows`."""
         order = np.argsort(rows, kind="stable")
         at = np.minimum(np.searchsorted(rows[order], self.attempts), max(len(rows) - 1, 0))
         known = np.flatnonzero(rows[order[at]] == self.attempts) if len(rows) else np.zeros(0, dtype=np.intp)
@@ -52,7 +52,7 @@ class Held:
     """The rows of one capture, and the capture's own times."""
 
     connections: Any  # Rows, Gathered
-    endpoints: Any  # as `connections`; two for each of them
+    endpoints: Any  # like `connections`, two rows per connection
     aliases: Rows
     retries: Rows
     aftermaths: Rows
@@ -60,37 +60,37 @@ class Held:
     first_ns: int
     last_ns: int
     limits: Limits = field(default_factory=Limits)
-    numbers: NDArray[np.intp] | None = None  # rows of the table that `connections` are, None for all in order
-    embryo_numbers: NDArray[np.int32] | None = None  # as `numbers`, for `embryos`
-    elsewhere: Answers | None = None  # answers from elsewhere, whose rows are left out
-    translated: Answers | None = None  # the same connections with translated addresses, as `elsewhere`
-    highs: NDArray[np.uint64] | None = None  # by row of the table: bits 32 and up of embryos' frames; None for none
-    exchanges: Rows | None = None  # request and response of every connection; None where no table was read
-    setups: Rows | None = None  # the set-ups that these name
-    extras: Rows | None = None  # and the waits that those name
-    names: Any = None  # what hellos say in words, by the numbers in set-ups
-    senders: Keys | None = None  # hosts that sent anything but TCP
-    filtered: bool = False  # a filter on flags left no bare ACKs in the capture
-    answers_pass: bool = False  # but is known to have let SYN-ACKs and RSTs pass
+    numbers: NDArray[np.intp] | None = None  # table rows of `connections`, None for all in order
+    embryo_numbers: NDArray[np.int32] | None = None  # like `numbers`, for `embryos`
+    elsewhere: Answers | None = None  # answers from elsewhere, without rows of their own
+    translated: Answers | None = None  # copies of connections with translated addresses, likewise
+    highs: NDArray[np.uint64] | None = None  # bits 32 and up of embryos' frames, by table row; None if all are 0
+    exchanges: Rows | None = None  # request and response per connection; None without a table
+    setups: Rows | None = None  # the set-ups that exchanges refer to
+    extras: Rows | None = None  # the waits that set-ups refer to
+    names: Any = None  # texts of hellos, by their number in set-ups
+    senders: Keys | None = None  # keys of hosts that sent anything but TCP
+    filtered: bool = False  # a flag filter removed all bare ACKs
+    answers_pass: bool = False  # but is known to pass SYN-ACKs and RSTs
     made: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Have the columns that every judge asks for side by side."""
+        """Make the columns that every rule uses contiguous."""
         for name, names in (("connections", OF_CONNECTIONS), ("endpoints", OF_ENDPOINTS)):
             if isinstance(plain := getattr(self, name), np.ndarray):
                 object.__setattr__(self, name, Gathered(plain, names, self.highs is not None))
 
     def __len__(self) -> int:
-        """How many attempts there are."""
+        """Return the number of attempts."""
         return len(self.connections) + len(self.embryos)
 
     def split(self, rows: AttemptRows) -> tuple[ConnectionRows, Rows]:
-        """The connections among these attempts, and the numbers of the embryos, each in the order of `rows`."""
+        """Return the connections among these attempts and the embryo numbers, each in the order of `rows`."""
         full, alone, _ = self.parted(rows)
         return full, alone
 
     def parted(self, rows: AttemptRows) -> tuple[ConnectionRows, Rows, Bools | None]:
-        """What `split` returns, and which of `rows` are connections if these are not the first ones."""
+        """Return `split`, and a mask over `rows` of the connections if they do not come first."""
         count = len(self.connections)
         whole = rows < count
         first = int(np.count_nonzero(whole))
@@ -99,57 +99,57 @@ class Held:
         return ConnectionRows(rows[whole]), rows[~whole] - count, whole
 
     def tracked(self, rows: AttemptRows) -> ConnectionRows:
-        """The connections among these attempts, in their order."""
+        """Return the connections among these attempts, in order."""
         whole = rows < len(self.connections)
         first = int(np.count_nonzero(whole))
         return ConnectionRows(rows[:first] if whole[:first].all() else rows[whole])
 
     def is_tracked(self, rows: AttemptRows) -> Bools:
-        """Which of these attempts are connections."""
+        """Return a mask over `rows`: the attempt is a connection."""
         whole: Bools = rows < len(self.connections)
         return whole
 
     def in_table(self, rows: AttemptRows) -> tuple[Rows, Rows]:
-        """Rows of the table that these attempts are: connections, and SYNs that nothing answered."""
+        """Return the table rows of these attempts: of connections, and of lone SYNs."""
         full, alone = self.split(rows)
         numbers = full if self.numbers is None else self.numbers[full]
         return numbers, alone if self.embryo_numbers is None else self.embryo_numbers[alone]
 
     def where(self, mask: Bools) -> AttemptRows:
-        """The attempts that a column of all marks."""
+        """Return the marked attempts."""
         return AttemptRows(np.flatnonzero(mask))
 
     def of_connections(self, column: NDArray[Any]) -> NDArray[Any]:
-        """The part of a column of all attempts that is of connections: a view, which may be written to."""
+        """Return the connections' part of a column over all attempts: a writable view."""
         return column[: len(self.connections)]
 
     def of_lone(self, column: NDArray[Any]) -> NDArray[Any]:
-        """The part of a column of all attempts that is of lone SYNs: a view, which may be written to."""
+        """Return the lone SYNs' part of a column over all attempts: a writable view."""
         return column[len(self.connections) :]
 
     def column(self, connections: Any, lone: Any, kind: Any = None) -> NDArray[Any]:
-        """A column of all attempts, of a column (or value) of connections and one of lone SYNs."""
+        """Build a column over all attempts from a column (or value) for connections and one for lone SYNs."""
         column = np.empty(len(self), dtype=connections.dtype if kind is None else kind)
         self.of_connections(column)[:] = connections
         self.of_lone(column)[:] = lone
         return column
 
     def mask(self, *rows: AttemptRows) -> Bools:
-        """Which of all attempts are among these."""
+        """Return a mask over all attempts: it is among `rows`."""
         return _mask(len(self), rows)
 
     def connection_mask(self, *rows: ConnectionRows) -> Bools:
-        """Which of all connections are among these."""
+        """Return a mask over all connections: it is among `rows`."""
         return _mask(len(self.connections), rows)
 
     def lone_batches(self) -> Iterator[tuple[slice, Any]]:
-        """The rows of lone SYNs, some at a time, and their places in a column of all attempts."""
+        """Yield the rows of lone SYNs in batches, with their slice of a column over all attempts."""
         count = len(self.connections)
         for some in batches(len(self.embryos)):
             yield slice(count + some.start, count + some.stop), self.embryos[some]
 
     def lone(self, name: str, numbers: Rows) -> NDArray[Any]:
-        """A field of these embryos."""
+        """Return a field of these embryos."""
         column: NDArray[Any] = self.embryos[numbers][name]
         return column
 
@@ -157,56 +157,56 @@ class Held:
 
     @cached_property
     def client_rows(self) -> EndpointRows:
-        """For every connection the endpoint row of its client."""
+        """The endpoint row of the client, per connection."""
         return EndpointRows(2 * np.arange(len(self.connections), dtype=np.int32) + self.connections["client"])
 
     @cached_property
     def server_rows(self) -> EndpointRows:
-        """For every connection the endpoint row of its server."""
+        """The endpoint row of the server, per connection."""
         return self.client_rows ^ 1
 
     @cached_property
     def either_end(self) -> NDArray[np.uint8]:
-        """The TRAIT_* bits that one of a connection's ends has, or both have."""
+        """The TRAIT_* bits that at least one end has, per connection."""
         traits: NDArray[np.uint8] = self.endpoints["traits"]
         return traits[0::2] | traits[1::2]
 
     @cached_property
     def both_ends(self) -> NDArray[np.uint8]:
-        """The TRAIT_* bits that both ends of a connection have."""
+        """The TRAIT_* bits that both ends have, per connection."""
         traits: NDArray[np.uint8] = self.endpoints["traits"]
         return traits[0::2] & traits[1::2]
 
     @cached_property
     def seen_ends(self) -> Bools:
-        """Which sides of each connection the capture holds segments of, a row each."""
+        """A mask (connection, side): the capture holds segments from that side."""
         sides: Bools = self.endpoints["traits"].reshape(-1, 2) & TRAIT_SEEN != 0
         return sides
 
     @cached_property
     def facts(self) -> NDArray[np.uint64]:
-        """FACT_* bits of every connection."""
+        """The FACT_* bits of every connection."""
         facts: NDArray[np.uint64] = self.connections["facts"]
         return facts
 
     @cached_property
     def replaced(self) -> Bools:
-        """Connections whose 4-tuple a later incarnation took."""
+        """A mask over connections whose 4-tuple a later incarnation took."""
         return self.facts & FACT_REPLACED != 0
 
     def tracked_where(self, mask: Bools) -> ConnectionRows:
-        """The connections that a column of all of them marks."""
+        """Return the connections that a mask over all connections selects."""
         return ConnectionRows(np.flatnonzero(mask))
 
     def reborn(self) -> tuple[ConnectionRows, ConnectionRows]:
-        """Connections whose 4-tuple had an earlier incarnation, and the connections that these were."""
+        """Return the connections with an earlier incarnation of their 4-tuple, and those incarnations."""
         previous = self.connections["previous"]
         later = np.flatnonzero((previous > 0) & (previous <= len(self.connections)))
         return ConnectionRows(later), ConnectionRows(previous[later].astype(np.intp) - 1)
 
     @cached_property
     def untimed(self) -> Bools:
-        """Connections of whose handshake the capture lacks a time; all, where it has no time but 0."""
+        """A mask over connections without usable handshake times; all of them if the capture has no times but 0."""
         if self.last_ns == 0:
             return np.ones(len(self.connections), dtype=bool)
         return self.facts & FACT_UNTIMED != 0

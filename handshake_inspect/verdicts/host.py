@@ -1,7 +1,7 @@
-"""What the kernel of the capturing host says itself: numbers for findings, and words for people.
+"""What the kernel of the capturing host reports: numbers for findings, and their wording.
 
-The counters are of the whole network namespace, not of one listener: they confirm or contradict what the wire shows,
-and judge nothing.
+The counters cover the whole network namespace, not one listener: they confirm or contradict what the wire shows, and
+are no verdict by themselves.
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from handshake_inspect.wire.text import plural
 
 Address = tuple[int, int]
 
-# A counter in words, of one and of several.  `tcp_req_q_full_do_cookies` has none: the kernel counts it for a cookie
-# sent for want of room, and with tcp_syncookies=2 for any, so `syncookies_sent` says the same.
+# A counter in words, singular and plural.  `tcp_req_q_full_do_cookies` has none: the kernel counts it for a cookie
+# sent because the queue is full, and with tcp_syncookies=2 for any, so `syncookies_sent` says the same.
 WORDS = {
     "listen_overflows": ("listen overflow", "listen overflows"),
     "listen_drops": ("listen drop", "listen drops"),
@@ -26,28 +26,28 @@ WORDS = {
     "tcp_time_wait_overflow": ("TIME_WAIT socket without room", "TIME_WAIT sockets without room"),
 }
 
-# Settings that bear on the queues of a listener, and on the ports of a client.
+# Settings of a listener's queues, and of a client's ports.
 QUEUE_SETTINGS = ("somaxconn", "tcp_max_syn_backlog", "tcp_syncookies")
 PORT_SETTINGS = ("ip_local_port_range", "tcp_tw_reuse")
 
 
 class HostEvidence(NamedTuple):
-    """What bears on a kind of finding: counters and settings by the keys of a report, the most relevant first."""
+    """Counters and settings (report keys) that bear on a kind of finding, the most relevant first."""
 
     counters: tuple[str, ...]
     settings: tuple[str, ...]
-    denies: bool = False  # a listener of this namespace would have moved the first of the counters
-    causes: tuple[str, ...] = ()  # that it can explain, where that is not all: of a roll-up, or of what was lost
+    denies: bool = False  # a listener in this namespace would have incremented the first counter
+    causes: tuple[str, ...] = ()  # causes or losses that it can explain; empty for all
 
     def explains(self, metrics: Mapping[str, Any]) -> bool:
-        """Whether it can explain a finding with these metrics."""
+        """Return whether it can explain a finding with these metrics."""
         found = {metrics.get("cause"), *(what for what, count in metrics.get("lost", {}).items() if count)}
         return not self.causes or not found.isdisjoint(self.causes)
 
 
 @dataclass(frozen=True)
 class HostFacts:
-    """What was counted from `start_ns` to `end_ns`, how the host is set, and which addresses are its own."""
+    """What was counted from `start_ns` to `end_ns`, and the host's settings and addresses."""
 
     start_ns: int
     end_ns: int
@@ -56,17 +56,17 @@ class HostFacts:
     addresses: frozenset[Address]
 
     def has(self, address: Address) -> bool:
-        """Whether an address is one of this host's; all of 127.0.0.0/8 is."""
+        """Return whether the address is one of this host's; 127.0.0.0/8 always is."""
         return address in self.addresses or (is_ipv4(*address) and address_text(*address).startswith("127."))
 
 
 def counted(counters: Mapping[str, int | None]) -> str:
-    """The counters that moved, in words: `12 listen overflows, 1 SYN cookie sent`."""
+    """Format the counters that increased: `12 listen overflows, 1 SYN cookie sent`."""
     moved = [(counters.get(key) or 0, words) for key, words in WORDS.items()]
     return ", ".join(plural(count, *words) for count, words in moved if count)
 
 
 def set_to(settings: Mapping[str, int | list[int] | None]) -> str:
-    """Settings in words: `somaxconn is 4096, ip_local_port_range is 32768 to 60999`."""
+    """Format settings: `somaxconn is 4096, ip_local_port_range is 32768 to 60999`."""
     known = {key: value if isinstance(value, list) else [value] for key, value in settings.items() if value is not None}
     return ", ".join(f"{key} is {' to '.join(map(str, numbers))}" for key, numbers in known.items())

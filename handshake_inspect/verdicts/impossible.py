@@ -1,11 +1,10 @@
-"""SYNs from addresses that cannot be where they were captured: somebody forged them.
+"""SYNs from addresses that cannot exist where they were captured: they are forged.
 
-No host sends from a multicast address, from 240.0.0.0/4, 0.0.0.0/8 or `::` (RFC 1122 section 3.2.1.3, RFC 6890,
-RFC 4291 section 2.5.2), nor from loopback (127.0.0.0/8, `::1`) to an address outside it.  A SYN with the server's own
-address as its source is forged too ("land"), but not on the loopback interface, where a host talks to itself.  Rows do
-not know the interface.  A SYN that offers an MSS of `LOOPBACK_MSS` or more was sent there (its MTU is 16384 on BSD and
-65536 on Linux; no Ethernet takes more than 9216), and where the capture holds both directions of some connection of
-that address with itself, it was captured there.
+No host sends from a multicast address, from 240.0.0.0/4, 0.0.0.0/8 or `::` (RFC 1122 section 3.2.1.3, RFC 6890, RFC
+4291 section 2.5.2), nor from loopback (127.0.0.0/8, `::1`) to another address. A SYN from the server's own address is
+forged, too ("land"), except on the loopback interface, where a host talks to itself. Rows do not store the interface.
+It was loopback if the SYN offers an MSS of `LOOPBACK_MSS` or more (loopback's MTU is 16384 on BSD and 65536 on Linux;
+no Ethernet frame exceeds 9216), or if the capture holds both directions of some connection of that address with itself.
 """
 
 import numpy as np
@@ -23,13 +22,13 @@ LOOPBACK_MSS = 16_000
 
 Words = NDArray[np.uint64]
 
-# IPv4 addresses by all but their last 24 bits, as rows hold them.
+# IPv4 addresses as stored in rows, without the low 24 bits.
 _V4 = MASK16 << 8
 _THIS_NETWORK, _LOOPBACK, _MULTICAST, _LAST = _V4, _V4 | 127, _V4 | 224, _V4 | 255
 
 
 def bogons(trace: Attempts, rows: AttemptRows) -> Bools:
-    """Which of these attempts, in row order, come from an address that cannot be."""
+    """Return a mask over `rows` (in row order): the client's address is impossible."""
     found = np.empty(len(rows), dtype=bool)
     for some in batches(len(rows)):
         mine = rows[some]
@@ -45,20 +44,20 @@ def bogons(trace: Attempts, rows: AttemptRows) -> Bools:
 
 
 def never_sends(hi: Words, lo: Words) -> Bools:
-    """Which sources cannot exist, whatever their target."""
+    """Return a mask: the source address is impossible, whatever the target."""
     head = lo >> np.uint64(24)
     bogus: Bools = (hi == 0) & ((head == _THIS_NETWORK) | ((head >= _MULTICAST) & (head <= _LAST)) | (lo == 0))
     return bogus | (hi >> np.uint64(56) == 0xFF)
 
 
 def is_loopback(hi: Words, lo: Words) -> Bools:
-    """Which addresses are of the loopback interface."""
+    """Return a mask: it is a loopback address."""
     loopback: Bools = (hi == 0) & ((lo == 1) | (lo >> np.uint64(24) == _LOOPBACK))
     return loopback
 
 
 def is_land(trace: Attempts, rows: AttemptRows, hi: Words, lo: Words) -> Bools:
-    """Which of these SYNs of an address to itself were not sent on the loopback interface."""
+    """Return a mask over SYNs from an address to itself: not sent on the loopback interface."""
     local: Bools = is_loopback(hi, lo) | (trace.end("client", "mss", rows) >= LOOPBACK_MSS)
     known = self_talkers(trace)
     if len(known):
@@ -67,7 +66,7 @@ def is_land(trace: Attempts, rows: AttemptRows, hi: Words, lo: Words) -> Bools:
 
 
 def self_talkers(trace: Attempts) -> Words:
-    """Keys of the addresses that talk with themselves in this capture, sorted."""
+    """Return the keys of addresses that talk to themselves in this capture, sorted."""
     both = trace.both_ends & TRAIT_SEEN != 0
     clients = trace.of_connections(trace.client_host)
     return distinct(clients[both & (clients == trace.of_connections(trace.server_host))])

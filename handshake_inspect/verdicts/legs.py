@@ -31,12 +31,12 @@ from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.repeats import repeated_syns
 from handshake_inspect.verdicts.sets import shared
 
-NAMEABLE = 0.05  # bounds closer than this part of the upper one still name a value
+NAMEABLE = 0.05  # a value is given if the bounds differ by at most this share of the upper one
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Leg:
-    """One leg; `value` is -1 where none can be named and bounds are -1 where nothing was measured."""
+    """One leg in nanoseconds. `value` is -1 if the bounds differ too much; all columns are -1 if not measured."""
 
     low: Times
     high: Times
@@ -45,19 +45,19 @@ class Leg:
 
     @property
     def measured(self) -> NDArray[np.bool_]:
-        """Whether there is an interval at all."""
+        """A mask: there is an interval."""
         return self.high >= 0
 
 
 @dataclass(frozen=True)
 class Legs:
-    """All legs of some connections; columns are made when they are asked for, and nothing of them is kept."""
+    """The legs of some connections; columns are computed on access and not kept."""
 
     trace: Attempts
-    rows: Any = ...  # numbers of connection rows; all of them by default
+    rows: Any = ...  # connection row numbers; all by default
 
     def of(self, rows: Any) -> "Legs":
-        """The legs of these connection rows alone."""
+        """Return the legs of these connection rows."""
         return Legs(self.trace, rows)
 
     def _column(self, name: str) -> NDArray[Any]:
@@ -71,7 +71,7 @@ class Legs:
 
     @property
     def ackdat(self) -> Leg:
-        """SYN-ACK to final ACK; where a filter on flags hides that, a FIN that acknowledges is an upper bound."""
+        """SYN-ACK to final ACK; if a flag filter hides that, an acknowledging FIN gives an upper bound."""
         half = self._half("ackdat", FACT_ACKED)
         if not self.trace.filtered:
             return half
@@ -86,12 +86,12 @@ class Legs:
 
     @property
     def total(self) -> Leg:
-        """SYN to final ACK: the sum, or what one side of the capture shows of it."""
+        """SYN to final ACK: the sum, or what a one-sided capture shows."""
         return self.all[2]
 
     @property
     def all(self) -> tuple[Leg, Leg, Leg]:
-        """Both halves and the total, in one go."""
+        """Both legs and the total, computed together."""
         synack, ackdat = self.synack, self.ackdat
         one_sided = (self._column("synack_method") == METHOD_ONE_SIDED) & ~self.trace.untimed[self.rows]
         both = synack.measured & ackdat.measured
@@ -108,20 +108,23 @@ class Legs:
 
     @property
     def values(self) -> tuple[Times, Times, Times]:
-        """The values of all three legs, found once for each trace."""
+        """The values of all three legs, computed once per trace."""
         whole = all_values(self.trace)
         return whole if self.rows is ... else (whole[0][self.rows], whole[1][self.rows], whole[2][self.rows])
 
     @property
     def reject_ns(self) -> Times:
-        """Delay of the RST or ICMP error that answered the SYN; -1 for none."""
+        """The delay of the RST or ICMP error that answered the SYN, -1 for none."""
         rows = ConnectionRows(np.arange(len(self.trace.connections))) if self.rows is ... else self.rows
         return rejections(self.trace).of(rows)
 
 
 @once
 def all_values(trace: Attempts) -> tuple[Times, Times, Times]:
-    """The values of the legs of every connection, found in batches: bounds and methods take five times the room."""
+    """Return the values of the legs of every connection.
+
+    Works in batches, because bounds and methods need five times the memory.
+    """
     count = len(trace.facts)
     synack, ackdat, total = (np.empty(count, dtype=np.int64) for _ in range(3))
     for some in batches(count, AT_ONCE):
@@ -131,19 +134,19 @@ def all_values(trace: Attempts) -> tuple[Times, Times, Times]:
 
 
 def leg(low: Times, high: Times, method: NDArray[np.uint8], reached: NDArray[np.bool_]) -> Leg:
-    """One half: measured where its answer was seen and the method is a measurement."""
+    """Return one leg: measured if its answer was seen and the method is a measurement."""
     good = reached & (method >= METHOD_EXACT) & (method <= METHOD_DATA_ACK)
     return named(np.where(good, low, -1), np.where(good, high, -1), np.ascontiguousarray(method))
 
 
 def named(low: Times, high: Times, method: NDArray[np.uint8]) -> Leg:
-    """Name a value where the bounds agree."""
+    """Build a leg, with a value where the bounds agree."""
     value = np.where(high - low <= NAMEABLE * high, (low + high) >> 1, -1)
     return Leg(low, high, np.where(high >= 0, value, -1), method)
 
 
 def combined(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The method of a sum is the weaker of its parts."""
+    """Return the method of a sum: the weaker one."""
     rules = [
         ((one == METHOD_AMBIGUOUS) | (other == METHOD_AMBIGUOUS), METHOD_AMBIGUOUS),
         (other == METHOD_DATA_ACK, METHOD_DATA_ACK),
@@ -154,13 +157,13 @@ def combined(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.uin
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Rejections:
-    """Connections whose SYN was answered with a RST or an ICMP error, ascending, and the delays of that."""
+    """Connections whose SYN was answered with a RST or ICMP error (ascending), and the delays."""
 
     rows: ConnectionRows
     delays: Times
 
     def of(self, rows: ConnectionRows) -> Times:
-        """The delay of each of these connections; -1 for none."""
+        """Return the delay of each of these connections, -1 for none."""
         delays = np.full(len(rows), -1, dtype=np.int64)
         mine, at = shared(rows, self.rows)
         delays[mine] = self.delays[at]
@@ -169,7 +172,7 @@ class Rejections:
 
 @once
 def rejections(trace: Attempts) -> Rejections:
-    """Delays of the RSTs or ICMP errors that answered SYNs, from the latest SYN before each."""
+    """Return the delays of RSTs and ICMP errors that answered SYNs, from the latest SYN before each."""
     c, facts = trace.connections, trace.facts
     lived = facts & (FACT_SERVER_PROVED | FACT_MIDSTREAM) != 0
     asked = (facts & (FACT_REFUSED | FACT_ICMP) != 0) & (facts & FACT_SYN != 0)
@@ -184,7 +187,7 @@ def rejections(trace: Attempts) -> Rejections:
 
 
 def _last_before(trace: Attempts, rows: ConnectionRows, when: Times) -> Times:
-    """When the last SYN of each of these connections was sent that is not later than `when`."""
+    """Return when each of these connections last sent a SYN not later than `when`."""
     asked: Times = trace.connections["syn_ns"][rows]
     again = repeated_syns(trace)
     mine, at = again.among(rows)

@@ -1,18 +1,17 @@
-"""What a listener does with final ACKs: it takes them, waits for data, or never sees them.
+"""What a listener does with final ACKs: it takes them, waits for data, or never receives them.
 
-A listener takes an ACK when it proves to be synchronized on any connection, sends data or FIN, speaks on a connection
-that was open before, or is silent about one for `QUIET_NS`, where it would have repeated its SYN-ACK.
+A listener takes ACKs if it proves to be synchronized on any connection, sends data or FIN, sends on a connection that
+was open before, or does not retransmit its SYN-ACK for `QUIET_NS` after an ACK.
 
-*Deferred*.  TCP_DEFER_ACCEPT repeats a SYN-ACK that was acknowledged, and takes the first data.  Linux repeats it once,
+*Deferred*. TCP_DEFER_ACCEPT retransmits an acknowledged SYN-ACK, and takes the first data. Linux retransmits it once,
 at the end of the deferring period, and then takes a bare ACK, too (`syn_ack_recalc` and `tcp_check_req` in the kernel).
-A full accept queue that drained looks the same when its SYN-ACK was repeated once.  So a repetition that came no later
-than `FIRST_RTO_NS`, as the first of a full queue does, excuses only connections of which no SYN-ACK was repeated twice.
+An accept queue that drained after one retransmission looks the same. So a retransmission within `FIRST_RTO_NS`, as the
+first one of a full queue, excuses only connections with a single one.
 
-*Final ACKs lost*.  A full accept queue is one application's; that several (`SEVERAL`) listeners of one host repeat
-SYN-ACKs which the client acknowledged, and that none of them ever takes an ACK, is not: the ACKs do not arrive.  A
-client whose ACKs the host takes on any port is not concerned.  A SYN-ACK repeated after the client's RST says the same
-of one connection alone: a host that gets the RST forgets the attempt, whatever its queues.  So does an ICMP error
-that quotes the ACK.
+*Final ACKs lost*. A full accept queue affects one application. If `SEVERAL` listeners of one host retransmit SYN-ACKs
+that the client acknowledged, and none of them ever takes an ACK, the ACKs do not arrive. Clients whose ACKs the host
+takes on any port are excluded. A SYN-ACK retransmitted after the client's RST proves the same for a single connection:
+a host that receives the RST forgets the attempt, whatever its queues. So does an ICMP error that quotes the ACK.
 """
 
 import numpy as np
@@ -38,17 +37,20 @@ from handshake_inspect.verdicts.sets import distinct, pair_key, places
 SEVERAL = 2
 TWICE = 2
 QUIET_NS = 3_000_000_000
-FIRST_RTO_NS = 2_000_000_000  # 1 s (RFC 6298 section 2.1), and more than timers run long
+FIRST_RTO_NS = 2_000_000_000  # 1 s (RFC 6298 section 2.1) and ample slack for timers
 
 
 def resends(trace: Attempts) -> Bools:
-    """Whether the server repeats its SYN-ACK after the final ACK; once and answered, an ACK may have been lost."""
+    """Return a mask: the server retransmits its SYN-ACK after the final ACK.
+
+    A single retransmission that the client answered does not count: an ACK may have been lost.
+    """
     c = trace.connections
     return (trace.facts & FACT_SYNACK_AFTER_ACK != 0) & ((c["resent_count"] >= TWICE) | (c["reack_count"] == 0))
 
 
 def defers(trace: Attempts) -> Bools:
-    """Connections that TCP_DEFER_ACCEPT of their listener excuses for repeated SYN-ACKs."""
+    """Return a mask over connections whose retransmitted SYN-ACKs TCP_DEFER_ACCEPT of the listener excuses."""
     excused = trace.facts & FACT_DEFERRED != 0
     rows = trace.tracked_where(excused)
     if not len(rows):
@@ -60,17 +62,17 @@ def defers(trace: Attempts) -> Bools:
 
 
 def waits_for_data(trace: Attempts) -> Bools:
-    """Connections without data on a listener that was seen to wait for data (TCP_DEFER_ACCEPT)."""
+    """Return a mask over connections without client data on a listener with TCP_DEFER_ACCEPT."""
     return defers(trace) & (trace.facts & FACT_CLIENT_DATA == 0)
 
 
 def is_one_of(keys: Keys, members: Keys) -> Bools:
-    """Which keys are among `members`, which are sorted."""
+    """Return a mask over `keys`: it is among `members` (sorted)."""
     return places(keys, members)[1] if len(members) else np.zeros(len(keys), dtype=bool)
 
 
 def takes_acks(trace: Attempts) -> Bools:
-    """Connections that show that the server takes ACKs."""
+    """Return a mask over connections that prove that the server takes ACKs."""
     c, facts = trace.connections, trace.facts
     traits = trace.endpoints["traits"][trace.server_rows]
     spoke = facts & (FACT_SERVER_PROVED | FACT_SERVER_DATA) != 0
@@ -82,7 +84,7 @@ def takes_acks(trace: Attempts) -> Bools:
 
 
 def final_acks_lost(trace: Attempts) -> Bools:
-    """Half-open connections whose final ACK is in the capture and did not reach the server."""
+    """Return a mask over half-open connections whose final ACK is in the capture but did not reach the server."""
     alone: Bools = trace.facts & (FACT_RST_LOST | FACT_ACK_REJECTED) != 0
     rows = trace.tracked_where(resends(trace) & ~two_hosts(trace) & ~waits_for_data(trace))
     if len(rows) < SEVERAL:

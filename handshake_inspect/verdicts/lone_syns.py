@@ -1,4 +1,4 @@
-"""Rows of SYNs that nothing answered, read as columns: with whole addresses, wherever the table keeps these."""
+"""Rows of unanswered SYNs read as columns, with complete addresses wherever the table stores them."""
 
 from functools import cached_property
 from typing import Any
@@ -12,29 +12,29 @@ from handshake_inspect.verdicts.columns import Copies, Rows, batches, picked, sp
 from handshake_inspect.wire.const import IPV4_MAPPED, MASK16
 
 ADDRESSES = frozenset(name for name, *_ in Addresses._fields_)
-SHARED = {"options": MASK16 ^ EMBRYO_STATE, "state": EMBRYO_STATE}  # the bits of `options` that each column has
+SHARED = {"options": MASK16 ^ EMBRYO_STATE, "state": EMBRYO_STATE}  # both columns are bits of `options`
 
 
 class LoneSyns:
-    """Some embryos, without a copy of them: their columns are taken when they are asked for."""
+    """Embryos without a copy; columns are read on access."""
 
     def __init__(self, rows_: Rows, wide: Rows, chosen: NDArray[Any] | None = None) -> None:
-        """`wide` has the addresses for which rows have no room, at the same places; `chosen` are places, or all."""
+        """`wide` has addresses that do not fit the rows, at the same indices; `chosen` selects rows, None for all."""
         self._rows = rows_
         self._wide = wide
         self._chosen = chosen
 
     @classmethod
     def none(cls) -> "LoneSyns":
-        """No rows."""
+        """Return no rows."""
         return cls(np.zeros(0, dtype=Embryo), np.zeros(0, dtype=Addresses))
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of rows."""
         return len(self._rows if self._chosen is None else self._chosen)
 
     def __getitem__(self, key: Any) -> Any:
-        """A column by name, or some of these rows: a slice of them, or by number."""
+        """Return a column by name, or a subset by slice or row numbers."""
         if isinstance(key, str):
             if key in SHARED:
                 return self._field("options") & SHARED[key]
@@ -48,12 +48,12 @@ class LoneSyns:
         return LoneSyns(self._rows, self._wide, key)
 
     def copies(self, numbers: NDArray[Any]) -> "LoneSyns":
-        """Copies of these rows, for when the table's change."""
+        """Return copies of these rows, to outlive the table's."""
         chosen = numbers if self._chosen is None else self._chosen[numbers]
         return LoneSyns(taken(self._rows, chosen), taken(self._wide, chosen))
 
     def detached(self, copies: Copies) -> "LoneSyns":
-        """The same, for when the table's rows change."""
+        """Return the same rows, copied to outlive the table's."""
         return LoneSyns(copies.of("embryos", self._rows), copies.of("addresses", self._wide), self._chosen)
 
     def _field(self, name: str) -> NDArray[Any]:
@@ -66,7 +66,7 @@ class LoneSyns:
         return found
 
     def _address(self, name: str) -> NDArray[np.uint64]:
-        """`client_hi` and the like: of IPv4 from the low 32 bits, of which a row has those of both ends, or none."""
+        """Return `client_hi` and the like. Rows store the low 32 bits of IPv4 addresses, of both ends or of none."""
         who, half = name.split("_")
         column = np.zeros(len(self), np.uint64) if half == "hi" else self._field(who) | np.uint64(IPV4_MAPPED)
         if len(self._elsewhere):
@@ -76,5 +76,5 @@ class LoneSyns:
 
     @cached_property
     def _elsewhere(self) -> NDArray[np.intp]:
-        """The places of those whose rows have no room for their addresses."""
+        """Indices of the SYNs whose addresses do not fit their row."""
         return np.flatnonzero((self._field("client") | self._field("server")) == 0)

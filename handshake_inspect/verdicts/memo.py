@@ -1,4 +1,4 @@
-"""What is computed of attempts or of a case only once, however many ask for it."""
+"""Compute a value once per trace or case, however often it is used."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -6,11 +6,11 @@ from typing import Any, Protocol, TypeVar
 
 
 class Remembers(Protocol):
-    """An object that keeps what was computed from it, by the function that computed it."""
+    """An object that stores computed values by the function that computed them."""
 
     @property
     def made(self) -> dict[Callable[..., Any], Any]:
-        """What was computed so far."""
+        """The values computed so far."""
 
 
 Subject = TypeVar("Subject", bound=Remembers)
@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 
 def once(compute: Callable[[Subject], Result]) -> Callable[[Subject], Result]:
-    """Let `compute` run once for each subject; the result is shared, and not to be written to."""
+    """Make `compute` run once per subject; the shared result must not be modified."""
 
     @wraps(compute)
     def remembered(subject: Subject) -> Result:

@@ -1,14 +1,14 @@
-"""Which names of servers clients had looked up, and which connection, of TCP or of QUIC, waited for which lookup.
+"""Which server names clients had looked up, and which TCP or QUIC connection waited for which lookup.
 
-A connection's name is that of the newest answer that its own client got with the server's address before its first SYN,
-no older than its time to live or `LIVES_NS`, whichever is longer: the answer to another client proves nothing.  Where
-two names with one address are alive, none is chosen.
+A connection's name comes from the newest answer with the server's address that its own client got before its first SYN,
+no older than its time to live or `LIVES_NS`, whichever is longer. Answers to other clients prove nothing. If two valid
+names share an address, none is chosen.
 
-An HTTPS record only hints at addresses: a client that has them from A or AAAA uses those (RFC 9460 section 7.3).  So a
-hint counts only where it was news to the client.
+An HTTPS record only hints at addresses: a client that has them from A or AAAA uses those (RFC 9460 section 7.3). So a
+hint counts only if it was new to the client.
 
-A host has an address of each family, and asks from one of them for both.  An address that asks nobody is taken for the
-other address of a client if that is the only one, of the other family, that got the server's address; or the only
+A host has an address per family, and queries from one of them for both. An address without queries is taken for a
+client's other address if that client is the only one, of the other family, that got the server's address, or the only
 one that got it within `AT_ONCE_NS`.
 """
 
@@ -26,50 +26,50 @@ from handshake_inspect.verdicts.sets import host_key, pair_key, run_starts
 
 LIVES_NS = 600_000_000_000  # programs keep answers for longer than they should
 AT_ONCE_NS = 1_000_000_000  # a connection that waited for a lookup begins within this of the answer
-MOST_NAMES = 4
-BESIDE = 64  # lookups of others between those that a client began at once
-LOOKED_AT = 16  # answers before the newest that may be alive; attempts of an address that asked nobody
-MOST_ANSWERS = 256  # of the lookups that gave an address, the newest
+MOST_NAMES = 4  # names per connection
+BESIDE = 64  # other clients' lookups may lie between those that a client starts together
+LOOKED_AT = 16  # older answers considered per connection; attempts considered per address without queries
+MOST_ANSWERS = 256  # newest lookups considered per server address
 _MAPPED = bytes(10) + b"\xff\xff"
 
 Places = NDArray[np.intp]
 
 
 class Begun(Protocol):
-    """Connections as columns: who began them, with whom, and when."""
+    """Connections as columns: client, server and start time."""
 
     @property
     def client_host(self) -> NDArray[np.uint64]:
-        """A 64-bit name of every client's address."""
+        """The 64-bit key of every client's address."""
 
     @property
     def server_host(self) -> NDArray[np.uint64]:
-        """A 64-bit name of every server's address."""
+        """The 64-bit key of every server's address."""
 
     @property
     def first_times(self) -> NDArray[np.int64]:
-        """When every one began."""
+        """When every connection began."""
 
     def first_frames(self, rows: Any) -> NDArray[np.int64]:
-        """The first frame of each of these."""
+        """Return the first frame of each of these connections."""
 
     def is_ipv4(self, rows: Any) -> NDArray[np.bool_]:
-        """Which of these use IPv4."""
+        """Return a mask over `rows`: it uses IPv4."""
 
     def where(self, mask: NDArray[np.bool_]) -> Any:
-        """The places that a column of all marks."""
+        """Return the indices that a mask over all connections selects."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """The names of all attempts of a capture; lookups are in the order of their first queries."""
+    """The names of all attempts of a capture; `lookups` are in the order of their first queries."""
 
     attempts: Begun
     lookups: Sequence[Lookup]
 
     @cached_property
     def _entries(self) -> tuple[NDArray[np.uint64], NDArray[np.int64], Places]:
-        """Every address of every answer, by key and time: key of client and address, time, place of the lookup."""
+        """Every address of every answer, sorted by key and time: key of client and address, time, index of lookup."""
         found = [(place, address) for place, one in enumerate(self.lookups) for address in one.addresses]
         clients = [self.lookups[place].client for place, _ in found]
         keys = _pair(_halves(clients), _halves([address for _, address in found]))
@@ -80,7 +80,7 @@ class Names:
         return keys[order], times[order], places[order]
 
     def _is_news(self, keys: NDArray[np.uint64], times: NDArray[np.int64], places: Places) -> NDArray[np.bool_]:
-        """Which entries are no hints at what an answer for the same name, alive or of just now, had given before."""
+        """Return a mask over entries, without hints at what another valid or recent answer for the same name gave."""
         names: dict[str, int] = {}
         whose = np.array([names.setdefault(one.names[0], len(names)) for one in self.lookups], dtype=np.intp)
         hints = np.array([one.kind == HTTPS for one in self.lookups], dtype=bool)
@@ -96,7 +96,7 @@ class Names:
 
     @cached_property
     def _asked(self) -> Places:
-        """Attempts whose client was ever given their server's address."""
+        """Attempts whose client ever got their server's address from a lookup."""
         keys = self._entries[0]
         if not len(keys):
             return np.zeros(0, dtype=np.intp)
@@ -111,7 +111,7 @@ class Names:
 
     @cached_property
     def _lookups_of(self) -> dict[int, list[int]]:
-        """For every address that an answer gave, the lookups, in their order; addresses as in `client_host`."""
+        """The lookups that returned each address (keys like `client_host`), in order."""
         found: dict[int, list[int]] = {}
         for place, one in enumerate(self.lookups):
             for address in dict.fromkeys(one.addresses):
@@ -120,7 +120,7 @@ class Names:
 
     @cached_property
     def _other_addresses(self) -> dict[np.uint64, np.uint64]:
-        """Addresses that asked nobody, and the clients whose other address they are."""
+        """Addresses without queries, and the clients whose other address they are."""
         given, asked = self._lookups_of, {_key(one.client) for one in self.lookups}
         if not given:
             return {}
@@ -140,7 +140,7 @@ class Names:
         return found
 
     def _whose(self, places: Sequence[int], now_ns: int, *, is_v4: bool) -> bytes | None:
-        """The only client with an address of that family that got an answer from one of these lookups."""
+        """Return the only client of that address family that got an answer from one of these lookups, or None."""
         alive = [
             self.lookups[place]
             for place in places[-MOST_ANSWERS:]
@@ -155,7 +155,7 @@ class Names:
 
     @cached_property
     def _newest(self) -> Places:
-        """For each of `_asked`, the place in `_entries` of the newest answer at its first SYN; -1 for none."""
+        """For each of `_asked`, the index in `_entries` of the newest valid answer at its first SYN, -1 for none."""
         keys, times, _ = self._entries
         if not len(self._asked):
             return self._asked
@@ -179,14 +179,14 @@ class Names:
 
     @cached_property
     def lookup_of(self) -> dict[int, int]:
-        """For every attempt whose server's address its client had looked up: the place of the newest lookup."""
+        """The index of the newest lookup, per attempt whose client had looked up the server's address."""
         places = self._entries[2]
         there = self._newest >= 0
         return dict(zip(self._asked[there].tolist(), places[self._newest[there]].tolist(), strict=True))
 
     @cached_property
     def all_names(self) -> dict[int, list[str]]:
-        """For every such attempt up to four names that were alive with its server's address, the newest first."""
+        """Up to `MOST_NAMES` valid names of the server's address per such attempt, the newest first."""
         keys, _, places = self._entries
         there = np.flatnonzero(self._newest >= 0)
         if not len(there):
@@ -208,13 +208,13 @@ class Names:
         return found
 
     def name(self, attempt: int) -> str | None:
-        """The name of an attempt's server, None where none or several are known."""
+        """Return the name of an attempt's server, or None if none or several are known."""
         names = self.all_names.get(attempt, [])
         return names[0] if len(names) == 1 else None
 
     @cached_property
     def firsts(self) -> dict[int, tuple[int, int, int]]:
-        """For every lookup whose answer was of use: when and with which frame the first attempt began, and which."""
+        """The start, first frame and row of the first attempt after each lookup that was used."""
         there = self._newest >= 0
         if not there.any():
             return {}
@@ -230,10 +230,10 @@ class Names:
 
 
 def waited_for(*every: Names) -> list[dict[int, int]]:
-    """For each of these the attempts that waited for a lookup, with its place.
+    """Return per `Names` the attempts that waited for a lookup, with the lookup's index.
 
-    That is the first of them all after the answer, if it began at once.  The others found the answer in a cache, or
-    were not what it was for.
+    That is the first attempt of all of them after the answer, if it began at once. Later ones found the answer in a
+    cache.
     """
     waited: list[dict[int, int]] = [{} for _ in every]
     for place in {place for names in every for place in names.firsts}:
@@ -245,10 +245,10 @@ def waited_for(*every: Names) -> list[dict[int, int]]:
 
 
 def other_awaited(lookups: Sequence[Lookup], place: int, begun_ns: int) -> Lookup | None:
-    """The other lookup for the same server that was under way when a client had the answer of this one.
+    """Return the client's other lookup for the same server that was still open when this one was answered, or None.
 
-    Of several that were answered before the client connected, the last one: A, AAAA and HTTPS are asked at once, and a
-    client often waits for all.  They stand beside each other, for lookups are in the order of their queries.
+    If several were answered before the client connected, the last one: A, AAAA and HTTPS are queried together, and a
+    client often waits for all. Lookups are in query order, so they are close to each other.
     """
     mine = lookups[place]
     others = [
@@ -261,13 +261,13 @@ def other_awaited(lookups: Sequence[Lookup], place: int, begun_ns: int) -> Looku
 
 
 def _halves(addresses: Sequence[bytes]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """The upper and lower halves of addresses of 16 bytes."""
+    """Split 16-byte addresses into upper and lower halves."""
     words = np.frombuffer(b"".join(addresses), dtype=">u8").astype(np.uint64).reshape(-1, 2)
     return words[:, 0], words[:, 1]
 
 
 def _key(address: bytes) -> int:
-    """An address as `client_host` has it."""
+    """Return the key of an address, as in `client_host`."""
     return int(host_key(*_halves([address]))[0])
 
 

@@ -1,7 +1,7 @@
-"""Columns of names of which few are different: the services of millions of attempts, and their hosts.
+"""Columns of keys with few distinct values: the services and hosts of millions of attempts.
 
-Of each attempt a number of 16 bits is kept instead of a name of 64, which is a quarter of the memory, and lets
-questions about services be asked once for each service.
+Each attempt stores a 16-bit number instead of a 64-bit key. That takes a quarter of the memory, and rules about
+services can be evaluated once per service.
 """
 
 from collections.abc import Callable
@@ -15,50 +15,50 @@ from handshake_inspect.verdicts.arrays import Keys
 from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.sets import distinct, places
 
-MOST = 1 << 14  # different services; names of more, as of a scan's, are kept as they are
+MOST = 1 << 14  # distinct services; more, as in a scan, are stored as plain keys
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Named:
-    """A column of names, by number.  It is asked as an array is: by places, slices and masks, and where a name is."""
+    """A column of keys stored by number. It can be indexed and compared like an array."""
 
     numbers: NDArray[Any]
     names: Keys
 
     def __len__(self) -> int:
-        """How many rows there are."""
+        """Return the number of rows."""
         return len(self.numbers)
 
     def __getitem__(self, rows: Any) -> Any:
-        """The names of these rows."""
+        """Return the keys of these rows."""
         return self.names.take(self.numbers[rows])
 
     def __eq__(self, name: object) -> NDArray[np.bool_]:  # type: ignore[override]
-        """Where this name stands."""
+        """Return a mask over rows with this key."""
         same = np.flatnonzero(self.names == name)
         found: NDArray[np.bool_] = self.numbers == same[0] if len(same) == 1 else (self.names == name)[self.numbers]
         return found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        """The names of all rows, for whatever takes an array."""
+        """Return the keys of all rows, as NumPy requires."""
         return np.asarray(self[:], dtype=dtype)
 
     __hash__ = None  # type: ignore[assignment]
 
 
 class Services:
-    """Takes the services of attempts, some at a time, and numbers them as long as there are few."""
+    """Collects the services of attempts batch by batch, and numbers them while there are few."""
 
     def __init__(self, count: int) -> None:
-        """`count` attempts will come."""
+        """`count` is the total number of attempts."""
         self.numbers = np.empty(count, dtype=np.uint16)
         self.done = 0
-        self.keys = self.hosts = np.zeros(0, dtype=np.uint64)  # in the order of their numbers
-        self.order = np.zeros(0, dtype=np.intp)  # of keys by their value
-        self.plain: tuple[Keys, Keys] | None = None  # services and hosts of all, if there are many
+        self.keys = self.hosts = np.zeros(0, dtype=np.uint64)  # by service number
+        self.order = np.zeros(0, dtype=np.intp)  # sorts keys
+        self.plain: tuple[Keys, Keys] | None = None  # plain service and host keys, if there are many services
 
     def add(self, services: Keys, hosts_of: Callable[[Any], Keys]) -> None:
-        """Take the services of the next attempts; `hosts_of` names the hosts of those at some places among them."""
+        """Add the services of the next attempts; `hosts_of` returns the host keys at some indices among them."""
         if self.plain is None and len(services):
             number, known = self._number(services)
             if not known.all():
@@ -78,7 +78,7 @@ class Services:
         return self.order[at], known
 
     def _learn(self, services: Keys, hosts_of: Callable[[Any], Keys], fresh: NDArray[np.intp]) -> None:
-        """Number services that were not known, or go over to names where that makes too many."""
+        """Number new services, or switch to plain keys if there are too many."""
         _, first = np.unique(services[fresh], return_index=True)
         new = fresh[first]
         self.keys = np.concatenate([self.keys, services[new]])
@@ -91,9 +91,9 @@ class Services:
                     column[some] = names[self.numbers[some]]
 
     def columns(self) -> tuple[Keys | Named, Keys | Named, Keys, NDArray[Any] | None]:
-        """Services and hosts of all attempts, the different services in order, and the place there of each attempt's.
+        """Return the services and hosts of all attempts, the distinct services (sorted), and each attempt's index.
 
-        Places are None where there are many services.
+        The index is None if there are many services.
         """
         if self.plain is not None:
             return *self.plain, distinct(self.plain[0]), None

@@ -1,8 +1,7 @@
-"""Row numbers of four kinds, which mypy keeps apart; at run time each is a NumPy array of integers of any width.
+"""Row numbers of four kinds, which mypy keeps apart; at run time each is a NumPy integer array of any width.
 
-`ConnectionRows(numbers)` says what the numbers are of, and costs nothing.  What is taken out of such numbers, by a
-mask, a slice or places, are numbers of the same kind.  Every connection is the attempt of the same number, so
-`ConnectionRows` stand wherever `AttemptRows` do, and not the other way round.
+`ConnectionRows(numbers)` only declares the kind, at no cost. Indexing with a mask, slice or indices keeps the kind.
+Every connection is the attempt with the same number, so `ConnectionRows` are valid `AttemptRows`, but not vice versa.
 """
 
 from __future__ import annotations
@@ -25,18 +24,18 @@ if TYPE_CHECKING:
         def __getitem__(self, key: Any) -> Any: ...
 
     class AttemptRows(_Numbers):
-        """Attempts in row order: connections first, then the SYNs that nothing answered."""
+        """Attempts in row order: connections first, then lone SYNs."""
 
     class ConnectionRows(AttemptRows):
-        """Rows of connections."""
+        """Connection rows."""
 
     class EndpointRows(_Numbers):
-        """Rows of ends: `2 * connection + side`; `^ 1` is the other end."""
+        """Endpoint rows: `2 * connection + side`; `^ 1` is the other end."""
 
         def __xor__(self, other: Any) -> Self: ...
 
     class ReportIds(_Numbers):
-        """Places in the order of first frames, from 0: the ids of a report."""
+        """Report ids: positions in the order of first frames, from 0."""
 else:
     AttemptRows = NewType("AttemptRows", np.ndarray)
     ConnectionRows = NewType("ConnectionRows", AttemptRows)
@@ -47,10 +46,10 @@ Numbered = TypeVar("Numbered", bound="_Numbers")
 
 
 def chained(*parts: Numbered) -> Numbered:
-    """All of these, one after the other."""
+    """Concatenate row numbers of one kind."""
     return np.concatenate(parts)  # type: ignore[return-value]
 
 
 def ascending(numbers: Numbered) -> Numbered:
-    """The same in ascending order."""
+    """Return the row numbers sorted."""
     return np.sort(numbers)  # type: ignore[return-value]

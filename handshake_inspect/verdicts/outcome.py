@@ -1,9 +1,9 @@
-"""What became of each attempt, why, and how sure that is: masks over columns, first match wins.
+"""The outcome of each attempt, its cause, and whether it is decided: masks over columns, the first match wins.
 
-The outcome says what both ends reached.  A SYN-ACK that is re-sent after the final ACK must have arrived shows a server
-that did not take it, so the connection is half-open until the server proves otherwise.  A bare RST in answer to the
-final ACK shows the same, if the server sent it: not a box on the path, and not another host with its address.  Data
-that vanish behind a good handshake show nothing of the kind (`path-mtu` and `stalled` report them).
+The outcome is what both ends reached. A SYN-ACK retransmitted after the final ACK must have arrived shows a server that
+did not take the ACK, so the connection is half-open until the server proves otherwise. A bare RST in answer to the
+final ACK shows the same if the server sent it, and not a middlebox or another host with its address. Data that is lost
+after a completed handshake does not (`path-mtu` and `stalled` report it).
 """
 
 from collections.abc import Sequence
@@ -66,7 +66,7 @@ from handshake_inspect.verdicts.words import (
     UNSOLICITED,
 )
 
-# The next copy of a segment is due after twice the last interval (RFC 6298 section 5.5), and timers run a little long.
+# The next retransmission is due after twice the last interval (RFC 6298 section 5.5), plus slack for timers.
 OVERDUE = 2.2
 
 
@@ -79,12 +79,12 @@ class Outcomes:
     decided: Bools
 
     def at(self, rows: NDArray[Any]) -> "Outcomes":
-        """Those of these attempts."""
+        """Return those of these attempts."""
         return Outcomes(self.outcome[rows], self.cause[rows], self.decided[rows])
 
 
 def judge(trace: Attempts, full: Sequence[End] = ()) -> Outcomes:
-    """Judge every attempt; `full` are the listeners of this host that are known to have a full accept queue."""
+    """Judge every attempt; `full` are listeners of this host known to have a full accept queue."""
     outcome = outcomes_of(trace)
     decided = outcome != PENDING
     of_connections = trace.of_connections(outcome)
@@ -96,7 +96,7 @@ def judge(trace: Attempts, full: Sequence[End] = ()) -> Outcomes:
 
 
 def outcomes_of(trace: Attempts) -> Codes:
-    """Outcomes of all attempts."""
+    """Return the outcomes of all attempts."""
     outcome = np.empty(len(trace), dtype=np.uint8)
     trace.of_connections(outcome)[:] = connection_outcomes(trace)
     for some, lone in trace.lone_batches():
@@ -105,7 +105,7 @@ def outcomes_of(trace: Attempts) -> Codes:
 
 
 def connection_outcomes(trace: Attempts) -> Codes:
-    """Outcomes of connection rows."""
+    """Return the outcomes of connection rows."""
     facts = trace.facts
 
     def has(bits: int) -> Bools:
@@ -129,15 +129,15 @@ def connection_outcomes(trace: Attempts) -> Codes:
 
 
 def rejected_first(trace: Attempts) -> Bools:
-    """Whether an ICMP error answered the SYN before the client took the attempt back."""
+    """Return a mask: an ICMP error answered the SYN before the client aborted the attempt."""
     asked = trace.facts & (FACT_ICMP | FACT_SYNACK) == FACT_ICMP
     return asked & (trace.connections["icmp_ns"] <= trace.connections["rst_ns"])
 
 
 def is_established(trace: Attempts) -> Bools:
-    """Whether both ends reached ESTABLISHED.
+    """Return a mask: both ends reached ESTABLISHED.
 
-    Where both opened, a SYN-ACK proves no more than that its sender got the other's SYN.
+    In a simultaneous open, a SYN-ACK only proves that its sender received the other SYN.
     """
     facts = trace.facts
     acked = facts & FACT_ACKED != 0
@@ -149,14 +149,14 @@ def is_established(trace: Attempts) -> Bools:
 
 
 def rejected_acks(trace: Attempts) -> Bools:
-    """Whether an ICMP error quoted the final ACK, and nothing that came later seems to have arrived."""
+    """Return a mask: an ICMP error quoted the final ACK, and nothing later seems to have arrived."""
     waiting = trace.endpoints["state"][trace.server_rows] == TcpState.SYN_RECEIVED
     rejected: Bools = waiting & (trace.facts & FACT_ACK_REJECTED != 0)
     return rejected
 
 
 def not_taken(trace: Attempts) -> Bools:
-    """Whether the server's own RST was its answer to the final ACK, or it still waited for one after a RST."""
+    """Return a mask: the server itself answered the final ACK with a RST, or still waited for an ACK after a RST."""
     facts = trace.facts
     bare = facts & FACT_BARE_RST_AFTER_ACK != 0
     not_its_own = from_middlebox(trace) | two_hosts(trace)
@@ -165,7 +165,7 @@ def not_taken(trace: Attempts) -> Bools:
 
 
 def may_resend(trace: Attempts) -> Bools:
-    """Whether it is too early to know that the repeated ACK was taken: another SYN-ACK may be due yet."""
+    """Return a mask: another SYN-ACK may still be due, so that it is unknown whether the last ACK was taken."""
     waiting: Bools = trace.facts & (FACT_SYNACK_AFTER_ACK | FACT_SERVER_PROVED) == FACT_SYNACK_AFTER_ACK
     rows = trace.tracked_where(waiting)
     since = trace.last_ns - trace.connections["last_synack_ns"][rows]
@@ -174,18 +174,18 @@ def may_resend(trace: Attempts) -> Bools:
 
 
 def gave_up(trace: Attempts) -> Bools:
-    """Whether the client of an unanswered attempt is known to have stopped: the 4-tuple was used for another."""
+    """Return a mask: the client of an unanswered attempt stopped, because it reused the 4-tuple."""
     return trace.replaced
 
 
 def unanswered_outcome(trace: Attempts, first_ns: NDArray[np.int64], given_up: Bools) -> Codes:
-    """Timed out or pending."""
+    """Return TIMED_OUT or PENDING for each unanswered attempt."""
     waited = first_ns <= trace.last_ns - trace.limits.unanswered_ns
     return np.where(waited | given_up, np.uint8(TIMED_OUT), np.uint8(PENDING))
 
 
 def half_open_is_decided(trace: Attempts, waiting: ConnectionRows) -> Bools:
-    """A half-open connection is decided when it had the time to complete, or was reset."""
+    """Return a mask over half-open connections that had time to complete, or were reset."""
     c = trace.connections[waiting]
     had_time: Bools = (trace.last_ns - c["synack_ns"] >= trace.limits.unanswered_ns) | (c["facts"] & FACT_RST != 0)
     return had_time & ~hidden_final_acks(trace, waiting)
@@ -195,7 +195,7 @@ def half_open_is_decided(trace: Attempts, waiting: ConnectionRows) -> Bools:
 
 
 def causes(trace: Attempts, outcome: Codes, full: Sequence[End] = ()) -> Codes:
-    """The cause of every outcome, 0 where there is none to name."""
+    """Return the cause code of every attempt, 0 for none."""
     cause = np.zeros(len(outcome), dtype=np.uint8)
     of_connections, named = trace.of_connections(outcome), trace.of_connections(cause)
     facts = trace.facts
@@ -231,7 +231,7 @@ def causes(trace: Attempts, outcome: Codes, full: Sequence[End] = ()) -> Codes:
 
 
 def half_open_causes(trace: Attempts, forged: Bools) -> Codes:
-    """Why handshakes were not completed; `forged` RSTs are not the server's."""
+    """Return why handshakes did not complete; `forged` RSTs are not the server's."""
     facts = trace.facts
     acked = facts & FACT_ACKED != 0
     by_server = (facts & FACT_RST != 0) & (trace.connections["rst_side"] != trace.connections["client"])
@@ -249,7 +249,7 @@ def half_open_causes(trace: Attempts, forged: Bools) -> Codes:
 
 
 def ending_causes(trace: Attempts) -> Codes:
-    """How established connections ended; nothing for those that did not."""
+    """Return how established connections ended, 0 for open ones."""
     facts, c = trace.facts, trace.connections
     reset = (facts & FACT_RST != 0) & (facts & FACT_LAST_ACK_SEEN == 0)
     rules = [
@@ -263,12 +263,12 @@ def ending_causes(trace: Attempts) -> Codes:
 
 
 def unsolicited_causes(trace: Attempts, rows: ConnectionRows) -> Codes:
-    """Backscatter, or the far half of a one-sided capture: nothing was ever seen towards such a server."""
+    """Return `backscatter`, or `one-sided` if the capture lacks the other half of a real connection."""
     scattered = ~serves_unseen(trace, rows) if sees_both(trace) else answers_only(trace, rows)
     return np.where(scattered, CAUSE["backscatter"], CAUSE["one-sided"]).astype(np.uint8)
 
 
 def icmp_cause(connection: Any) -> int:
-    """The cause that an ICMP error names."""
+    """Return the cause of a connection's ICMP error."""
     key = int(connection["ip_version"]), int(connection["icmp_type"]), int(connection["icmp_code"])
     return CAUSE[ICMP_CAUSES.get(key, ICMP_OTHER)]

@@ -1,4 +1,4 @@
-"""Connections by client and service, and clients by number: put in order once, for all who ask."""
+"""Connections by client and service, and clients by number: sorted once for all rules."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,13 +13,13 @@ from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained
 from handshake_inspect.verdicts.sets import FEW, are_few, distinct, places
 
-HOSTS = 1 << 16  # numbers that 16 bits hold
-PLACE = 31  # bits of a place among connections, of which 32 bits of a pair leave room for so many
+HOSTS = 1 << 16  # hosts that 16-bit numbers can tell apart
+PLACE = 31  # bits of a connection's index, next to the 32 bits of a pair
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Clients:
-    """The different clients of connections, as sorted names, and the place there of each connection's."""
+    """The distinct client keys of connections (sorted), and the index of each connection's client."""
 
     names: Keys
     numbers: NDArray[np.uint16]
@@ -27,7 +27,7 @@ class Clients:
 
 @once
 def clients_of(trace: Attempts) -> Clients | None:
-    """The clients of all connections; None where there are many, as in a scan or a flood."""
+    """Return the clients of all connections, or None if there are many, as in a scan or flood."""
     keys = trace.of_connections(trace.client_host)
     if not len(keys) or not are_few(keys) or len(different := distinct(keys)) > FEW:
         return None
@@ -36,12 +36,12 @@ def clients_of(trace: Attempts) -> Clients | None:
 
 @once
 def by_pair(trace: Attempts) -> Groups[ConnectionRows]:
-    """All connections by client and service, those of one pair by their first frames."""
+    """Group all connections by client and service, each group sorted by first frame."""
     rows = in_order(trace)
     service, clients = trace.of_connections(trace.service), clients_of(trace)
     if clients is None or service.dtype != np.uint16:
         return group(trace.pair[rows], rows, np.arange(len(rows)))
-    # Plain integers are sorted in half the time that their order takes: behind each pair stands its place.
+    # Sorting plain integers takes half the time of computing an order, so the index is packed behind each pair.
     both = clients.numbers[rows].astype(np.int64) << 16
     both |= service[rows]
     both <<= PLACE
@@ -54,16 +54,16 @@ def by_pair(trace: Attempts) -> Groups[ConnectionRows]:
 
 
 def in_order(trace: Attempts) -> ConnectionRows:
-    """All connections by their first frames."""
+    """Return all connections sorted by first frame."""
     if len(trace) > 2 * len(trace.connections):
         return ConnectionRows(np.argsort(trace.connections["first_frame"], kind="stable"))
     return ConnectionRows(trace.order[trace.is_tracked(trace.order)])
 
 
 def hosts_of(trace: Attempts, served: ConnectionRows, opened: ConnectionRows) -> NDArray[Any]:
-    """The servers of some connections and behind them the clients of others: by number, or by name if there are many.
+    """Return the server of each `served` connection, then the client of each `opened` one: as numbers, or keys if many.
 
-    Both have one order: that of the names.
+    Numbers sort like the keys.
     """
     clients = clients_of(trace)
     known = trace.service_hosts if clients is None else np.concatenate([trace.service_hosts, clients.names])

@@ -1,8 +1,8 @@
-"""SYNs with a timestamp older than the newest from their address: some hosts and devices drop them (PAWS).
+"""SYNs with a timestamp older than the newest from their address, which some hosts and devices drop (PAWS).
 
-RFC 7323 section 5.3 rejects a segment whose TSval is below the newest from that peer; hosts that keep the newest value
-by address (Linux before 4.12 with tcp_tw_recycle, some balancers and firewalls) apply it to SYNs of all that share the
-address: several clients behind one NAT, or one whose clock a restart reset.
+RFC 7323 section 5.3 rejects a segment whose TSval is below the newest from that peer. Hosts that store the newest value
+per address (Linux before 4.12 with tcp_tw_recycle, some balancers and firewalls) apply it to SYNs of all clients that
+share the address: several behind one NAT, or one whose clock a restart reset.
 """
 
 import numpy as np
@@ -17,11 +17,11 @@ from handshake_inspect.wire.const import OPT_TIMESTAMPS
 Numbers = NDArray[np.int64]
 
 HALF = 1 << 31
-CLOSE = 100  # ticks, mostly of a millisecond: so much may two SYNs overtake each other, and nobody drops them for it
+CLOSE = 100  # ticks, mostly of 1 ms: SYNs reordered by so little are not dropped
 
 
 def older(trace: Attempts, rows: AttemptRows) -> int:
-    """How many of these attempts on one server have a SYN with an older TSval than their address sent before."""
+    """Count the attempts on one server with a SYN whose TSval is older than one that their address sent before."""
     near = trace.in_order(between(trace, distinct(trace.client_host[rows]), trace.server_host[rows[0]]))
     syns = near[trace.end("client", "options", near) & OPT_TIMESTAMPS != 0]
     tracked = trace.tracked(near)
@@ -38,7 +38,7 @@ def older(trace: Attempts, rows: AttemptRows) -> int:
 
 
 def between(trace: Attempts, clients: Keys, server: np.uint64) -> AttemptRows:
-    """The attempts of these clients (sorted keys) on this server."""
+    """Return the attempts of these clients (sorted keys) on this server."""
     on_server = trace.service_hosts == server
     tracked = trace.on_services(np.flatnonzero(on_server)).rows
     found = [tracked[places(trace.client_host[tracked], clients)[1]]]
@@ -49,14 +49,14 @@ def between(trace: Attempts, clients: Keys, server: np.uint64) -> AttemptRows:
 
 
 def is_behind(who: NDArray[np.uint64], values: Numbers) -> Bools:
-    """Which values, by address and in order of time, are well below one that the same address sent before.
+    """Return a mask over `values`, sorted by address and time: well below an earlier one of the same address.
 
-    TSvals are modulo 2^32.
+    TSvals wrap modulo 2^32.
     """
     starts = run_starts(who)
     group = np.cumsum(starts) - 1
     first = values[starts][group]
     unwrapped = (values - first + HALF) % (2 * HALF) - HALF
-    shifted = unwrapped + group * (4 * HALF)  # so that the highest so far is never another address's
+    shifted = unwrapped + group * (4 * HALF)  # keeps the running maximum within one address
     behind: Bools = shifted < np.maximum.accumulate(shifted) - CLOSE
     return behind

@@ -1,9 +1,8 @@
-"""Plain Python values: what a finding may hold, since every format has to be able to write it.
+"""Plain Python values: what a finding may contain, since every format must be able to write it.
 
-Detectors compute with NumPy, whose scalars look like numbers and truths until an encoder meets one: `a and b` of two
-arrays' elements is a `numpy.bool_`, which no JSON encoder takes.  So a finding makes its values plain when it is built,
-here and nowhere else.  With `REFUSE` it raises instead: the tests run so, and a detector is fixed before anyone sees
-what it computed.
+Detectors compute with NumPy, whose scalars look like Python numbers until an encoder meets one: `a and b` of two
+arrays' elements is a `numpy.bool_`, which no JSON encoder accepts. So a finding converts its values when it is built,
+here and nowhere else. With `REFUSE` it raises instead: the tests run this way, so that detectors are fixed.
 """
 
 import math
@@ -14,14 +13,13 @@ import numpy as np
 
 REFUSE = False
 _PLAIN = (bool, int, float, str, type(None))
-_AS_THEY_ARE = frozenset(_PLAIN) - {float}  # a float may be no number
+_AS_THEY_ARE = frozenset(_PLAIN) - {float}  # a float may be NaN
 
 
 def plain(value: Any, where: str = "value") -> Any:
-    """The same value in plain Python; no number (NaN, infinity) is None.  TypeError for what has no such form.
+    """Return the value in plain Python; NaN and infinity become None. Raise TypeError if there is no plain form.
 
-    Sequences become lists, but for tuples, which stay tuples.  With `REFUSE`, TypeError for anything that had to be
-    changed.
+    Sequences become lists, except tuples. With `REFUSE`, raise TypeError for anything that had to be converted.
     """
     kind = type(value)
     if kind is float and not math.isfinite(value):

@@ -1,9 +1,9 @@
-"""Where the capture was made: beside the clients, beside the servers, or in between.
+"""Where the capture was made: next to the clients, next to the servers, or in between.
 
-Every established connection is asked twice.  Its *TTLs*: a TTL that still has the value it started with (64, 128, 255)
-came over no router, so its sender is near, if the other end's came over some.  Its *RTT halves*: the half towards an
-end that the capture point is beside is next to nothing.  Where both witnesses speak they must agree, else the
-connection says nothing.  The place that most connections name is the answer, with the share that named it.
+Every established connection casts two votes. *TTLs*: a TTL that still has an initial value (64, 128, 255) crossed no
+router, so its sender is near, provided that the other end's crossed some. *RTT halves*: the half towards an adjacent
+end is next to nothing. If both votes are cast they must agree, or the connection does not count. The position with most
+votes is reported, with its share.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.numbering import ConnectionRows
 
-# A half below this part of the whole is "next to nothing"...
+# A half below this share of the total is "next to nothing"...
 BESIDE = 0.08
-# ... if the whole is long enough to divide: on one switch both halves are a kernel's delay and say nothing.
+# ... if the total is long enough to compare: on one switch both halves are just kernel delay.
 LEAST_TOTAL_NS = 1_000_000
-# Fewer connections of one mind than this are no answer.
+# The winner needs this share of the votes.
 LEAST_SHARE = 0.6
-# Enough to ask; the position does not change within a capture.
+# So many connections are enough, because the position does not change within a capture.
 ASKED = 20_000
 
 PLACES = ("client", "server", "between")
@@ -35,7 +35,7 @@ Votes = NDArray[np.int8]
 
 @dataclass(frozen=True)
 class Position:
-    """`place` is client, server, between or None if unknown; `share` of the `connections` with a hint agree."""
+    """`place` is client, server, between or None if unknown; `share` of the `connections` with a vote agree."""
 
     place: str | None
     share: float | None
@@ -43,7 +43,7 @@ class Position:
 
 
 def locate(trace: Attempts, legs: Legs) -> Position:
-    """Ask the first connections that have a whole handshake."""
+    """Evaluate the first connections with a complete handshake."""
     whole = FACT_SYN | FACT_SYNACK | FACT_ACKED
     rows = trace.earliest(trace.tracked_where((trace.facts & whole == whole) & ~trace.untimed), ASKED)
     votes = agree(by_ttl(trace, rows), by_halves(legs.of(rows)))
@@ -56,12 +56,12 @@ def locate(trace: Attempts, legs: Legs) -> Position:
 
 
 def agree(one: Votes, other: Votes) -> Votes:
-    """What two witnesses say together."""
+    """Combine two votes."""
     return np.select([one == SILENT, (other == SILENT) | (one == other)], [other, one], SILENT).astype(np.int8)
 
 
 def by_ttl(trace: Attempts, rows: ConnectionRows) -> Votes:
-    """What the TTLs of SYN and SYN-ACK say."""
+    """Vote by the TTLs of SYN and SYN-ACK."""
     _, client = resets.hops(np.maximum(trace.endpoints["syn_ttl"][trace.client_rows[rows]], 1))
     _, server = resets.hops(np.maximum(trace.endpoints["syn_ttl"][trace.server_rows[rows]], 1))
     near_client, near_server = client == 0, server == 0
@@ -71,7 +71,7 @@ def by_ttl(trace: Attempts, rows: ConnectionRows) -> Votes:
 
 
 def by_halves(legs: Legs) -> Votes:
-    """What the two halves of the RTT say."""
+    """Vote by the two halves of the RTT."""
     forth, back = legs.synack, legs.ackdat
     good = (METHOD_EXACT, METHOD_TSECR)
     synack, ackdat = forth.value, back.value

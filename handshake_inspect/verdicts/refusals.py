@@ -1,10 +1,10 @@
-"""Refused by a port that serves others at that time: a full backlog or one dead backend, and no closed port.
+"""Refusals by a port that accepts other connections at that time: a full backlog or a dead backend, not a closed port.
 
-Windows answers a SYN with RST when the backlog is full, and a balancer passes on the RST of a backend that is down.
-The port then accepts others within `AROUND_NS` before and after the refusal.  So does a port whose service was
-restarted, but only once: at least `RUNS` separate runs of refusals, each between acceptances, make the difference.
-Once they have, a refusal so near to the begin or the end of the capture that it cannot show the acceptance on that side
-counts with the others.  A SYN-ACK is the acceptance, since a kernel sends none for a port that nobody listens on.
+Windows answers a SYN with RST when the backlog is full, and a balancer passes on the RST of a dead backend. The port
+then accepts others within `AROUND_NS` before and after the refusal. So does a port whose service was restarted, but
+only once; therefore at least `RUNS` separate runs of refusals, each between acceptances, are required. Then refusals so
+close to the start or end of the capture that the acceptance on that side cannot be seen count as well. A SYN-ACK is an
+acceptance, because a kernel sends none for a port without a listener.
 """
 
 import numpy as np
@@ -15,13 +15,13 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained
 from handshake_inspect.verdicts.sets import distinct, run_starts
 
-AROUND_NS = 1_000_000_000  # a service takes longer to start again, as a rule, and a retry of the client comes sooner
+AROUND_NS = 1_000_000_000  # a service usually takes longer to restart, and a client retries sooner
 RUNS = 2
 NEVER = np.iinfo(np.int64).max
 
 
 def while_serving(trace: Attempts, refused: ConnectionRows) -> ConnectionRows:
-    """Those of these refused connections whose port was serving others."""
+    """Return those of these refused connections whose port was accepting others."""
     if not len(refused):
         return refused
     rows, accepted = events(trace, refused)
@@ -43,7 +43,7 @@ def while_serving(trace: Attempts, refused: ConnectionRows) -> ConnectionRows:
 
 
 def events(trace: Attempts, refused: ConnectionRows) -> tuple[ConnectionRows, Bools]:
-    """These refusals, and the connections that their ports accepted: rows, and which of them were accepted."""
+    """Return these refusals and the connections that their ports accepted, and a mask of the accepted ones."""
     asked = np.zeros(len(trace.services), dtype=bool)
     asked[distinct(trace.service[refused])] = True
     facts = trace.facts
@@ -54,7 +54,7 @@ def events(trace: Attempts, refused: ConnectionRows) -> tuple[ConnectionRows, Bo
 
 
 def distances(accepted: Bools, service: Times, times: Times) -> tuple[Times, Times]:
-    """How long before and after each of these events, sorted by service and time, its port accepted somebody."""
+    """Return how long before and after each event (sorted by service and time) its port accepted a connection."""
     count = len(accepted)
     places = np.arange(count)
     last = np.maximum.accumulate(np.where(accepted, places, -1))

@@ -1,4 +1,4 @@
-"""When SYNs and SYN-ACKs were sent again, as far as copies are kept."""
+"""When SYNs and SYN-ACKs were retransmitted, as far as rows store it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,19 +18,19 @@ Kind = Literal["syn", "synack"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Repeats:
-    """Connections with repeated SYNs (or SYN-ACKs); the first `counts` of each row of `times` are those of copies."""
+    """Connections with retransmitted SYNs (or SYN-ACKs); `times[i, :counts[i]]` are those of the copies."""
 
     rows: ConnectionRows
     times: Times
     counts: NDArray[np.intp]
 
     def among(self, rows: ConnectionRows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """The places among some connections of those with copies, and their places here."""
+        """Return the indices in `rows` of connections with copies, and their indices here."""
         return shared(rows, self.rows)
 
 
 def repeats(attempts: Attempts, kind: Kind) -> Repeats:
-    """The repeated SYNs or SYN-ACKs of all connections."""
+    """Return the retransmitted SYNs or SYN-ACKs of all connections."""
     c = attempts.connections
     rows = attempts.tracked_where((c["retries"] > 0) & (c[f"{kind}_count"] > 1))
     times = attempts.retries[f"{kind}_ns"][c["retries"][rows].astype(np.intp) - 1]
@@ -39,12 +39,12 @@ def repeats(attempts: Attempts, kind: Kind) -> Repeats:
 
 @once
 def repeated_syns(attempts: Attempts) -> Repeats:
-    """The repeated SYNs."""
+    """Return the retransmitted SYNs."""
     return repeats(attempts, "syn")
 
 
 def last_syn_ns(attempts: Attempts, rows: ConnectionRows) -> Times:
-    """When the SYNs of these connections were last sent."""
+    """Return when these connections last sent their SYN."""
     times: Times = attempts.connections["syn_ns"][rows]
     again = repeated_syns(attempts)
     mine, at = again.among(rows)
@@ -53,7 +53,7 @@ def last_syn_ns(attempts: Attempts, rows: ConnectionRows) -> Times:
 
 
 def last_gap_ns(attempts: Attempts, kind: Kind) -> Times:
-    """The time between the last two SYNs (or SYN-ACKs) of every connection, 0 for a single one."""
+    """Return the interval between the last two SYNs (or SYN-ACKs) of every connection, 0 for a single one."""
     gaps = np.zeros(len(attempts.connections), dtype=np.int64)
     again = repeated_syns(attempts) if kind == "syn" else repeats(attempts, kind)
     at = np.arange(len(again.rows))

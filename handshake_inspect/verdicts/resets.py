@@ -1,27 +1,27 @@
-"""Who sent a RST: the host that it claims to be from, or a box on the path.
+"""Who sent a RST: the host in its source address, or a middlebox on the path.
 
-A box that forges a RST knows addresses, ports and sequence numbers, but not how far away the host is.  Signs, each
-good enough alone:
+A middlebox that forges a RST knows addresses, ports and sequence numbers, but not the distance of the host. Each of
+these signs is enough:
 
-* *TTL*.  Stacks start at 32, 64, 128 or 255, so a TTL shows the number of hops behind it.  The RST has come over a
-  number of hops that the host's other segments never had, nor their copies at a second capture point: off by more than
-  `HOPS_SLACK` (routes of equal cost differ by a hop or two), or off at all with another starting value besides.
-  Another starting value alone is no sign: some stacks give RSTs their own.
-* *Timing* (only for a RST that answers a SYN).  It came in less than `TOO_SOON` of the shortest time in which the same
-  host ever answered a SYN, seen at least `KNOWN_RTTS` times, and by more than `TOO_SOON_NS`: nearer than the host.
-  Two capture points are not equally near, so there it is none.
-* *IP ID*.  The host numbers the packets of this connection one by one, and the RST's number is nowhere near.  Zero is
-  no sign: Linux writes it into every RST that no socket sent.  Nor is the number of a bare RST from a host that closed:
-  what it answers without a socket, older kernels number apart.
-* *It went on*.  The host that the RST claims to be from sends, or acknowledges, more afterwards.
+* *TTL*. Stacks start at 32, 64, 128 or 255, so a TTL shows the number of hops. The RST crossed a number of hops that
+  none of the host's other segments did, nor their copies at a second capture point: off by more than `HOPS_SLACK`
+  (equal-cost routes differ by a hop or two), or off at all with another initial TTL. Another initial TTL alone is no
+  sign: some stacks use one for RSTs.
+* *Timing* (only a RST that answers a SYN). It came in less than `TOO_SOON` of the shortest time in which the same host
+  ever answered a SYN (of at least `KNOWN_RTTS`), and more than `TOO_SOON_NS` sooner: it was sent from nearby. Not used
+  with two capture points, which differ in distance.
+* *IP ID*. The host numbers the packets of this connection consecutively, and the RST's number is far off. Zero is no
+  sign, because Linux uses it in every RST without a socket; nor is the number of a bare RST from a closed host, because
+  older kernels number RSTs without a socket separately.
+* *The host went on*. The alleged sender sends or acknowledges more afterwards.
 
-An attempt that its own client reset is not judged: a scanner makes its SYN with a raw socket and any TTL, and the RST
-comes from the kernel beneath it.
+Not judged are attempts that their own client reset: a scanner sends its SYN from a raw socket with any TTL, and the RST
+comes from its kernel.
 
-Nor is one whose server address two hosts own (`two_hosts`): the RST is of the other host, which is not this one but no
-forger either, and may be any number of hops away.  It shows in two ISNs for one SYN, or in a SYN-ACK that is repeated
-after a RST in the same name.  Where only the latter is seen, and the RST came over a number of hops that no SYN-ACK of
-this address ever had, a box on the path sent it.
+Nor are connections whose server address two hosts own (`two_hosts`): the RST is the other host's, which is no forgery
+and may come from any distance. It shows in two ISNs for one SYN, or in a SYN-ACK retransmitted after a RST from the
+same address. If there is only the latter, and the RST crossed a number of hops that no SYN-ACK of this address did, a
+middlebox sent it.
 """
 
 from dataclasses import dataclass
@@ -56,15 +56,15 @@ HOPS_SLACK = 2
 KNOWN_RTTS = 3
 TOO_SOON = 0.5
 TOO_SOON_NS = 1_000_000
-IP_ID_FAR = 4096  # further away than a host numbers packets while a RST is under way
-IP_ID_STEP = 16  # and a counter never runs further ahead than this for each frame seen
+IP_ID_FAR = 4096  # more than a host's counter advances while a RST is in flight
+IP_ID_STEP = 16  # a counter advances at most so much per captured frame
 
-_STARTS = np.repeat(np.array([32, 64, 128, 255], dtype=np.int16), [33, 32, 64, 127])  # of each TTL up to 255
+_STARTS = np.repeat(np.array([32, 64, 128, 255], dtype=np.int16), [33, 32, 64, 127])  # initial TTL by TTL
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Signs:
-    """Which rows hold a RST that gives itself away, by sign; all are columns over connections."""
+    """Masks over connections whose RST is forged, one mask per sign."""
 
     ttl: Bools
     timing: Bools
@@ -73,19 +73,19 @@ class Signs:
 
     @property
     def any(self) -> Bools:
-        """Any of them."""
+        """A mask over connections with any sign."""
         return self.ttl | self.timing | self.ip_id | self.went_on
 
 
 def from_middlebox(trace: Attempts) -> Bools:
-    """Whether a box on the path, and not the end it claims to be from, sent the RST that ended a connection."""
+    """Return a mask over connections that ended by a RST which a middlebox sent."""
     forged: Bools = signs(trace).any & (trace.facts & (FACT_RST | FACT_REFUSED) != 0)
     return forged
 
 
 @once
 def signs(trace: Attempts) -> Signs:
-    """The signs of all RSTs, believed or ignored, that the rows still know."""
+    """Return the signs of all RSTs, believed or ignored, that rows store."""
     found = Signs(*(trace.connection_mask() for _ in range(4)))
     reset = trace.facts & (FACT_RST | FACT_RST_IGNORED) != 0
     rows = trace.tracked_where(reset & (trace.facts & FACT_ABORTED == 0) & ~two_hosts(trace))
@@ -100,7 +100,7 @@ def signs(trace: Attempts) -> Signs:
 
 @once
 def two_hosts(trace: Attempts) -> Bools:
-    """Connections that two hosts with the server's address answered."""
+    """Return a mask over connections that two hosts with the server's address answered."""
     found: Bools = trace.facts & (FACT_TWO_ISNS | FACT_BOTH_ACKED) == FACT_TWO_ISNS
     rows = trace.tracked_where(~found & (trace.facts & FACT_SYNACK_AFTER_RST != 0))
     if len(rows):
@@ -113,13 +113,13 @@ def two_hosts(trace: Attempts) -> Bools:
 
 
 def hops(ttl: NDArray[np.integer]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """The value that a TTL must have started from, and the hops since."""
+    """Return the initial value of a TTL, and the number of hops since."""
     start = _STARTS.take(ttl)
     return start, (start - ttl).astype(np.int16)
 
 
 def odd_ttl(trace: Attempts, rows: ConnectionRows, sender: EndpointRows) -> Bools:
-    """Whether the TTL of a RST fits none of the TTLs that its host is known by."""
+    """Return a mask over `rows`: the RST's TTL fits none of the known TTLs of its alleged sender."""
     first = trace.endpoints["syn_ttl"][sender]
     own = np.where(first > 0, first, trace.endpoints["ttl"][sender])
     low, high = own.astype(np.int16), own.astype(np.int16)
@@ -134,9 +134,9 @@ def odd_ttl(trace: Attempts, rows: ConnectionRows, sender: EndpointRows) -> Bool
 
 
 def is_of_second_point(trace: Attempts, rows: ConnectionRows, sender: EndpointRows, ttl: NDArray[np.integer]) -> Bools:
-    """Whether TTLs fit one of two capture points with routers between, where the host's packets are known from both.
+    """Return a mask over `rows`: the TTL fits the other one of two capture points with routers in between.
 
-    The capture may lack either copy, of the RST or of the segment that the host is known by.
+    The capture may lack either copy, of the RST or of the segment with the known TTL.
     """
     ends, hosts = trace.endpoints, trace.server_host[rows]
     served = sender == trace.server_rows[rows]
@@ -144,14 +144,14 @@ def is_of_second_point(trace: Attempts, rows: ConnectionRows, sender: EndpointRo
     twice = (ends["twin_ttl"][sender] > 0) | (served & (high > 0))
     own = [ends["twin_ttl"][sender], ends["ttl"][sender]]
     theirs = [np.where(served, column, 0) for column in (low, high, *ttls_of_hosts(trace, hosts))]
-    found: Bools = ~twice & (trace.facts[rows] & FACT_TTL_TWIN != 0)  # this end's copies came first, so none differs
+    found: Bools = ~twice & (trace.facts[rows] & FACT_TTL_TWIN != 0)  # this end's copies came first: no other TTL
     for known in own + theirs:
         found |= twice & (known > 0) & ~is_elsewhere(ttl, known)
     return found
 
 
 def is_elsewhere(ttl: NDArray[np.integer], other: NDArray[np.integer]) -> Bools:
-    """Whether two TTLs cannot be of one host."""
+    """Return a mask: two TTLs cannot be from the same host."""
     start, distance = hops(ttl)
     other_start, other_distance = hops(np.clip(other, 1, 255))
     off = np.abs(distance - other_distance)
@@ -160,21 +160,21 @@ def is_elsewhere(ttl: NDArray[np.integer], other: NDArray[np.integer]) -> Bools:
 
 
 def ttls_of_hosts(trace: Attempts, hosts: NDArray[np.uint64]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """The lowest and highest TTL of the SYN-ACKs of each host; 255 and 0 where there are none."""
+    """Return the lowest and highest TTL of the SYN-ACKs of each host; 255 and 0 if there are none."""
     return _extremes(trace, hosts, "syn_ttl", FACT_SYNACK)
 
 
 def twins_of_hosts(trace: Attempts, hosts: NDArray[np.uint64]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """The lowest and highest TTL of each host's packets at the second of two capture points; 255 and 0 for none."""
+    """Return the lowest and highest TTL of each host's packets at the second capture point; 255 and 0 if none."""
     return _extremes(trace, hosts, "twin_ttl", FACT_SYNACK | FACT_TTL_TWIN)
 
 
 def _extremes(
     trace: Attempts, hosts: NDArray[np.uint64], name: str, facts: int
 ) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
-    """The lowest and highest value but 0 of a column of these servers' ends; 255 and 0 for none.
+    """Return the lowest and highest nonzero value of a column of these servers' endpoint rows; 255 and 0 if none.
 
-    Asked are connections with all of `facts`.
+    Only connections with all of `facts` are used.
     """
     low, high = np.full(len(hosts), 255, dtype=np.int16), np.zeros(len(hosts), dtype=np.int16)
     if not len(hosts):
@@ -191,7 +191,7 @@ def _extremes(
 
 
 def too_soon(trace: Attempts, rows: ConnectionRows) -> Bools:
-    """Whether a RST answered a SYN sooner than its host can."""
+    """Return a mask over `rows`: the RST answered a SYN sooner than its host can."""
     early = np.zeros(len(rows), dtype=bool)
     c = trace.connections
     refused = np.flatnonzero(trace.facts[rows] & FACT_REFUSED != 0)
@@ -209,7 +209,7 @@ def too_soon(trace: Attempts, rows: ConnectionRows) -> Bools:
     enough = np.bincount(at, minlength=len(wanted)) >= KNOWN_RTTS
     delay = rejections(trace).of(rows[refused])
     usual = shortest[place]
-    _, twins = twins_of_hosts(trace, trace.server_host[rows[refused]])  # the second point is nearer to one of them
+    _, twins = twins_of_hosts(trace, trace.server_host[rows[refused]])  # two capture points differ in distance
     early[refused] = (
         (twins == 0) & enough[place] & (delay >= 0) & (delay < TOO_SOON * usual) & (usual - delay > TOO_SOON_NS)
     )
@@ -217,7 +217,7 @@ def too_soon(trace: Attempts, rows: ConnectionRows) -> Bools:
 
 
 def odd_ip_id(trace: Attempts, rows: ConnectionRows, sender: EndpointRows) -> Bools:
-    """Whether the IP identification of a RST is out of its host's count."""
+    """Return a mask over `rows`: the RST's IP identification is out of its host's sequence."""
     rst_id, first, newest, frames = (
         column.astype(np.int64)
         for column in (
@@ -233,7 +233,7 @@ def odd_ip_id(trace: Attempts, rows: ConnectionRows, sender: EndpointRows) -> Bo
 
 
 def may_have_no_socket(trace: Attempts, rows: ConnectionRows, sender: EndpointRows) -> Bools:
-    """Whether a RST may be what a host answers when it has closed: bare, after its FIN, seen or not."""
+    """Return a mask over `rows`: the RST may be from a host without a socket: bare, after its FIN, seen or not."""
     c, e = trace.connections, trace.endpoints
     bare = c["rst_flags"][rows] & ACK == 0
     closed = e["traits"][sender] & (TRAIT_FIN | TRAIT_HOLE) != 0

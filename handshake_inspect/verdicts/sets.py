@@ -1,4 +1,4 @@
-"""Sets of 64-bit keys, made for millions of rows: one sort of plain integers instead of `np.unique`."""
+"""Sets of 64-bit keys for millions of rows: one sort of plain integers instead of `np.unique`."""
 
 from collections.abc import Collection
 from typing import Any
@@ -11,7 +11,7 @@ from handshake_inspect.verdicts.columns import batches
 
 
 def run_starts(ordered: NDArray[Any]) -> Bools:
-    """Where in sorted keys another key begins."""
+    """Return a mask over sorted keys: the first of a run of equal keys."""
     starts = np.ones(len(ordered), dtype=bool)
     if len(ordered) > 1:
         np.not_equal(ordered[1:], ordered[:-1], out=starts[1:])
@@ -19,25 +19,25 @@ def run_starts(ordered: NDArray[Any]) -> Bools:
 
 
 def distinct(keys: NDArray[Any]) -> NDArray[Any]:
-    """The different keys, sorted."""
-    fresh = keys[run_starts(keys)]  # of a flood on one service, nothing is left to sort
+    """Return the distinct keys, sorted."""
+    fresh = keys[run_starts(keys)]  # a flood on one service leaves next to nothing to sort
     if fresh.dtype == np.uint64 and len(fresh) > SLOTS and are_few(fresh[:SLOTS]):
         fresh = sifted(fresh)
     ordered = np.sort(fresh)
     return ordered[run_starts(ordered)]
 
 
-MOSTLY = 8  # at most so small a part out of order is sorted alone
-SLOTS = 1 << 16  # for the high bits of keys, which are as good as random
+MOSTLY = 8  # if at most one in so many is out of order, only those are sorted
+SLOTS = 1 << 16  # hash slots: keys' high bits are random
 
 
 def slots_of(keys: Keys) -> NDArray[np.uint16]:
-    """The slot of each key."""
+    """Return the slot of each key."""
     return (keys >> np.uint64(48)).astype(np.uint16)
 
 
 def sifted(keys: Keys) -> Keys:
-    """Each of these keys at least once: of those that own a slot, once."""
+    """Remove most duplicates: the last key of each slot is kept once."""
     slot = slots_of(keys)
     owner, owned = np.zeros(SLOTS, dtype=np.uint64), np.zeros(SLOTS, dtype=bool)
     owner[slot] = keys
@@ -46,17 +46,17 @@ def sifted(keys: Keys) -> Keys:
 
 
 def are_few(keys: Keys) -> bool:
-    """Whether there may be no more than FEW different keys."""
+    """Return whether there may be at most `FEW` distinct keys."""
     return len(keys) <= FEW or int(np.count_nonzero(np.bincount(slots_of(keys), minlength=SLOTS))) <= FEW
 
 
 FEW = 1 << 14
-_WORTHWHILE = 4096  # of fewer keys, each is searched
-_COMPARED = 4  # with so few members, each key is compared
+_WORTHWHILE = 4096  # fewer keys are searched one by one
+_COMPARED = 4  # with so few members, all keys are compared with each
 
 
 def places(keys: Keys, members: Keys) -> tuple[NDArray[np.intp], Bools]:
-    """Where each key stands among the sorted, non-empty `members`, and whether it does."""
+    """Return the index of each key in the sorted, non-empty `members`, and a mask: the key is there."""
     if len(members) <= _COMPARED:
         return _compared(keys, members)
     if len(members) > FEW or len(keys) < _WORTHWHILE:
@@ -93,7 +93,7 @@ def _searched(keys: Keys, members: Keys) -> tuple[NDArray[np.intp], Bools]:
 
 
 def shared(rows: NDArray[Any], members: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The places of those of some numbers that are among `members`, which ascend, and the places of these there."""
+    """Return the indices of `rows` found in `members` (ascending), and their indices in `members`."""
     at = np.searchsorted(members, rows)
     mine = np.flatnonzero(at < len(members))
     mine = mine[members[at[mine]] == rows[mine]]
@@ -101,14 +101,14 @@ def shared(rows: NDArray[Any], members: NDArray[Any]) -> tuple[NDArray[np.intp],
 
 
 def counts(keys: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """The different keys, sorted, and how often each occurs."""
+    """Return the distinct keys, sorted, and the count of each."""
     ordered = np.sort(keys)
     starts = np.flatnonzero(run_starts(ordered))
     return ordered[starts], np.diff(np.append(starts, len(ordered)))
 
 
 def frequent(keys: Keys, least: int) -> Keys:
-    """The keys that occur at least so often, sorted."""
+    """Return the keys that occur at least `least` times, sorted."""
     ordered = np.sort(keys)
     if len(ordered) < least:
         return ordered[:0]
@@ -118,7 +118,7 @@ def frequent(keys: Keys, least: int) -> Keys:
 
 
 def is_member(keys: Keys, members: Keys) -> Bools:
-    """Which keys are among `members`, which must be sorted.  A table of high bits answers for most others."""
+    """Return a mask over `keys`: it is among `members` (sorted). A table of high bits excludes most others."""
     if len(members) == 0 or len(keys) == 0:
         return np.zeros(len(keys), dtype=bool)
     if len(members) <= FEW:
@@ -136,13 +136,13 @@ def is_member(keys: Keys, members: Keys) -> Bools:
 
 
 def pair_key(first: Keys, second: Keys) -> Keys:
-    """One name of two, in this order."""
+    """Return one key for an ordered pair of keys."""
     pair: Keys = first * np.uint64(0x9E3779B97F4A7C15) ^ second
     return pair
 
 
 def host_key(hi: NDArray[Any], lo: NDArray[Any], port: NDArray[Any] | None = None) -> NDArray[np.uint64]:
-    """Mix an address, and a port, to 64 bits: equal for equal ends, and for others only by a rare chance."""
+    """Hash an address, and a port, to 64 bits; collisions are very unlikely."""
     key = hi * np.uint64(0x9E3779B97F4A7C15)
     key ^= lo
     if port is not None:
@@ -154,17 +154,17 @@ def host_key(hi: NDArray[Any], lo: NDArray[Any], port: NDArray[Any] | None = Non
 
 
 def keys_of(addresses: Collection[tuple[int, int]]) -> Keys:
-    """The keys of these addresses."""
+    """Return the keys of these addresses."""
     hi, lo = np.array([*addresses], dtype=np.uint64).reshape(-1, 2).T
     return host_key(hi, lo)
 
 
 def nearly_in_order(values: NDArray[Any], apart: int) -> NDArray[np.int32]:
-    """The stable order of values of which most are in order already, behind the first `apart`, which are sorted.
+    """Return the stable order of mostly sorted values; the first `apart` are not, and are sorted separately.
 
-    What is sorted besides are those that stand before a smaller one: rows that were used again are few, and later.
+    Values greater than a later one are sorted, too: reused rows are few.
     """
-    least = np.minimum.accumulate(values[apart:][::-1])[::-1]  # of those from here on
+    least = np.minimum.accumulate(values[apart:][::-1])[::-1]  # the minimum from here on
     loose = np.ones(len(values), dtype=bool)
     np.greater(values[apart:], least, out=loose[apart:])
     moved = np.flatnonzero(loose)
@@ -173,7 +173,7 @@ def nearly_in_order(values: NDArray[Any], apart: int) -> NDArray[np.int32]:
     before, left = moved[apart:] - apart, np.arange(len(moved))
     from_ = moved - left
     moved = moved[np.argsort(values[moved], kind="stable")]
-    # Before all that are not smaller: those equal ones that keep their place came later.
+    # Insert before all that are not smaller: equal ones that stay came later.
     upto = np.searchsorted(least, values[moved])
     del least, loose
     to = upto - np.searchsorted(before, upto)
@@ -185,7 +185,7 @@ def nearly_in_order(values: NDArray[Any], apart: int) -> NDArray[np.int32]:
 
 
 def _passing(gaps: NDArray[np.intp], some: slice) -> NDArray[np.intp]:
-    """These of the numbers that are left when others are taken out: before so many of the left ones as `gaps` says."""
+    """Return these of the remaining numbers after others were removed; `gaps` counts the remaining ones before each."""
     low, high = np.searchsorted(gaps, (some.start, some.stop))
     numbers = np.arange(some.start + low, some.stop + low)
     if high > low:

@@ -1,11 +1,11 @@
-"""What waited for an answer after the handshake and got none: rows of `Aftermath` as columns, by end.
+"""What was sent after the handshake and got no answer: rows of `Aftermath` as columns, per end.
 
-*Data*: the first byte that the peer has not acknowledged was repeated `REPEATS` times or more, for `REPEATED_NS` or
-longer.  A lost segment is repaired by its first or second copy; four and three seconds are beyond what TCP does about
-loss (RFC 6298 section 5: the timer doubles).  A receiver with a window of zero answers, it only takes nothing.
+*Data*: the first unacknowledged byte was retransmitted `REPEATS` times or more, over `REPEATED_NS` or longer. A lost
+segment is repaired by its first or second retransmission; four, and three seconds, exceed ordinary loss (RFC 6298
+section 5: the timer doubles). A receiver with a zero window still answers; it just takes nothing.
 
-*Keep-alives*: `PROBES` or more since the peer was last seen, or fewer where their sender gave up with a RST
-(`FACT_DEAD_PEER`).  Both directions must be in the capture, or an answer may only not have been captured.
+*Keep-alives*: `PROBES` or more since the peer was last seen, or fewer if their sender gave up with a RST
+(`FACT_DEAD_PEER`). Both directions must be captured, since otherwise an answer may have been missed.
 """
 
 from dataclasses import dataclass
@@ -30,49 +30,49 @@ PROBES = 5
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Silence:
-    """Ends of connections that nothing answers any more: `rows` of connections, and on which `sides` somebody waits."""
+    """Ends of connections that get no answer any more: connection `rows`, and the `sides` that wait."""
 
     rows: ConnectionRows
     sides: NDArray[np.intp]
     places: Rows  # rows of `Attempts.aftermaths`
-    probing: Bools  # what is not answered are keep-alives
+    probing: Bools  # unanswered are keep-alives, not data
 
     def chosen(self, some: Any) -> "Silence":
-        """Some of them."""
+        """Return the selected ends."""
         return Silence(self.rows[some], self.sides[some], self.places[some], self.probing[some])
 
     def of(self, trace: Attempts, name: str) -> NDArray[Any]:
-        """A column of `Aftermath`, of the end that waits."""
+        """Return a column of `Aftermath` for the waiting end."""
         column: NDArray[Any] = trace.aftermaths[name][self.places, self.sides]
         return column
 
     def idle(self, trace: Attempts) -> Times:
-        """The pause before, 0 for none."""
+        """Return the length of the idle period before, 0 for none."""
         return np.where(self.probing, self.of(trace, "probe_idle_ns"), self.of(trace, "waited_ns"))
 
     def since(self, trace: Attempts) -> Times:
-        """When it was sent first."""
+        """Return when the unanswered segment was first sent."""
         return np.where(self.probing, self.of(trace, "probe_ns"), self.of(trace, "first_ns"))
 
     def until(self, trace: Attempts) -> Times:
-        """When it was sent last."""
+        """Return when the unanswered segment was last sent."""
         return np.where(self.probing, self.of(trace, "probed_ns"), self.of(trace, "repeated_ns"))
 
     def frames(self, trace: Attempts) -> list[int]:
-        """The frames with the last copies."""
+        """Return the frame numbers of the last copies."""
         low = np.where(self.probing, self.of(trace, "probe_frame"), self.of(trace, "frame"))
         return whole_frames(trace, self.rows, low)
 
 
 def whole_frames(trace: Attempts, rows: ConnectionRows, low: NDArray[Any]) -> list[int]:
-    """The numbers of frames of these connections, of which the low 32 bits are kept."""
+    """Expand the low 32 bits of frame numbers of these connections to full numbers."""
     whole: list[int] = columns.whole_frames(trace.connections["first_frame"][rows], low).tolist()
     return whole
 
 
 @once
 def owners(trace: Attempts) -> ConnectionRows:
-    """The connection that each row of `Aftermath` belongs to; -1 for rows that are free."""
+    """Return the connection of each row of `Aftermath`, -1 for free rows."""
     owner = np.full(len(trace.aftermaths), -1, dtype=np.intp)
     rows = trace.tracked_where(trace.connections["aftermath"])
     owner[trace.connections["aftermath"][rows].astype(np.intp) - 1] = rows
@@ -80,7 +80,7 @@ def owners(trace: Attempts) -> ConnectionRows:
 
 
 def unanswered(trace: Attempts, outcomes: Outcomes) -> Silence:
-    """Ends that repeat data or keep-alives to a peer that answers nothing."""
+    """Return the ends that retransmit data or keep-alives to a peer that answers nothing."""
     owner = owners(trace)
     parts = [one_side(trace, outcomes, owner, side) for side in (0, 1)]
     rows, *others = (np.concatenate(columns) for columns in zip(*parts, strict=True))
@@ -90,7 +90,7 @@ def unanswered(trace: Attempts, outcomes: Outcomes) -> Silence:
 def one_side(
     trace: Attempts, outcomes: Outcomes, owner: ConnectionRows, side: int
 ) -> tuple[ConnectionRows, Rows, Rows, Bools]:
-    """The columns of `Silence` for one side."""
+    """Return the columns of `Silence` for one side."""
     a = trace.aftermaths
     data = (a["repeats"][:, side] >= REPEATS) & (a["repeated_ns"][:, side] - a["first_ns"][:, side] >= REPEATED_NS)
     probing = a["probes"][:, side] > 0
@@ -106,20 +106,20 @@ def one_side(
 
 
 def is_waiting(trace: Attempts, rows: ConnectionRows, places: Rows, side: int) -> Bools:
-    """Whether the repeated segment of that side is not acknowledged to this day, by a peer that had room for it."""
+    """Return a mask over `rows`: the retransmitted segment is still unacknowledged, by a peer with a nonzero window."""
     peers = 2 * rows + (side ^ 1)
     waiting: Bools = trace.endpoints["last_ack"][peers] == trace.aftermaths["seq"][places, side]
     return waiting & (trace.endpoints["window"][peers] != 0)
 
 
 def has_given_up(trace: Attempts, rows: ConnectionRows) -> Bools:
-    """Whether a RST ended these because the peer answered nothing any more."""
+    """Return a mask over `rows`: a RST ended the connection because the peer stopped answering."""
     given_up: Bools = trace.facts[rows] & (FACT_RST | FACT_DEAD_PEER) == FACT_RST | FACT_DEAD_PEER
     return given_up
 
 
 def is_open(trace: Attempts, outcomes: Outcomes, rows: ConnectionRows) -> Bools:
-    """Whether both ends reached ESTABLISHED, and are in the capture."""
+    """Return a mask over `rows`: both ends reached ESTABLISHED and are in the capture."""
     outcome = outcomes.outcome[rows]
     ends = trace.endpoints["traits"]
     both = ends[2 * rows] & ends[2 * rows + 1] & TRAIT_SEEN != 0

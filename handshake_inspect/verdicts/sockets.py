@@ -1,6 +1,6 @@
-"""What the capturing host knows of the sockets at the ends of connections: looked up by address and port.
+"""Sockets of the capturing host, looked up by address and port.
 
-The kernel knows a socket while it lives; what was known last is kept, of as many as `MOST`.
+The kernel knows a socket only while it exists; the last known state of up to `MOST` sockets is kept.
 """
 
 from collections.abc import Iterable
@@ -9,23 +9,23 @@ from typing import Any
 Address = tuple[int, int]
 End = tuple[int, int, int]  # address and port
 MOST = 1 << 16
-_SLACK_NS = 1_000_000_000  # a look may be so late
-_EARLY_NS = 10_000_000  # and see a socket before its SYN is stamped
-_ANY = ((0, 0), (0, 0xFFFF << 32))  # addresses of listeners that stand for all
+_SLACK_NS = 1_000_000_000  # a poll may be so late
+_EARLY_NS = 10_000_000  # a poll may see a socket before its SYN gets its timestamp
+_ANY = ((0, 0), (0, 0xFFFF << 32))  # wildcard addresses of listeners
 
 
 class Sockets:
-    """Sockets by their ends, listeners by theirs."""
+    """Connected sockets by both endpoints, listeners by their own."""
 
     def __init__(self) -> None:
-        self._connected: dict[tuple[End, End], tuple[int, Any]] = {}  # since when, and how it was last
+        self._connected: dict[tuple[End, End], tuple[int, Any]] = {}  # first seen, last state
         self._listening: dict[End, Any] = {}
 
     def __bool__(self) -> bool:
         return bool(self._connected or self._listening)
 
     def learn(self, seen: Iterable[Any]) -> None:
-        """Take in what was seen of sockets, each a `live.sockets.Socket`."""
+        """Add observed sockets, each a `live.sockets.Socket`."""
         for each in seen:
             local, remote = (*each.local, each.local_port), (*each.remote, each.remote_port)
             if each.listens:
@@ -42,20 +42,20 @@ class Sockets:
                 del self._connected[next(iter(self._connected))]
 
     def full(self, addresses: Iterable[Address]) -> list[End]:
-        """Where, at these addresses, a listener had no room for one more connection when it was last seen."""
+        """Return the listeners at these addresses whose accept queue was full when last seen."""
         full = [each for each, found in self._listening.items() if found.queued > found.backlog]
         some = {each for each in full if each[:2] not in _ANY}
         return sorted(some | {(*own, each[2]) for own in addresses for each in full if each[:2] in _ANY})
 
     def connected(self, local: End, remote: End, first_ns: int, last_ns: int) -> Any:
-        """The socket of this end of a connection that was seen at these times; None if unknown."""
+        """Return the socket of this end of a connection that was seen in this period, or None."""
         since_ns, found = self._connected.get((local, remote), (0, None))
         if found is None or since_ns > last_ns + _SLACK_NS or since_ns < first_ns - _EARLY_NS:
             return None
         return found
 
     def listener(self, end: End, *, is_local: bool) -> Any:
-        """The listener at an address and port; those of all addresses only where this host has that one."""
+        """Return the listener at an address and port, or None; wildcard listeners only for local addresses."""
         exact = self._listening.get(end)
         if exact is not None or not is_local:
             return exact

@@ -1,13 +1,13 @@
-"""How far a connection had come when it died, in the words of Cloudflare Radar's "TCP resets and timeouts".
+"""How far a connection had come when it died, in the terms of Cloudflare Radar's "TCP resets and timeouts".
 
-Radar counts connections that end in a RST or a timeout by what the server had received from the client: `post-syn`
-nothing but a SYN; `post-ack` the final ACK too; `post-psh` a packet with data (PSH); `later` several packets with data.
-Radar looks at the first ten packets from the client only, and from the server's side; here `later` has no end, and
-what the client sent counts, wherever the capture was made.
+Radar classifies connections that end in a RST or a timeout by what the server had received from the client: `post-syn`
+only a SYN; `post-ack` also the final ACK; `post-psh` one packet with data (PSH); `later` several packets with data.
+Radar looks only at the first ten packets from the client, on the server's side; here `later` is unlimited, and what the
+client sent counts, wherever the capture was made.
 
-None of them: connections that ended in peace (both ends sent FIN), that did not end, that are not decided, and of which
-the capture does not hold enough to decide (what was open before it began, unless several packets with data are in it).
-Among those that died are established ones whose peer answers nothing any more (`verdicts/silence.py`).
+No stage: connections that closed normally (both ends sent FIN), that did not end, that are undecided, or whose start is
+missing (open before the capture began, unless several packets with data are in it). Established connections whose peer
+stopped answering count as dead (`verdicts/silence.py`).
 """
 
 from typing import Any
@@ -38,9 +38,9 @@ NO_STAGE, POST_SYN, POST_ACK, POST_PSH, LATER = range(5)
 
 
 def stages(trace: Attempts, outcomes: Outcomes) -> Codes:
-    """The stage of every attempt, in row order, as a place in `STAGES`."""
+    """Return the stage of every attempt, in row order, as an index in `STAGES`."""
     silent = (outcomes.outcome == TIMED_OUT) & outcomes.decided
-    stage = np.where(silent, np.uint8(POST_SYN), np.uint8(NO_STAGE))  # of plain numbers, 64 bits for each of millions
+    stage = np.where(silent, np.uint8(POST_SYN), np.uint8(NO_STAGE))  # uint8: Python ints would take 64 bits each
     rows = trace.tracked_where(died(trace, outcomes))
     trace.of_connections(stage)[:] = NO_STAGE
     stage[rows] = reached(trace, rows, outcomes.outcome[rows] == MIDSTREAM)
@@ -48,7 +48,7 @@ def stages(trace: Attempts, outcomes: Outcomes) -> Codes:
 
 
 def died(trace: Attempts, outcomes: Outcomes) -> Bools:
-    """Connections that did not end in peace."""
+    """Return a mask over connections that failed or did not close normally."""
     outcome, decided = trace.of_connections(outcomes.outcome), trace.of_connections(outcomes.decided)
     failed = np.isin(outcome, (REFUSED, REJECTED, TIMED_OUT, ABORTED, HALF_OPEN)) & decided
     reset = (trace.facts & (FACT_RST | FACT_LAST_ACK_SEEN) == FACT_RST) & (trace.both_ends & TRAIT_FIN == 0)
@@ -58,7 +58,7 @@ def died(trace: Attempts, outcomes: Outcomes) -> Bools:
 
 
 def reached(trace: Attempts, rows: ConnectionRows, midstream: Bools) -> Codes:
-    """How far the clients of these connections had come."""
+    """Return how far the clients of these connections had come."""
     facts, client = trace.facts[rows], trace.client_rows[rows]
     packets = data_packets(trace, rows, client, facts)
     rules: list[Rule] = [
@@ -71,7 +71,7 @@ def reached(trace: Attempts, rows: ConnectionRows, midstream: Bools) -> Codes:
 
 
 def data_packets(trace: Attempts, rows: ConnectionRows, client: NDArray[Any], facts: NDArray[np.uint64]) -> Codes:
-    """How many packets with data the clients sent: 0, 1, or 2 for more."""
+    """Return how many packets with data each client sent: 0, 1, or 2 for more."""
     e = trace.endpoints
     fin = (e["traits"][client] & TRAIT_FIN != 0).astype(np.int64)
     with_syn = np.where(facts & FACT_TFO != 0, trace.connections["syn_payload"][rows].astype(np.int64), 0)

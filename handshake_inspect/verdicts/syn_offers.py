@@ -1,6 +1,6 @@
-"""What the SYNs of a kernel offer, and those that a tool makes mostly do not: options.
+"""TCP options that a kernel's SYNs offer, and tool-made SYNs mostly do not.
 
-A SYN of which the capture lacks some of the options (`OPT_CUT`) shows nothing by what is not there.
+A SYN whose options were cut (`OPT_CUT`) shows nothing by what is missing.
 """
 
 from typing import Any
@@ -15,12 +15,12 @@ RICH = OPT_SACK_PERMITTED | OPT_TIMESTAMPS | OPT_WINDOW_SCALE  # every current s
 
 
 def is_poor(options: NDArray[Any]) -> Bools:
-    """Which SYNs offer none of what every current stack offers."""
+    """Return a mask over SYNs without any option that every current stack offers."""
     poor: Bools = np.bitwise_and(options, RICH | OPT_CUT) == 0
     return poor
 
 
 def is_bare(options: NDArray[Any]) -> Bools:
-    """Which SYNs offer not even a segment size."""
+    """Return a mask over SYNs that do not even offer an MSS."""
     bare: Bools = np.bitwise_and(options, RICH | OPT_MSS | OPT_CUT) == 0
     return bare

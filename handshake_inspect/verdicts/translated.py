@@ -1,18 +1,25 @@
-"""One connection captured before and after its addresses were translated.
+"""One connection captured before and after address translation (NAT).
 
-On `-i any` of a node that is the SYN to a service's address and to the pod's, or to an address and to the one behind
-NAT.  A translation leaves sequence numbers and timestamps alone: two rows with other addresses are one connection when
-both ISNs and the timestamp of the SYN agree, both ends sent as much (or less passed on, of a handshake whose segments
-all did within `TOGETHER_NS`), they began within `APART_NS`, and the translated SYN and its answer were captured between
-the other two: of frames with the same time, the one that stands first came first.  The answer is a SYN-ACK, or the RST
-that refuses the SYN, whose number stands for the other ISN.
-Where neither came, both had as many SYNs, of which the first and the last followed each other within `TOGETHER_NS`, and
-both ended alike.  A single SYN has too little in common with others, of which a flood or a scan has many.
-Of SYNs without timestamps the identification of IP must agree, which a translation leaves alone as well: there are
-hosts whose ISNs repeat, but not those of their packets.  Where there is none, as in IPv6, it must be one socket of the
-client, and a router between: SYN and SYN-ACK, if any, each have fewer hops left where they passed last.  The first is
-the connection; the others have no row of their own.  More than `MOST` with the same ISNs and the same mark are no
-translations; a scanner gives all its SYNs one ISN, and a port that refuses them has none, but their marks differ.
+With `-i any` on a node, these are the SYN to a service's address and the SYN to the pod's, or those on both sides of a
+NAT. A translation does not change sequence numbers and timestamps. Two rows with different addresses are one connection
+if
+
+- both ISNs and the timestamp of the SYN agree;
+- both ends sent the same amount (or less was forwarded, after a handshake whose segments were all forwarded within
+  `TOGETHER_NS`);
+- they began within `APART_NS`, and the translated SYN and its answer were captured between the other two (frames with
+  the same time count in file order). The answer is a SYN-ACK, or the RST that refuses the SYN, whose number stands for
+  the other ISN.
+
+Without an answer, both must have the same number of SYNs, the first and the last within `TOGETHER_NS` of each other,
+and the same end. A single SYN is too weak a match in a flood or scan.
+
+For SYNs without timestamps the IP identification must agree, which a translation does not change either: some hosts
+repeat ISNs, but not IP IDs. If there is none, as in IPv6, it must be one client socket with a router in between: SYN
+and SYN-ACK (if any) each have fewer hops left at the point that they reached last.
+
+The first row is the connection; the others are removed. More than `MOST` rows with the same ISNs and mark are no
+translations: a scanner uses one ISN for all SYNs, and a port that refuses them has none, but their marks differ.
 """
 
 from typing import TypeAlias
@@ -34,11 +41,11 @@ TOGETHER_NS = 2_000_000
 ANSWERED = FACT_SYNACK | FACT_REFUSED
 MOST = 4
 Moments: TypeAlias = tuple[NDArray[np.int64], NDArray[np.uint32]]  # times, and frames
-MIX = np.uint64(0x9E3779B97F4A7C15)  # odd, so that other marks give other numbers
+MIX = np.uint64(0x9E3779B97F4A7C15)  # odd, so that distinct marks give distinct numbers
 
 
 def joined(trace: Attempts) -> Attempts:
-    """The trace without the rows of translated connections, which it has in `translated` instead."""
+    """Return the trace without rows of translated connections, which are moved to `translated`."""
     rows, numbers = of_same_isns(trace)
     groups = group(numbers, rows, trace.connections["first_frame"][rows], at_least=2)
     groups = groups.chosen(np.flatnonzero(groups.sizes <= MOST))
@@ -52,9 +59,9 @@ def joined(trace: Attempts) -> Attempts:
 
 
 def of_same_isns(trace: Attempts) -> tuple[ConnectionRows, NDArray[np.uint64]]:
-    """The connections of which another one has both ISNs and the mark, and a number for all three.
+    """Return the connections that share both ISNs and the mark with another one, and a number for the three.
 
-    They are few, so that nothing else is put in order.
+    They are few, so nothing else needs sorting.
     """
     rows = ConnectionRows(marked(trace.facts & FACT_SYN != 0))
     numbers = np.empty(len(rows), dtype=np.uint64)
@@ -69,20 +76,20 @@ def of_same_isns(trace: Attempts) -> tuple[ConnectionRows, NDArray[np.uint64]]:
 
 
 def are_translated(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
-    """Whether two rows with the same ISNs, `ones` with the first frame, are one connection, for each pair."""
+    """Return a mask over pairs with the same ISNs, `ones` with the first frame: they are one connection."""
     both = trace.connections.copies(ones), trace.connections.copies(others)
     return ~have_same_addresses(*both) & lie_within(*both) & say_the_same(trace, ones, others)
 
 
 def have_same_addresses(ones: Rows, others: Rows) -> Bools:
-    """Two incarnations of a 4-tuple, or two connections of one client with one server."""
+    """Return a mask over pairs: incarnations of a 4-tuple, or connections of one client with one server."""
     (a, b), (c, d) = ([host_key(each[f"hi{side}"], each[f"lo{side}"]) for side in (0, 1)] for each in (ones, others))
     same: Bools = ((a == c) & (b == d)) | ((a == d) & (b == c))
     return same
 
 
 def lie_within(ones: Rows, others: Rows) -> Bools:
-    """Whether the other SYN was captured after the one, and its answer before: to the server and back."""
+    """Return a mask over pairs: the other SYN was captured after the first, and its answer before the first's."""
     within: Bools = (others["syn_ns"] - ones["syn_ns"] <= APART_NS) & is_before(asked(ones), asked(others))
     nested = is_before(asked(others), answered(others)) & is_before(answered(others), answered(ones))
     both_answered = ones["facts"] & others["facts"] & ANSWERED != 0
@@ -90,13 +97,13 @@ def lie_within(ones: Rows, others: Rows) -> Bools:
 
 
 def is_before(one: Moments, other: Moments) -> Bools:
-    """Whether one moment was before the other: of those with the same time, the frame says it."""
+    """Return a mask: one moment is before the other; the frame number decides equal times."""
     before: Bools = (one[0] < other[0]) | ((one[0] == other[0]) & (one[1] < other[1]))
     return before
 
 
 def go_together(ones: Rows, others: Rows) -> Bools:
-    """Whether two attempts that no server answered were made and given up as one."""
+    """Return a mask over pairs of unanswered attempts: their SYNs were sent, and they ended, together."""
     together: Bools = (ones["facts"] ^ others["facts"]) & (ANSWERED | FACT_RST | FACT_ICMP) == 0
     together &= ones["syn_count"] == others["syn_count"]
     for moment in ("syn_ns", "last_ns"):
@@ -105,12 +112,12 @@ def go_together(ones: Rows, others: Rows) -> Bools:
 
 
 def asked(rows: Rows) -> Moments:
-    """When the SYN was captured, and its frame."""
+    """Return the time and frame of the SYN."""
     return rows["syn_ns"], rows["syn_frame"]
 
 
 def answered(rows: Rows) -> Moments:
-    """When the SYN-ACK was captured, or the RST where there is none, and its frame."""
+    """Return the time and frame of the SYN-ACK, or of the RST if there is none."""
     accepted = rows["facts"] & FACT_SYNACK != 0
     return (
         np.where(accepted, rows["synack_ns"], rows["rst_ns"]),
@@ -119,7 +126,7 @@ def answered(rows: Rows) -> Moments:
 
 
 def say_the_same(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
-    """Whether both have the same mark, or crossed a router instead of one, and as many bytes of each end."""
+    """Return a mask over pairs: the same mark, or a router in between, and the same amount of data from each end."""
     ends, clients, same_clients = trace.endpoints, trace.client_rows[ones], trace.client_rows[others]
     stamps, idents = ends["syn_tsval"][clients], ends["syn_ip_id"][clients]
     same: Bools = (stamps == ends["syn_tsval"][same_clients]) & (
@@ -133,13 +140,13 @@ def say_the_same(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) 
 
 
 def is_beyond(sent: NDArray[np.uint32], passed_on: NDArray[np.uint32]) -> Bools:
-    """Whether no more was passed on than was sent."""
+    """Return a mask: no more was forwarded than sent."""
     beyond: Bools = sent - passed_on < np.uint32(1 << 31)
     return beyond
 
 
 def are_in_step(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
-    """Whether the whole handshake was passed on at once, so that what later was not must have been lost there."""
+    """Return a mask over pairs: the whole handshake was forwarded at once, so segments that were not were lost."""
     facts = trace.facts[ones] & trace.facts[others]
     in_step: Bools = facts & (FACT_SYNACK | FACT_ACKED) == FACT_SYNACK | FACT_ACKED
     both = trace.connections.copies(ones), trace.connections.copies(others)
@@ -150,7 +157,7 @@ def are_in_step(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -
 
 
 def are_routed(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
-    """Whether one client asked, and its SYN has fewer hops left where it passed last, as has the SYN-ACK, if any."""
+    """Return a mask over pairs: one client socket, and SYN and SYN-ACK (if any) lost hops in between."""
     hops = trace.endpoints["syn_ttl"]
     clients, same_clients = trace.client_rows[ones], trace.client_rows[others]
     accepted = trace.facts[ones] & trace.facts[others] & FACT_SYNACK != 0
@@ -163,7 +170,7 @@ def are_routed(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) ->
 
 
 def client_of(trace: Attempts, rows: ConnectionRows) -> NDArray[np.uint64]:
-    """A name of each client's address and port."""
+    """Return a key of each client's address and port."""
     of = trace.connections.copies(rows)
     first = of["client"] == 0
     high, low, port = (np.where(first, of[f"{part}0"], of[f"{part}1"]) for part in ("hi", "lo", "port"))

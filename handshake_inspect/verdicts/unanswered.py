@@ -1,14 +1,13 @@
 """Why nothing answered a SYN: whether its source can exist, and what else of the server was seen.
 
-- A source that cannot be (`impossible.py`) gets no answer from anybody: `bogon-source`.
-- `syn-dropped` where the port shows any life in the whole capture: one segment that it sends, to anybody, on any
-  connection, as server or as client.  A filtered port sends none.  What drops single SYNs of a port that lives is, in
-  order of likelihood: a full SYN or accept queue, a NAT without free ports or a full connection table on the way,
-  timestamps older than the newest from that address (PAWS), a rate limit.  So where the capturing host knows that
-  the accept queue of its listener there is full, although the wire shows nothing of it.
-- `port-filtered` where only other ports of the host show life, or the host sends something else than TCP: a datagram,
-  an answer to a ping, an ICMP error.  ARP and neighbour discovery show no more than that the address is in use.
-- `host-silent` where nothing does.
+- `bogon-source`: the source is impossible (`impossible.py`), so no answer can reach it.
+- `syn-dropped`: the port shows life anywhere in the capture: one segment that it sends, on any connection, as server or
+  as client. A filtered port sends none. Single SYNs to a live port are dropped by, most likely first, a full SYN or
+  accept queue, a NAT without free ports or a full connection table, timestamps older than the newest from that address
+  (PAWS), a rate limit. Also if the capturing host reports a full accept queue of that listener.
+- `port-filtered`: only other ports of the host show life, or the host sends something other than TCP: a datagram, an
+  answer to a ping, an ICMP error. ARP and neighbour discovery only show that the address is in use.
+- `host-silent`: nothing shows life.
 """
 
 from collections.abc import Sequence
@@ -27,7 +26,7 @@ from handshake_inspect.verdicts.words import CAUSE
 
 
 def silence_causes(trace: Attempts, rows: AttemptRows, full: Sequence[End] = ()) -> Codes:
-    """The cause of each of these unanswered attempts; `full` are listeners without room for one more."""
+    """Return the cause of each of these unanswered attempts; `full` are listeners with a full accept queue."""
     is_asked = np.zeros(len(trace.services), dtype=bool)
     for some in batches(len(rows)):
         is_asked[picked(trace.service, rows[some])] = True
@@ -45,7 +44,7 @@ def silence_causes(trace: Attempts, rows: AttemptRows, full: Sequence[End] = ())
 
 
 def are_at(ends: Sequence[End], services: Keys) -> Bools:
-    """Which of these services (sorted keys) are at one of these ends."""
+    """Return a mask over services (sorted keys): at one of these endpoints."""
     found = np.zeros(len(services), dtype=bool)
     if ends:
         hi, lo, port = np.array(ends, dtype=np.uint64).T
@@ -54,7 +53,7 @@ def are_at(ends: Sequence[End], services: Keys) -> Bools:
 
 
 def lively(trace: Attempts, hosts: Keys, services: Keys) -> tuple[Bools, Bools]:
-    """Which of these hosts, and which of these services (sorted keys), sent any segment."""
+    """Return masks over these hosts and these services (sorted keys): it sent any segment."""
     answering = trace.endpoints["traits"][trace.server_rows] & TRAIT_SEEN != 0
     asking = clients_at(trace, hosts)
     seen, alive = np.zeros(len(hosts), dtype=bool), np.zeros(len(services), dtype=bool)
@@ -68,14 +67,14 @@ def lively(trace: Attempts, hosts: Keys, services: Keys) -> tuple[Bools, Bools]:
 
 
 def mark(found: Bools, members: Keys, keys: Keys) -> None:
-    """Note which of the members are among the keys."""
+    """Mark the members that occur in `keys`, in place."""
     for some in batches(len(keys)):
         at, known = places(keys[some], members)
         found[at[known]] = True
 
 
 def clients_at(trace: Attempts, hosts: Keys) -> AttemptRows:
-    """The attempts whose client has one of these addresses and was seen."""
+    """Return the attempts with a client at one of these addresses that sent a segment."""
     mine = [some.start + np.flatnonzero(places(trace.client_host[some], hosts)[1]) for some in batches(len(trace))]
     rows = AttemptRows(np.concatenate([np.zeros(0, dtype=np.intp), *mine]))
     tracked = trace.tracked(rows)

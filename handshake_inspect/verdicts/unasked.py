@@ -1,8 +1,8 @@
-"""Hosts that do nothing but answer: backscatter even where the capture holds one direction only.
+"""Hosts that send nothing but answers: backscatter, even if the capture holds only one direction.
 
-In a one-sided capture a SYN-ACK without a SYN is the far half of an ordinary handshake.  But who serves shows data or a
-FIN sooner or later.  A host that sends SYN-ACKs and RSTs to `MIN_ADDRESSES` addresses or more, never data or a FIN, and
-to which the capture holds no segment at all, answers SYNs with forged sources: what a network telescope sees.
+In a one-sided capture a SYN-ACK without a SYN is half of an ordinary handshake. But a real server sends data or a FIN
+sooner or later. A host that sends SYN-ACKs and RSTs to `MIN_ADDRESSES` addresses or more, never data or a FIN, and to
+which the capture holds no segment, answers SYNs from forged sources, as seen by a network telescope.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ MIN_ADDRESSES = 20
 
 
 def is_unasked(trace: Attempts) -> Bools:
-    """Connections that a SYN-ACK or a RST begins, of which nothing shows that the other end asked for it."""
+    """Return a mask over connections that begin with a SYN-ACK or RST, and were not solicited as far as seen."""
     facts = trace.facts
     unasked: Bools = facts & (FACT_SYN | FACT_MIDSTREAM | FACT_ACKED | FACT_SERVER_PROVED) == 0
     unasked &= facts & (FACT_SYNACK_FIRST | FACT_RST) != 0
@@ -34,13 +34,13 @@ def is_unasked(trace: Attempts) -> Bools:
 
 
 def senders(trace: Attempts, rows: ConnectionRows) -> Keys:
-    """Who sent the first frame of each of these connections."""
+    """Return the key of the sender of each connection's first frame."""
     c = trace.connections
     return host_key(c["hi0"][rows], c["lo0"][rows])
 
 
 def only_answering(trace: Attempts) -> Keys:
-    """The hosts that do nothing but answer, sorted."""
+    """Return the hosts that send nothing but answers (sorted keys)."""
     rows = trace.tracked_where(is_unasked(trace) & ~trace.seen_ends[:, 1])
     none = np.zeros(0, dtype=np.uint64)
     if len(rows) < MIN_ADDRESSES:
@@ -50,7 +50,7 @@ def only_answering(trace: Attempts) -> Keys:
 
 
 def widely(trace: Attempts, rows: ConnectionRows) -> Keys:
-    """The senders of these connections that reach enough addresses, sorted."""
+    """Return the senders of these connections that reach `MIN_ADDRESSES` addresses (sorted keys)."""
     c = trace.connections
     sender, address = senders(trace, rows), host_key(c["hi1"][rows], c["lo1"][rows])
     order = np.lexsort((address, sender))
@@ -62,7 +62,7 @@ def widely(trace: Attempts, rows: ConnectionRows) -> Keys:
 
 
 def shows_more(trace: Attempts, hosts: Keys) -> Bools:
-    """Which of these hosts (sorted keys) send data or FIN on any connection, or are sent anything."""
+    """Return a mask over hosts (sorted keys): it sends data or FIN on any connection, or receives anything."""
     more = np.zeros(len(hosts), dtype=bool)
     e = trace.endpoints
     lively = ((e["bytes"] > 0) | (e["traits"] & TRAIT_FIN != 0)).reshape(-1, 2)

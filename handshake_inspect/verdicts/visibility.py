@@ -1,7 +1,7 @@
-"""Which directions the capture sees, and which silences are therefore no verdict.
+"""Which directions the capture holds, and where silence is therefore no verdict.
 
-An unanswered SYN is a failure only where an answer would have been captured.  In a capture of one direction it looks
-just the same as the SYN of a connection that went well.
+An unanswered SYN is a failure only if an answer would have been captured. In a one-sided capture it looks like the SYN
+of a successful connection.
 """
 
 import numpy as np
@@ -25,14 +25,14 @@ from handshake_inspect.verdicts.numbering import ConnectionRows, EndpointRows
 from handshake_inspect.verdicts.sets import distinct, places
 from handshake_inspect.verdicts.unasked import only_answering, senders
 
-FLOWING = 3  # frames of a midstream direction that show more than a probe
+FLOWING = 3  # frames from one end of a midstream connection that are more than a probe
 
 
 def blind(trace: Attempts) -> Bools:
-    """Attempts that seem unanswered where the capture does not hold answers: it cannot show their outcome.
+    """Return a mask over attempts without an answer whose answers would not be in the capture.
 
-    That is so if the same server provably sends segments that are not captured, if no answers are captured at all, and
-    if a filter on flags hides them.
+    That is so if the same server provably sends segments that were not captured, if no answers were captured at all, or
+    if a flag filter hides them.
     """
     hidden = hidden_answers(trace)
     facts = trace.facts
@@ -51,7 +51,7 @@ def blind(trace: Attempts) -> Bools:
 
 
 def sees_both(trace: Attempts) -> bool:
-    """Whether the capture holds both directions of anything, or a client's RST to what it never asked for."""
+    """Return whether the capture holds both directions of a connection, or a client's RST to an unsolicited one."""
     if (trace.both_ends & TRAIT_SEEN).any():
         return True
     client_sent_rst = (trace.facts & FACT_RST != 0) & (trace.connections["rst_side"] == trace.connections["client"])
@@ -60,10 +60,10 @@ def sees_both(trace: Attempts) -> bool:
 
 @once
 def half_seen(trace: Attempts) -> Bools:
-    """Connections of which one side is not in the capture although it must have spoken.
+    """Return a mask over connections with one direction missing although that end must have sent segments.
 
-    A SYN-ACK without a SYN is backscatter, unless nothing at all in the capture goes both ways, and then too if its
-    host does nothing but answer (`unasked.py`).
+    A SYN-ACK without a SYN is backscatter, unless the capture is entirely one-sided; even then it is if its host sends
+    nothing but answers (`unasked.py`).
     """
     facts = trace.facts
     sides = trace.seen_ends
@@ -82,13 +82,13 @@ def half_seen(trace: Attempts) -> Bools:
 
 
 def answers_only(trace: Attempts, rows: ConnectionRows) -> Bools:
-    """Which of these connections were begun by a host that does nothing but answer."""
+    """Return a mask over `rows`: the sender of the first frame sends nothing but answers."""
     hosts = only_answering(trace) if len(rows) else np.zeros(0, dtype=np.uint64)
     return places(senders(trace, rows), hosts)[1] if len(hosts) else np.zeros(len(rows), dtype=bool)
 
 
 def serves_unseen(trace: Attempts, rows: ConnectionRows) -> Bools:
-    """Which of these connections were begun by a host that is seen serving others who are not seen."""
+    """Return a mask over `rows`: the sender of the first frame serves clients whose direction is missing."""
     sides = trace.seen_ends
     lone = np.flatnonzero(half_seen(trace))
     lone = lone[sides[lone, 1 - trace.connections["client"][lone]]]
@@ -98,7 +98,7 @@ def serves_unseen(trace: Attempts, rows: ConnectionRows) -> Bools:
 
 
 def flowing(trace: Attempts, ends: EndpointRows) -> Bools:
-    """Whether these lone ends send new data and acknowledge some: more than a probe, and not into the void."""
+    """Return a mask over these lone ends: they send new data that is acknowledged, which is more than a probe."""
     e = trace.endpoints
     more = (e["bytes"][ends] > 0) & (e["frames"][ends] >= FLOWING)
     heeded: Bools = more & (e["retransmissions"][ends] == 0) & (e["traits"][ends] & TRAIT_ACKS != 0)

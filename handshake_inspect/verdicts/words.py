@@ -1,4 +1,4 @@
-"""The words of outcomes and causes, and their numbers in columns."""
+"""Outcome and cause words, and their codes in columns."""
 
 from typing import Literal
 
@@ -18,7 +18,7 @@ OUTCOMES: tuple[Outcome, ...] = (
 )
 ESTABLISHED, REFUSED, REJECTED, TIMED_OUT, PENDING, HALF_OPEN, ABORTED, UNSOLICITED, MIDSTREAM = range(9)
 
-# 0 is "no cause".
+# Code 0 is "no cause".
 CAUSES = (
     None,
     "closed-port",

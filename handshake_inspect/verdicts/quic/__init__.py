@@ -1,1 +1,1 @@
-"""QUIC connections judged: what became of them, what setting them up cost, which of them raced with TCP."""
+"""Verdicts on QUIC connections: outcome, set-up cost, and races with TCP."""

@@ -1,4 +1,4 @@
-"""What became of QUIC connections, from the headers alone and, where they could be opened, from closing Initials."""
+"""Outcomes of QUIC connections, from packet headers alone and, if they can be decrypted, from closing Initials."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,7 +36,7 @@ from handshake_inspect.verdicts.quic.words import (
 from handshake_inspect.verdicts.words import CAUSES
 
 Codes = NDArray[np.int8]
-AT_ONCE_NS = 200_000_000  # a client that speaks another version sends its next Initial sooner
+AT_ONCE_NS = 200_000_000  # a client that supports another version sends its next Initial sooner
 ANSWERED = SERVER_INITIAL | SERVER_HANDSHAKE | SERVER_SHORT | RETRY | NEGOTIATED
 
 
@@ -48,12 +48,12 @@ class Judged:
 
     @cached_property
     def answered(self) -> Bools:
-        """Whether the server sent anything."""
+        """A mask: the server sent anything."""
         return self.quics.has(ANSWERED) | (self.quics.rows["server_frames"] > 0)
 
     @cached_property
     def closes(self) -> list[tuple[str, Close] | None]:
-        """Who closed in an Initial, and how; the server's close says more where both did."""
+        """Who closed in an Initial, and how, per connection; the server's close is more specific if both did."""
         found: list[tuple[str, Close] | None] = []
         for pair in self.quics.opened:
             client, server = (None, None) if pair is None else (side.close for side in pair)
@@ -62,23 +62,23 @@ class Judged:
 
     @cached_property
     def closed(self) -> Bools:
-        """Connections that an Initial closed."""
+        """A mask: an Initial closed the connection."""
         return np.array([close is not None for close in self.closes], dtype=bool)
 
     @cached_property
     def silent(self) -> Bools:
-        """Nothing came for so long that nothing will."""
+        """A mask: no packet for so long that none will follow."""
         return self.quics.rows["last_ns"] <= self.quics.last_ns - self.quics.limits.unanswered_ns
 
     @cached_property
     def unanswered(self) -> Bools:
-        """Nothing came since the first Initial, and an answer would have by now."""
+        """A mask: no answer to the first Initial, although one would have arrived by now."""
         waited: Bools = self.quics.rows["first_ns"] <= self.quics.last_ns - self.quics.limits.unanswered_ns
         return waited & ~self.answered
 
     @cached_property
     def no_version(self) -> Bools:
-        """Clients that do not go on at once after a Version Negotiation: they speak none of the server's versions."""
+        """A mask: the client does not continue after a Version Negotiation; it supports no version of the server."""
         rows = self.quics.rows
         came = rows["negotiation_ns"]
         trip = came - rows["first_ns"]
@@ -88,7 +88,7 @@ class Judged:
 
     @cached_property
     def outcome(self) -> Codes:
-        """QUIC_OUTCOMES codes."""
+        """Indices in QUIC_OUTCOMES."""
         finished = self.quics.rows["finished_ns"] > 0
         gone = self.silent | self.closed | self.no_version
         rules = [
@@ -101,7 +101,7 @@ class Judged:
 
     @cached_property
     def failure(self) -> Codes:
-        """FAILURES codes, NOT_FAILED for none."""
+        """Indices in FAILURES, NOT_FAILED for none."""
         by_server = np.array([close is not None and close[0] == "server" for close in self.closes], dtype=bool)
         has = self.quics.has
         rules = [
@@ -116,18 +116,18 @@ class Judged:
         return np.select([mask for mask, _ in rules], [code for _, code in rules], CLOSED_BY_CLIENT).astype(np.int8)
 
     def cause(self, i: int) -> str | None:
-        """The cause of one, in a word."""
+        """Return the cause of one connection, or None."""
         if self.outcome[i] == REJECTED:
             return CAUSES[icmp_cause(self.quics.rows[i])]
         return None if self.failure[i] == NOT_FAILED else FAILURES[self.failure[i]]
 
     @cached_property
     def decided(self) -> Bools:
-        """Whether later frames could change nothing."""
+        """A mask: later frames could change nothing."""
         return (self.outcome != PENDING) & (self.silent | self.closed | ~self.no_version)
 
     def evidence(self, i: int) -> list[int]:
-        """The frames that show the outcome of one, in their order."""
+        """Return the frames that prove the outcome of one connection, ascending."""
         names = {
             ESTABLISHED: ("answer_frame", "finished_frame"),
             REJECTED: ("icmp_frame",),

@@ -1,4 +1,4 @@
-"""The QUIC half of a case: what was judged of the QUIC connections, beside the TCP connections of the same capture."""
+"""The QUIC half of a case: the verdicts on QUIC connections, next to the TCP connections of the same capture."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,19 +19,19 @@ class QuicCase:
     attempts: Attempts
     legs: Legs
     quics: Quics
-    names: Names  # that clients had looked up for their servers
+    names: Names  # server names that clients had looked up
 
     def __len__(self) -> int:
         return len(self.quics)
 
     @cached_property
     def judged(self) -> Judged:
-        """What became of them."""
+        """The outcomes."""
         return Judged(self.quics)
 
     @cached_property
     def spans(self) -> QuicSpans:
-        """What setting them up cost."""
+        """The set-up durations."""
         return QuicSpans(self.quics, least_round_trips(self.attempts, self.legs, self.quics))
 
     @cached_property
@@ -40,10 +40,10 @@ class QuicCase:
 
     @property
     def raced_tcp(self) -> Places:
-        """For every QUIC connection the TCP connection that it raced with, -1 for none."""
+        """The TCP connection that each QUIC connection raced with, -1 for none."""
         return self._races[0]
 
     @property
     def raced_quic(self) -> Places:
-        """For every TCP connection the QUIC connection that it raced with, -1 for none."""
+        """The QUIC connection that each TCP connection raced with, -1 for none."""
         return self._races[1]

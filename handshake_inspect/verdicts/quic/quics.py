@@ -1,4 +1,4 @@
-"""All QUIC connections of a trace as columns, in the order of their first datagrams, which gives them their ids."""
+"""All QUIC connections of a trace as columns, in the order of their first datagrams, which gives their ids."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,40 +21,40 @@ NEVER = np.uint32(0xFFFF_FFFF)
 
 @dataclass(frozen=True)
 class Quics:
-    """The rows that are in use, and the datagrams kept of them."""
+    """The rows in use, and the datagrams stored for them."""
 
     rows: Any  # a structured array
-    kept: Any  # as `rows`: all datagrams that are kept, of any connection
+    kept: Any  # a structured array: all stored datagrams, of any connection
     last_ns: int  # when the capture ended
     limits: Limits
 
     @classmethod
     def none(cls) -> "Quics":
-        """No connections."""
+        """Return no connections."""
         return cls(_rows(None, quic_rows.Quic, 0), _rows(None, quic_rows.Kept, 0), 0, Limits())
 
     @classmethod
     def of(cls, table: Any, last_ns: int, limits: Limits) -> "Quics":
-        """The rows that a table holds now."""
+        """Return the rows that a table holds now."""
         rows = _rows(table.row_storage, quic_rows.Quic, table.count)
         rows = rows[rows["in_use"] != 0]
         rows = rows[np.argsort(rows["first_frame"], kind="stable")]
         return cls(rows, _rows(table.kept_storage, quic_rows.Kept, table.kept_count), last_ns, limits)
 
     def detached(self, copies: Copies) -> "Quics":
-        """The same in memory of their own, for when the table's rows change."""
+        """Return the same rows copied, to outlive the table's."""
         return replace(self, rows=copies.of("quic", self.rows), kept=copies.of("datagrams", self.kept))
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def has(self, flags: int) -> Bools:
-        """Connections with any of these flags."""
+        """Return a mask: the connection has any of these flags."""
         found: Bools = self.rows["flags"] & flags != 0
         return found
 
     def frame(self, name: str, i: int) -> NDArray[np.uint64]:
-        """Whole frame numbers of one connection: one, or a row of them; 0 for none."""
+        """Return the full frame numbers of one connection: one, or a row of them; 0 for none."""
         if name not in self._frames:
             first, column = self.rows["first_frame"], self.rows[name]
             self._frames[name] = whole_frames(first[:, None] if column.ndim > 1 else first, column)
@@ -62,17 +62,17 @@ class Quics:
 
     @cached_property
     def _frames(self) -> dict[str, NDArray[np.uint64]]:
-        """The columns of whole frame numbers that somebody asked for."""
+        """Cache of columns with full frame numbers."""
         return {}
 
     @cached_property
     def client_host(self) -> NDArray[np.uint64]:
-        """A 64-bit name of every client's address, as of TCP's attempts; of the address it began from."""
+        """The 64-bit key of every client's address, as for TCP attempts; the address that it began from."""
         return host_key(self.rows["client_hi"], self.rows["client_lo"])
 
     @cached_property
     def server_host(self) -> NDArray[np.uint64]:
-        """A 64-bit name of every server's address."""
+        """The 64-bit key of every server's address."""
         return host_key(self.rows["server_hi"], self.rows["server_lo"])
 
     @property
@@ -82,34 +82,34 @@ class Quics:
         return times
 
     def first_frames(self, places: Any) -> Times:
-        """The first frame of each of these."""
+        """Return the first frame of each of these connections."""
         frames: Times = self.rows["first_frame"][places].astype(np.int64)
         return frames
 
     def is_ipv4(self, rows: NDArray[np.intp]) -> Bools:
-        """Which of these use IPv4."""
+        """Return a mask over `rows`: it uses IPv4."""
         found: Bools = self.rows["ip_version"][rows] == 4
         return found
 
     def where(self, mask: Bools) -> NDArray[np.intp]:
-        """The places that a column marks."""
+        """Return the indices that a mask selects."""
         return np.flatnonzero(mask)
 
     @cached_property
     def service(self) -> NDArray[np.uint64]:
-        """A 64-bit name of every connection's server address and port."""
+        """The 64-bit key of every connection's server address and port."""
         return host_key(self.rows["server_hi"], self.rows["server_lo"], self.rows["server_port"])
 
     @cached_property
     def pair(self) -> NDArray[np.uint64]:
-        """A 64-bit name of every connection's client address and service."""
+        """The 64-bit key of every connection's client address and service."""
         return pair_key(self.service, self.client_host)
 
     @cached_property
     def opened(self) -> list[tuple[Opened, Opened] | None]:
-        """What the Initials of the client and of the server hold; None where nothing was kept or nothing can open it.
+        """The decrypted Initials of client and server; None if none are stored or no cipher is available.
 
-        One connection after the other: a cipher runs over each.
+        Decrypted one connection at a time.
         """
         if not self.rows["kept"].any() or not can_open():
             return [None] * len(self)
@@ -117,18 +117,18 @@ class Quics:
 
     @cached_property
     def asked_again(self) -> Bools:
-        """Connections whose server answered with a HelloRetryRequest (RFC 8446 section 4.1.4), where that was read."""
+        """A mask: the server's decrypted answer is a HelloRetryRequest (RFC 8446 section 4.1.4)."""
         return np.array([each is not None and is_retry_request(each[1].crypto) for each in self.opened], dtype=bool)
 
     @cached_property
     def begun_before(self) -> Bools:
-        """Connections whose first Initial the capture lacks, as the keys of the next one show, where it was read."""
+        """A mask: the capture lacks the connection's first Initial, as the keys of a decrypted later one show."""
         foreign = [each is not None and each[0].foreign for each in self.opened]
         return np.array(foreign, dtype=bool) & ~self.has(CUT)
 
     @cached_property
     def lost(self) -> Bools:
-        """Connections in whose handshake, or before it, something was sent again."""
+        """A mask: something was retransmitted before the end of the handshake."""
         rows = self.rows
         ended = np.where(rows["finished_frame"] > 0, rows["finished_frame"], NEVER)[:, None]
         waited = self.stalled_by_loss & (rows["stall_frame"] <= ended)
@@ -136,19 +136,19 @@ class Quics:
 
     @cached_property
     def stalled_by_loss(self) -> Bools:
-        """Which of the STALLS pauses of each connection, a row each, ended when something was sent again."""
+        """A mask (connection, pause): a retransmission ended this one of the STALLS pauses."""
         losses = self.rows["losses"][:, None]
         lost: Bools = (losses | losses // BY_SERVER) >> np.arange(STALLS) & 1 != 0
         return lost
 
     @cached_property
     def hello_again(self) -> Bools:
-        """Connections whose client sent its ClientHello again after the answer, which was lost, where that was read."""
+        """A mask: the client repeated its ClientHello after an answer that was lost (if Initials were decrypted)."""
         read = [each is not None and each[0].repeated for each in self.opened]
         return np.array(read, dtype=bool) & ~self.has(INITIAL_AGAIN | RETRY | NEGOTIATED) & (self.rows["losses"] == 0)
 
     def _datagrams(self, first: int) -> list[tuple[bool, bytes]]:
-        """The kept datagrams of one connection, the oldest first; `first` is 1 + the newest."""
+        """Return the stored datagrams of one connection, the oldest first; `first` is 1 + the index of the newest."""
         found: list[tuple[bool, bytes]] = []
         while first and len(found) <= len(self.kept):
             kept = self.kept[first - 1]

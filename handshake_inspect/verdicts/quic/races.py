@@ -1,4 +1,4 @@
-"""TCP and QUIC connections of one client to one service that begin together: a race, or a fall back to TCP."""
+"""TCP and QUIC connections of one client to one service that begin together: a race, or a fallback to TCP."""
 
 from typing import NamedTuple
 
@@ -16,9 +16,9 @@ Places = NDArray[np.int64]
 
 
 def races(attempts: Attempts, quics: Quics) -> tuple[Places, Places]:
-    """For every QUIC connection the TCP connection that it raced with, and the other way round; -1 for none.
+    """Return the TCP connection that each QUIC connection raced with, and vice versa; -1 for none.
 
-    That is the nearest of the same client and service, if both begin within TOGETHER_NS; of equal times by frame.
+    It is the nearest one of the same client and service, if both begin within `TOGETHER_NS`; ties are broken by frame.
     """
     if not len(quics):
         return np.zeros(0, dtype=np.int64), np.broadcast_to(np.int64(-1), len(attempts.connections))
@@ -28,7 +28,7 @@ def races(attempts: Attempts, quics: Quics) -> tuple[Places, Places]:
 
 
 class Begun(NamedTuple):
-    """Client and service, first time and first frame of connections."""
+    """Client and service key, start time and first frame of connections."""
 
     keys: NDArray[np.uint64]
     times: Times
@@ -36,13 +36,13 @@ class Begun(NamedTuple):
 
 
 def nearest(own: Begun, others: Begun) -> Places:
-    """For each the place of the one of the others with the same key that is nearest in time; -1 for none near."""
+    """Return the index of the nearest of `others` with the same key for each of `own`, -1 if none is near enough."""
     keys, times, _ = own
     found = np.full(len(keys), -1, dtype=np.int64)
     mine = np.flatnonzero(np.isin(keys, others.keys))
     if not len(mine):
         return found
-    # A number for key and time that sorts as both do: ranks fit into 32 bits each.
+    # One number that sorts by key, then by time: ranks fit into 32 bits each.
     _, moments = np.unique(np.concatenate([times[mine], others.times]), return_inverse=True)
     _, ranks = np.unique(np.concatenate([keys[mine], others.keys]), return_inverse=True)
     codes = ranks.astype(np.int64) << 32 | moments
@@ -58,7 +58,7 @@ def nearest(own: Begun, others: Begun) -> Places:
 
 
 def least_round_trips(attempts: Attempts, legs: Legs, quics: Quics) -> Times:
-    """The least round trip of TCP between the same ends, for every QUIC connection; -1 where there is none."""
+    """Return the smallest TCP round trip between the same ends for every QUIC connection, -1 for none."""
     least = np.full(len(quics), -1, dtype=np.int64)
     rows = np.flatnonzero(np.isin(attempts.pair, quics.pair)) if len(quics) else np.zeros(0, dtype=np.intp)
     values = legs.of(rows).values[0] if len(rows) else np.zeros(0, dtype=np.int64)

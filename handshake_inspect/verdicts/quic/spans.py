@@ -1,11 +1,11 @@
-"""What setting QUIC connections up cost, as the client saw it, as columns.
+"""Set-up durations of QUIC connections as the client saw them, as columns.
 
-From a frame of the client to another of the client the client saw the same; to a frame of the server it saw the way
-from the capture to the client and back on top, of which the client's first reply gives an upper bound.
+Between two frames of the client, the client saw the same duration as the capture. To a frame of the server it saw the
+round trip between capture and client on top, of which the client's first reply gives an upper bound.
 
-The answer cannot be distinguished from what a server sends on its own account (tickets, SETTINGS, HANDSHAKE_DONE), so
-its start is an interval.  A burst that comes sooner after the request than a lower bound of the round trip answers
-nothing; the first one after the client's Finished always holds chatter.
+The response cannot be told from what a server sends unsolicited (tickets, SETTINGS, HANDSHAKE_DONE), so its start is an
+interval. A burst that follows the request sooner than a lower bound of the round trip is no response; the first burst
+after the client's Finished always contains unsolicited data.
 """
 
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ from handshake_inspect.verdicts.setup.intervals import Interval, bounded, choose
 
 UNKNOWN = np.int64(-1)
 NEVER = np.int64(1) << 62
-NEAR_NS = 15_000_000  # a first answer that came sooner may have taken nothing but computing
-STEADY = 8  # a round trip is shorter than another one by an eighth at most
+NEAR_NS = 15_000_000  # a first answer that came sooner may have been all computation
+STEADY = 8  # round trips vary by at most one eighth
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class QuicSpans:
-    """Spans of every connection; `least` is the least round trip of TCP between the same ends, -1 where unknown."""
+    """Spans of every connection; `least` is the smallest TCP round trip between the same ends, -1 if unknown."""
 
     quics: Quics
     least: Times
@@ -41,7 +41,7 @@ class QuicSpans:
 
     @cached_property
     def initial(self) -> Interval:
-        """The first Initial to the first answer of the server, in which it computes; a Retry costs it nothing."""
+        """From the first Initial to the server's first answer, including its computation; a Retry needs none."""
         first, again = self._time("first"), self._time("again")
         stateless = np.where(self._time("negotiation") > 0, self._time("negotiation"), self._time("retry"))
         answer = np.where(stateless > 0, stateless, self._time("answer"))
@@ -53,9 +53,9 @@ class QuicSpans:
 
     @cached_property
     def reply(self) -> Interval:
-        """The server's first Initial to the client's next datagram: to the client and back, and its computing.
+        """From the server's first Initial to the client's next datagram: to the client and back, and its computation.
 
-        A copy of the ClientHello is no reply: the client sent it before the answer reached it, or for want of that.
+        A repeated ClientHello is no reply: the client sent it before the answer arrived, or because none did.
         """
         known = (self._time("answer") > 0) & (self._time("reply") > 0)
         took = exact(self._time("reply") - self._time("answer"), known)
@@ -65,29 +65,29 @@ class QuicSpans:
 
     @cached_property
     def _handshake_reply(self) -> Times:
-        """The client's last Handshake packet before its Finished, which shows that it had the answer."""
+        """The client's last Handshake packet before its Finished, which proves that it had the answer."""
         handshake = self._time("handshake")
         return np.where(handshake > 0, handshake, NEVER)
 
     @cached_property
     def stateless(self) -> Times:
-        """The round trip to the server without computing: that of a Retry or of a Version Negotiation, -1 for none."""
+        """The round trip to the server without computation, from a Retry or Version Negotiation; -1 for none."""
         there = self.quics.has(RETRY | NEGOTIATED) & ~self.quics.has(INITIAL_AGAIN)
         return np.where(there, self.initial.value, UNKNOWN)
 
     @cached_property
     def network(self) -> Interval:
-        """The way to the server and back: known from a stateless answer or from TCP, else below `initial`."""
+        """The round trip to the server: known from a stateless answer or from TCP, otherwise at most `initial`."""
         sure = np.where(self.stateless >= 0, self.stateless, self.least)
         high = np.where(sure >= 0, sure, self.initial.high)
         return bounded(np.where(sure >= 0, sure, np.where(high >= 0, 0, UNKNOWN)), high, sure)
 
     @cached_property
     def too_soon(self) -> Times:
-        """A lower bound of the network's round trip: what comes sooner after a frame does not answer it.
+        """A lower bound of the network round trip: what follows a frame sooner does not answer it.
 
-        Half of the first answer is one where the network took most of it: not where the client is farther away than
-        the server, nor where both are in one place.  Round trips vary.
+        Half of the first answer is such a bound if the network took most of it: not if the client is farther away than
+        the server, nor if both are in one place. Round trips vary.
         """
         first = self.initial.low
         half = np.where((first >= self.reply.high) & (first >= NEAR_NS), first // 2, 0)
@@ -96,7 +96,7 @@ class QuicSpans:
 
     @cached_property
     def spin(self) -> Interval:
-        """The round trip by the spin bit, where both sides move it and it is no shorter than a round trip can be."""
+        """The round trip by the spin bit, if both sides flip it and it is not shorter than possible."""
         rows, spin = self.quics.rows, self._time("spin")
         moves = (rows["client_edges"] >= EDGES) & (rows["server_edges"] >= EDGES)
         return exact(spin, moves & (spin > 0) & (spin >= self.too_soon))
@@ -105,12 +105,12 @@ class QuicSpans:
 
     @cached_property
     def finished(self) -> Bools:
-        """Whether the client's Finished was seen."""
+        """A mask: the client's Finished was seen."""
         return self._time("finished") > 0
 
     @cached_property
     def handshake(self) -> Interval:
-        """The first Initial to the client's Finished: from the client to the client."""
+        """From the first Initial to the client's Finished."""
         first, finished = self._time("first"), self._time("finished")
         low = np.where(self.hidden, self._soonest_finished, finished)
         return bounded(
@@ -119,26 +119,26 @@ class QuicSpans:
 
     @cached_property
     def hidden(self) -> Bools:
-        """Whether the snap length may have taken the Finished, and a request, behind the first packet of a datagram."""
+        """A mask: the snap length may have cut the Finished, and a request, after the first packet of a datagram."""
         return self.quics.has(CUT) & self.finished & (self._soonest_finished < self._time("finished"))
 
     @cached_property
     def _soonest_finished(self) -> Times:
-        """The client's datagram that may hold its Finished, if it is not the one that shows it."""
+        """The earliest client datagram that may hold its Finished."""
         handshake, reply = self._time("handshake"), self._time("reply")
         sooner = np.where(handshake > 0, handshake, np.where(reply > 0, reply, NEVER))
         return np.minimum(sooner, self._time("finished"))
 
     @cached_property
     def _flight_end(self) -> Times:
-        """The server's last packet of its first flight: what comes with it is as likely said on its own account."""
+        """The last packet of the server's first flight: whatever comes with it may be unsolicited."""
         return np.maximum(self._time("flight"), self._time("answer"))
 
     @cached_property
     def early_accepted(self) -> Bools:
-        """0-RTT packets that were answered too soon for an answer to the client's Finished.
+        """A mask: 0-RTT packets were answered too soon for an answer to the client's Finished.
 
-        Nothing on the wire says that they were not accepted.
+        Nothing on the wire proves that 0-RTT was rejected.
         """
         finished, soonest = self._time("finished"), self.too_soon
         sooner = np.zeros(len(self.quics), dtype=bool)
@@ -150,16 +150,17 @@ class QuicSpans:
 
     @cached_property
     def _may_be_early(self) -> Bools:
-        """0-RTT packets that may have been accepted, which a HelloRetryRequest rules out (RFC 8446 section 4.2.10)."""
+        """A mask: 0-RTT packets may have been accepted; a HelloRetryRequest rules it out (RFC 8446 section 4.2.10)."""
         return self.quics.has(EARLY) & ~self.quics.asked_again
 
     # -- request and response ----------------------------------------------------------------------------------
 
     @cached_property
     def request(self) -> Interval:
-        """When the request began, as a moment: the first packet that may be it, the last that must.
+        """When the request began: from the first packet that may be it to the last possible one.
 
-        0-RTT packets are it if they were accepted, and may be if nobody can tell: a HelloRetryRequest refuses them.
+        0-RTT packets are the request if they were accepted, and may be if that is unknown; a HelloRetryRequest rejects
+        them.
         """
         early, asked = self._time("early"), self._time("request")
         low = np.where(self.hidden & (asked > 0), np.minimum(self._soonest_finished, asked), asked)
@@ -170,7 +171,7 @@ class QuicSpans:
 
     @cached_property
     def before_request(self) -> Interval:
-        """The client's Finished to the request; 0 for early data, which came before."""
+        """From the client's Finished to the request; 0 for early data, which came before."""
         early = self.early_accepted
         since = self.request.since(self._time("finished"))
         known = (self.request.high >= 0) & self.finished
@@ -179,9 +180,9 @@ class QuicSpans:
 
     @cached_property
     def answers(self) -> tuple[Times, Times, NDArray[np.int64]]:
-        """The moment of the first packet that may be the answer, of the last that must be, and the place of the first.
+        """Times of the first packet that may be the response and of the last possible one, and the first one's index.
 
-        0 and -1 where no packet may be one.
+        Time 0 and index -1 if no packet may be one.
         """
         first, last, place = self._answers_to(self.request.low)
         in_doubt = self._may_be_early & ~self.early_accepted & self.finished
@@ -190,7 +191,7 @@ class QuicSpans:
         return first, np.maximum(last, later), place
 
     def _answers_to(self, asked: Times) -> tuple[Times, Times, NDArray[np.int64]]:
-        """The `answers` to requests of these times.  If all comes too soon, it is the answer that did, not the rest."""
+        """Return `answers` to requests at these times. If all bursts come too soon, they count nevertheless."""
         bursts = self.quics.rows["burst_ns"]
         rows = np.arange(len(self.quics))
         known = asked >= 0
@@ -207,7 +208,7 @@ class QuicSpans:
 
     @cached_property
     def response(self) -> Interval:
-        """The request to the answer, as the client saw it."""
+        """From the request to the response, as the client saw it."""
         first, last, place = self.answers
         known = (place >= 0) & (self.request.high >= 0) & self.reply.known
         way = self.reply.high
@@ -217,7 +218,7 @@ class QuicSpans:
 
     @cached_property
     def first_byte(self) -> Interval:
-        """The first Initial to the answer."""
+        """From the first Initial to the response."""
         first, last, place = self.answers
         start, way = self._time("first"), self.reply.high
         known = (place >= 0) & (self.request.high >= 0) & self.reply.known
@@ -232,7 +233,7 @@ class QuicSpans:
 
     @cached_property
     def server_response(self) -> Interval:
-        """The server's own time before the answer."""
+        """The server's own time before the response."""
         first, last, place = self.answers
         known = (place >= 0) & (self.request.high >= 0)
         low = np.where(known, np.maximum(first - self.request.high, 0), UNKNOWN)
@@ -240,9 +241,9 @@ class QuicSpans:
 
     @cached_property
     def round_trips(self) -> NDArray[np.int64]:
-        """Of the handshake: one, and one more for each Retry, Version Negotiation and HelloRetryRequest.
+        """Round trips of the handshake: one, plus one for each Retry, Version Negotiation and HelloRetryRequest.
 
-        Early data does not wait for it.
+        Accepted early data saves one.
         """
         trips = 1 + self.quics.has(RETRY).astype(np.int64) + self.quics.has(NEGOTIATED) + self.quics.asked_again
         return np.where(self.early_accepted, trips - 1, trips)

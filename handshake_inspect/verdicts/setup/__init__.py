@@ -1,1 +1,1 @@
-"""What connecting cost, from the first SYN to the first byte of the answer: whose time it was, what would save it."""
+"""Connection set-up, from the first SYN to the first byte of the response: where the time went, what would save it."""

@@ -1,17 +1,17 @@
-"""Where the answer begins among the records that a server sends under TLS 1.3, by lengths alone.
+"""Where the response begins among the records that a server sends with TLS 1.3, by record lengths alone.
 
-Session tickets, HTTP/2 SETTINGS and the answer are all encrypted application data.  A record that was sent before the
-request had arrived is none of the answer; the reader has left those out, and kept their length if they look like a
-ticket.  Of the candidates that are left, these are skipped at the front:
+Session tickets, HTTP/2 SETTINGS and the response are all encrypted application data. A record sent before the request
+arrived is no part of the response; the reader has dropped those, but stored their length if they look like a ticket. Of
+the remaining candidates, these are skipped at the front:
 
-- records of the length of a ticket that came before the request;
-- else the leading run of two or more, at most `TICKETS`, of equal length, from `LEAST_TICKET` to `MOST_TICKET` bytes,
-  or as long as a ticket that only names a session at the server;
+- records with the length of a ticket that came before the request;
+- else the leading run of two or more, at most `TICKETS`, of equal length between `LEAST_TICKET` and `MOST_TICKET`
+  bytes, or as long as a ticket that only names a session at the server;
 - else a single one of such a size with more after it, if other connections to the service had tickets of that length,
-  give or take `TICKET_SPREAD`.  Where no ticket of the service is known, both it and the next may be the answer, and
-  nothing is known of the answer where the next is behind bytes that the capture lacks;
-- where HTTP/2 was offered, records of less than `MOST_SETTINGS` bytes.  If nothing else comes, the first one is the
-  answer.
+  give or take `TICKET_SPREAD`. If no ticket of the service is known, both it and the next one may be the response; the
+  response is unknown if the next one follows bytes that the capture lacks;
+- if HTTP/2 was offered, records of less than `MOST_SETTINGS` bytes. If nothing else follows, the first one is the
+  response.
 """
 
 from dataclasses import dataclass, fields
@@ -43,39 +43,39 @@ _SERVICE = np.uint64(0xFFFF_FFFF_FFFF_0000)
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Candidates:
-    """The records that may be the answer: a row for each connection, a column for each record."""
+    """The records that may be the response: one row per connection, one column per record."""
 
     ns: Times
     frame: NDArray[np.int64]
     length: Lengths
     count: Lengths
-    ticket_length: Lengths  # of what came before the request, 0 for none
-    http2: Bools  # it was offered
-    holed: Bools  # bytes are missing, so that more may have come behind the last
+    ticket_length: Lengths  # of a ticket before the request, 0 for none
+    http2: Bools  # HTTP/2 was offered
+    holed: Bools  # bytes are missing, so more may follow the last record
 
     def of(self, rows: Any) -> "Candidates":
-        """Those of some connections."""
+        """Return the candidates of some connections."""
         return Candidates(*(getattr(self, each.name)[rows] for each in fields(self)))
 
     @property
     def there(self) -> Bools:
-        """Which places hold a candidate."""
+        """A mask: there is a candidate."""
         there: Bools = np.arange(CANDIDATES) < self.count[:, None]
         return there
 
     @property
     def settings(self) -> Bools:
-        """Which may be SETTINGS of HTTP/2."""
+        """A mask: it may be HTTP/2 SETTINGS."""
         return self.there & self.http2[:, None] & (self.length < MOST_SETTINGS)
 
     @property
     def ticketlike(self) -> Bools:
-        """Which have the size of a ticket."""
+        """A mask: it has the size of a ticket."""
         return self.there & is_like_ticket(self.length)
 
     @property
     def leading(self) -> tuple[Lengths, Lengths]:
-        """The first two places behind leading SETTINGS; CANDIDATES where there is none."""
+        """The first two indices after leading SETTINGS; CANDIDATES for none."""
         others = self.there & ~self.settings
         first = np.where(others.any(axis=1), others.argmax(axis=1), CANDIDATES)
         later = others & (np.arange(CANDIDATES) > first[:, None])
@@ -83,21 +83,21 @@ class Candidates:
 
     @property
     def proved_length(self) -> Lengths:
-        """The length of tickets that this connection shows by itself; 0 for none."""
+        """The ticket length that this connection proves by itself, 0 for none."""
         first, second = self.leading
         one, other = self._at(self.length, first), self._at(self.length, second)
         run = self._at(self.ticketlike, first).astype(bool) & (one == other)
         return np.where(is_like_ticket(self.ticket_length), self.ticket_length, np.where(run, one, 0))
 
     def _at(self, values: NDArray[np.generic], places: Lengths) -> NDArray[np.int64]:
-        """The value at a place of each row; 0 behind the last."""
+        """Return the value at an index of each row, 0 beyond the last."""
         padded = np.concatenate([values.astype(np.int64), np.zeros((len(values), 1), dtype=np.int64)], axis=1)
         return padded[np.arange(len(values)), np.minimum(places, CANDIDATES)]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Answers:
-    """Places of candidates, -1 for none: the first that may be the answer, and the last that may be."""
+    """Indices of candidates, -1 for none: the first and the last that may be the response."""
 
     first: Lengths
     last: Lengths
@@ -105,24 +105,24 @@ class Answers:
 
     @property
     def known(self) -> Bools:
-        """Whether there is an answer."""
+        """A mask: there is a response."""
         return self.last >= 0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Tickets:
-    """Lengths of tickets by service, sorted: below the high 48 bits of the key of a service, its length."""
+    """Ticket lengths by service, sorted: the high 48 bits of a service key, and the length in the low 16."""
 
     keys: Keys
 
     @classmethod
     def of(cls, service: Keys, proved: Lengths) -> "Tickets":
-        """From the services of connections, and what each connection proves."""
+        """Build from the services of connections and the length that each connection proves."""
         known = proved > 0
         return cls(distinct(service[known] & _SERVICE | proved[known].astype(np.uint64)))
 
     def near(self, service: Keys, length: Lengths) -> tuple[Bools, Bools]:
-        """Whether the service is known to have such tickets, and whether any ticket of it is known."""
+        """Return two masks: the service is known to have such tickets; any ticket of it is known."""
         if not len(self.keys):
             return np.zeros(len(service), dtype=bool), np.zeros(len(service), dtype=bool)
         base = service & _SERVICE
@@ -145,7 +145,7 @@ def answers(candidates: Candidates, service: Keys, tickets: Tickets) -> Answers:
 
 
 def chosen_of(candidates: Candidates, service: Keys, tickets: Tickets) -> Answers:
-    """The answers of connections that have candidates."""
+    """Return the responses of connections that have candidates."""
     there = candidates.there
     first, second = candidates.leading
     lone = candidates._at(candidates.ticketlike, first).astype(bool)
@@ -164,14 +164,14 @@ def chosen_of(candidates: Candidates, service: Keys, tickets: Tickets) -> Answer
 
 
 def is_like_ticket(length: Lengths) -> Bools:
-    """Which lengths a ticket may have."""
+    """Return a mask: it is a possible ticket length."""
     named = (length == NAMED_SESSION) | (length == NAMED_SESSION_EARLY)
     like: Bools = ((length >= LEAST_TICKET) & (length <= MOST_TICKET)) | named
     return like
 
 
 def skipping(candidates: Candidates, ticket_length: Lengths) -> Bools:
-    """Which candidates are SETTINGS or tickets at the front: none behind the first that is neither."""
+    """Return a mask over candidates: SETTINGS or tickets at the front, before anything else."""
     ticket = candidates.there & (candidates.length == ticket_length[:, None]) & (ticket_length > 0)[:, None]
     ticket &= np.cumsum(ticket, axis=1) <= TICKETS
     skipped: Bools = np.logical_and.accumulate(candidates.settings | ticket, axis=1)
@@ -179,8 +179,8 @@ def skipping(candidates: Candidates, ticket_length: Lengths) -> Bools:
 
 
 def named(wait_first: Times, wait_last: Times) -> Times:
-    """The wait for the last of two candidates, by how long the client waited for each; -1 where they are too far apart.
+    """Return the wait for the last of two candidates, given the client's wait for each; -1 if they are too far apart.
 
-    Most servers send a ticket.
+    The last, because most servers send a ticket.
     """
     return latest(wait_first, wait_last).value

@@ -1,4 +1,4 @@
-"""What cost round trips besides, as columns: the chains of waits that set-ups name."""
+"""Additional waits of set-ups, as columns; rows of set-ups refer to them as linked lists."""
 
 from functools import cached_property
 from typing import Any
@@ -11,15 +11,15 @@ from handshake_inspect.verdicts.setup.seen import Seen, frame_numbers
 
 
 class Extras:
-    """The waits of some set-ups: `at` are places among the connections that were seen, `rows` those of the waits."""
+    """The waits of some set-ups: `at` are indices of the connections in `seen`; columns have one value per wait."""
 
     def __init__(self, seen: Seen) -> None:
         self.seen = seen
 
     def before(self, there: Bools, frames: NDArray[np.uint64]) -> "Extras":
-        """Those that ended in these frames of their connections or before, where there is such a frame.
+        """Return the waits that ended in or before these frames of their connections, or all where `there` is false.
 
-        What fills a hole comes after the frames behind it, for which one waited all the same.
+        The segment that fills a hole comes after the frames behind the hole, but its wait counts.
         """
         kept = Extras(self.seen)
         at, numbers = self._chains
@@ -49,11 +49,11 @@ class Extras:
 
     @property
     def at(self) -> NDArray[np.intp]:
-        """For each wait, the place of its connection, ascending."""
+        """The index of each wait's connection, ascending."""
         return self._chains[0]
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """A column of the waits."""
+        """Return a column of the waits."""
         assert self.seen.trace.extras is not None  # noqa: S101
         column: NDArray[Any] = self.seen.trace.extras[name][self._chains[1]]
         return column
@@ -64,19 +64,19 @@ class Extras:
         return frame_numbers(self.seen.of("first_frame")[self.at], self["frame"])
 
     def any(self, reason: int, span: int) -> Bools:
-        """Which connections have a wait for this reason inside of this span."""
+        """Return a mask over connections with a wait for this reason within this span."""
         found = np.zeros(len(self.seen), dtype=bool)
         if len(self.at):
             found[self.at[(self["reason"] == reason) & (self["span"] == span)]] = True
         return found
 
     def count(self, reason: int) -> NDArray[np.uint16]:
-        """How many waits of this kind each connection has."""
+        """Return the number of waits for this reason per connection."""
         at = self.at[self["reason"] == reason] if len(self.at) else self.at
         return np.bincount(at, minlength=len(self.seen)).astype(np.uint16)
 
     def cost(self, reason: int, span: int) -> Times:
-        """How long the waits for this reason inside of this span took together; -1 for none."""
+        """Return the total of the waits for this reason within this span per connection, -1 for none."""
         total = np.full(len(self.seen), -1, dtype=np.int64)
         if len(self.at):
             mine = (self["reason"] == reason) & (self["span"] == span)

@@ -1,4 +1,4 @@
-"""Columns of TLS handshakes alone, for those who judge services and clients by them."""
+"""Columns of TLS handshakes, for detectors that judge services and clients by them."""
 
 from dataclasses import dataclass, fields
 from typing import Any
@@ -14,34 +14,34 @@ from handshake_inspect.verdicts.setup.spans import Spans
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Handshakes:
-    """Columns of all connections whose client began TLS; durations are -1 where they are not known."""
+    """Columns of all connections whose client started TLS; unknown durations are -1."""
 
     rows: NDArray[Any]
     flags: NDArray[np.int64]
     version: NDArray[np.int64]
     outcome: NDArray[np.uint8]
-    hello: NDArray[np.int64]  # the number of what its ClientHello says
-    alert: NDArray[np.int64]  # its code
+    hello: NDArray[np.int64]  # number of its ClientHello's texts
+    alert: NDArray[np.int64]  # alert code
     upgraded: Bools
     server_hello: Times  # the server's own time
     client_finished: Times  # the client's own time
     before_tls: Times
-    network: Times  # its round trip
-    retry: Times  # the wait for another ClientHello
-    window: Times  # waits in a flight of the handshake
-    response: Bools  # there was an answer
+    network: Times  # network round trip
+    retry: Times  # wait for the second ClientHello
+    window: Times  # waits for the congestion window
+    response: Bools  # there was a response
 
     def connections(self, places: Any) -> ConnectionRows:
-        """The connections at these places."""
+        """Return the connection rows at these indices."""
         return ConnectionRows(self.rows[places])
 
     def has(self, bits: int) -> Bools:
-        """Where any of these SETUP_* bits is set."""
+        """Return a mask: any of these SETUP_* bits is set."""
         return self.flags & bits != 0
 
 
 def handshakes_of(spans: Spans, outcomes: NDArray[np.uint8]) -> list[NDArray[Any]]:
-    """The columns of those of some set-ups that have TLS, with what became of them."""
+    """Return the columns of the set-ups with TLS, with their outcomes."""
     seen = spans.seen
     tls = np.flatnonzero(seen.tls)
     if not len(tls):
@@ -57,7 +57,7 @@ def handshakes_of(spans: Spans, outcomes: NDArray[np.uint8]) -> list[NDArray[Any
 
 
 def joined_handshakes(parts: list[list[NDArray[Any]]]) -> Handshakes:
-    """Parts one behind the other."""
+    """Concatenate parts."""
     parts = [part for part in parts if len(part[0])]
     if not parts:
         return Handshakes(*(np.zeros(0, dtype=np.int64) for _ in fields(Handshakes)))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Durations that are known within bounds, as columns; -1 where nothing is known."""
+"""Durations known within bounds, as columns in nanoseconds; -1 if unknown."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,13 @@ import numpy as np
 
 from handshake_inspect.verdicts.arrays import Bools, Times
 
-CLOSE = 0.02  # bounds closer than this part of the upper one name a value
-CLOSE_NS = 1_000_000  # bounds so close name a value however short the duration is
+CLOSE = 0.02  # bounds this close, as a share of the upper one, give a value
+CLOSE_NS = 1_000_000  # bounds this close always give a value
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Interval:
-    """Bounds, and the value where one can be named."""
+    """Bounds, and a value if they are close."""
 
     low: Times
     high: Times
@@ -20,11 +20,11 @@ class Interval:
 
     @property
     def known(self) -> Bools:
-        """Where there are bounds."""
+        """A mask: there are bounds."""
         return self.high >= 0
 
     def plus(self, other: "Interval") -> "Interval":
-        """The sum, where both are known."""
+        """Return the sum where both are known."""
         known = self.known & other.known
         named = known & (self.value >= 0) & (other.value >= 0)
         return Interval(
@@ -34,7 +34,7 @@ class Interval:
         )
 
     def less(self, other: "Interval") -> "Interval":
-        """The difference, never below 0, where both are known."""
+        """Return the difference, at least 0, where both are known."""
         known = self.known & other.known
         named = known & (self.value >= 0) & (other.value >= 0)
         return Interval(
@@ -44,7 +44,7 @@ class Interval:
         )
 
     def least(self, other: "Interval") -> "Interval":
-        """The smaller of the two, or the one that is known."""
+        """Return the smaller one, or the one that is known."""
         low, high, value = (
             np.where(there, np.where(also, np.minimum(a, b), a), b)
             for there, also, a, b in (
@@ -61,41 +61,41 @@ class Interval:
         return self.low, self.high, self.value
 
     def where(self, mask: Bools) -> "Interval":
-        """Nothing known but where the mask is."""
+        """Return unknown where the mask is not set."""
         return Interval(*(np.where(mask, each, -1) for each in self.parts))
 
     def since(self, start: Times) -> "Interval":
-        """From moments to durations since `start`, never below 0."""
+        """Convert times to durations since `start`, at least 0."""
         return Interval(*(np.where(each >= 0, np.maximum(each - start, 0), -1) for each in self.parts))
 
     def at_most(self, most: Times) -> "Interval":
-        """No more than this."""
+        """Limit to `most`."""
         return Interval(*(np.minimum(each, most) for each in self.parts))
 
 
 def choose(mask: Bools, one: Interval, other: Interval) -> Interval:
-    """The one where the mask is, else the other."""
+    """Return `one` where the mask is set, else `other`."""
     return Interval(*(np.where(mask, a, b) for a, b in zip(one.parts, other.parts, strict=True)))
 
 
 def exact(values: Times, known: Bools) -> Interval:
-    """What was measured itself; never below 0."""
+    """Return measured values, at least 0."""
     value = np.where(known, np.maximum(values, 0), -1)
     return Interval(value, value, value)
 
 
 def is_close(low: Times, high: Times) -> Bools:
-    """Where bounds are close enough to each other to name a value."""
+    """Return a mask: the bounds are close enough to give a value."""
     close: Bools = (high >= 0) & ((high - low < CLOSE_NS) | (high - low < CLOSE * high))
     return close
 
 
 def bounded(low: Times, high: Times, value: Times | None = None) -> Interval:
-    """Bounds, with a value where they are close to each other, or where one is given."""
+    """Build from bounds; without `value`, the middle where they are close."""
     middle = np.where(is_close(low, high), (low + high) // 2, -1)
     return Interval(low, high, middle if value is None else np.where(value >= 0, value, middle))
 
 
 def latest(low: Times, high: Times) -> Interval:
-    """Bounds of an answer, and where they are close the last that may be it: what comes before is mostly chatter."""
+    """Build from the bounds of a response; the value is the last one possible: unsolicited data mostly comes first."""
     return Interval(low, high, np.where(is_close(low, high), high, -1))

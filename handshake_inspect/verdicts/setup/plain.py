@@ -1,7 +1,7 @@
-"""The spans of plain connections to which nothing happened, which most are: a few sums of columns, and no more.
+"""Spans of simple plain-text connections, which most are: a few sums of columns.
 
-They have no row of set-up: the client spoke first, nothing was sent again and nobody waited.  What `spans.py` says of
-them is the same.
+They have no set-up row: the client sent first, nothing was retransmitted, and nobody waited. The results equal those of
+`spans.py`.
 """
 
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ SPANS = ("tcp", "before_request", "response", "first_byte")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Plain:
-    """Which set-ups are so simple, and the lengths of the spans of those, -1 for none."""
+    """Which set-ups are simple, and the lengths of their spans, -1 for none."""
 
     easy: Bools
     spans: dict[str, Times]
 
 
 def plain_spans(trace: Attempts, rows: NDArray[Any]) -> Plain:
-    """Of the set-ups of these connections."""
+    """Return the simple ones among the set-ups of these connections."""
     easy = np.zeros(len(rows), dtype=bool)
     parts: list[list[Times]] = [[] for _ in SPANS]
     if trace.exchanges is None:
@@ -45,7 +45,7 @@ def plain_spans(trace: Attempts, rows: NDArray[Any]) -> Plain:
 
 
 def is_easy(trace: Attempts, rows: NDArray[Any], back: Times) -> Bools:
-    """Which of these connections have an opening with times that can be named, a request, and no row of set-up."""
+    """Return a mask over `rows`: an opening with exact times, a request, and no set-up row."""
     assert trace.exchanges is not None  # noqa: S101
     setup, asked = (picked(trace.exchanges[name], rows) for name in ("setup", "request_frame"))
     opened = trace.facts[rows] & (FACT_SYN | FACT_ACKED | FACT_MIDSTREAM) == FACT_SYN | FACT_ACKED
@@ -56,7 +56,7 @@ def is_easy(trace: Attempts, rows: NDArray[Any], back: Times) -> Bools:
 
 
 def lengths(trace: Attempts, rows: NDArray[Any], back: Times) -> tuple[Times, Times, Times, Times]:
-    """The lengths of SPANS."""
+    """Return the lengths of SPANS."""
     assert trace.exchanges is not None  # noqa: S101
     request, response, answer = (
         picked(trace.exchanges[name], rows) for name in ("request_ns", "response_ns", "response_frame")

@@ -1,6 +1,6 @@
-"""What connecting would have cost less with another protocol, as columns: estimates from the network's round trip.
+"""What other protocols would have saved on connecting, as columns: estimates from the network round trip.
 
-Counted are the round trips that would have fallen away, R being one:
+Counted are the round trips that would have been saved, R being one:
 
                                      TLS 1.3   resumption   early data   QUIC   QUIC, early data
     TLS 1.2, full                       R          R            -         2R          3R
@@ -8,9 +8,8 @@ Counted are the round trips that would have fallen away, R being one:
     TLS 1.3                             -          0            R          R          2R
     TLS 1.3, early data accepted        -          0            -          0           R
 
-A full handshake of TLS 1.3 whose flights had to wait for a window would have saved those waits by resumption, which
-sends no certificates.  -1 stands for what does not apply.  What a connection kept open would have saved is measured,
-not estimated.
+For a full TLS 1.3 handshake whose flights waited for a window, resumption would have saved those waits, because it
+sends no certificates. -1 means not applicable. What reusing a connection would have saved is measured, not estimated.
 """
 
 import numpy as np
@@ -33,7 +32,7 @@ _TRIPS = {
 
 
 def saveable(seen: Seen, spans: Spans) -> dict[str, Times]:
-    """The columns of SAVEABLE; -1 for unknown, and for what does not apply."""
+    """Return the columns of SAVEABLE; -1 if unknown or not applicable."""
     done = spans.handshake_end[0]
     place = np.where(seen.is_13, np.where(seen.early, 3, 2), np.where(seen.short, 1, 0))
     round_trip = seen.network.value
@@ -48,9 +47,9 @@ def saveable(seen: Seen, spans: Spans) -> dict[str, Times]:
 
 
 def reuse(spans: Spans) -> Times:
-    """The time until the client could have sent its request; of a plain connection that of the TCP handshake.
+    """Return the time until the client could have sent its request; without TLS that of the TCP handshake.
 
-    Early data that was accepted did not wait for the end of TLS.
+    Accepted early data does not wait for the end of TLS.
     """
     seen = spans.seen
     ready = choose(seen.early, exact(seen.time("hello"), seen.there("hello")), spans.may_ask)

@@ -1,4 +1,4 @@
-"""What was seen of set-ups, as columns: of some connections, the rows of their exchange and of their set-up.
+"""Set-up data as columns: for some connections, their exchange rows and set-up rows.
 
 Times and frames of what was not seen are 0.
 """
@@ -43,17 +43,17 @@ from handshake_inspect.verdicts.setup.answer import Candidates
 from handshake_inspect.verdicts.setup.intervals import Interval, bounded, exact
 
 OF_EXCHANGES = ("request", "response")
-_DOUBTED = ("client_finished", "request")  # not known with SETUP_DOUBTED
+_DOUBTED = ("client_finished", "request")  # unknown with SETUP_DOUBTED
 
 
 def frame_numbers(first: NDArray[Any], since: NDArray[Any]) -> NDArray[np.uint64]:
-    """The numbers of frames that rows count from 1 for the first one of their connection; 0 stays none."""
+    """Convert frame numbers counted from 1 at the connection's first frame to full ones; 0 stays 0 (none)."""
     wide = since.astype(np.uint64)
     return np.where(wide > 0, first + wide - np.uint64(1), wide)
 
 
 class Seen:
-    """Columns of the connections with these numbers."""
+    """Columns of these connection rows."""
 
     def __init__(self, trace: Attempts, rows: Any) -> None:
         assert trace.exchanges is not None  # noqa: S101
@@ -63,11 +63,11 @@ class Seen:
         self._columns: dict[str, NDArray[Any]] = {}
 
     def __len__(self) -> int:
-        """How many connections there are."""
+        """Return the number of connections."""
         return len(self.number)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """A column of the rows of set-ups; 0 of connections that have none."""
+        """Return a column of set-up rows; 0 for connections without one."""
         if name not in self._columns:
             self._columns[name] = self._column(name)
         return self._columns[name]
@@ -84,16 +84,16 @@ class Seen:
         return column
 
     def of(self, name: str) -> NDArray[Any]:
-        """A column of the connection rows."""
+        """Return a column of connection rows."""
         column: NDArray[Any] = self.trace.connections[name][self.rows]
         return column
 
     def flag(self, bits: int) -> Bools:
-        """Whether any of these SETUP_* bits is set."""
+        """Return a mask: any of these SETUP_* bits is set."""
         return self["flags"] & bits != 0
 
     def fact(self, bits: int) -> Bools:
-        """Whether any of these FACT_* bits is set."""
+        """Return a mask: any of these FACT_* bits is set."""
         return self.facts & bits != 0
 
     @cached_property
@@ -103,16 +103,16 @@ class Seen:
         return facts
 
     def time(self, name: str) -> Times:
-        """When this passed the capture point; 0 where it did not."""
+        """Return when this passed the capture point, 0 for never."""
         times: Times = (self.exchange if name in OF_EXCHANGES else self)[f"{name}_ns"].astype(np.int64, copy=False)
         return times
 
     def frame(self, name: str) -> NDArray[np.uint64]:
-        """The number of the frame of this; 0 for none."""
+        """Return the frame number of this, 0 for none."""
         return frame_numbers(self.of("first_frame"), self._frame_since(name))
 
     def there(self, name: str) -> Bools:
-        """Whether the capture holds it."""
+        """Return a mask: the capture holds this."""
         return self._frame_since(name) != 0
 
     def _frame_since(self, name: str) -> NDArray[Any]:
@@ -123,24 +123,24 @@ class Seen:
 
     @cached_property
     def opened(self) -> Bools:
-        """Whether the capture holds the SYN and the final ACK, with their times."""
+        """A mask: the capture holds the SYN and the final ACK, with usable times."""
         whole = self.facts & (FACT_SYN | FACT_ACKED | FACT_MIDSTREAM) == FACT_SYN | FACT_ACKED
         return whole & ~self.trace.untimed[self.rows]
 
     @cached_property
     def legs(self) -> tuple[Leg, Leg]:
-        """The handshake RTTs to the server, and to the client."""
+        """The handshake RTTs to the server and to the client."""
         legs = Legs(self.trace, self.rows)
         return legs.synack, legs.ackdat
 
     @cached_property
     def to_client(self) -> Interval:
-        """The way from the capture to the client and back."""
+        """The round trip between the capture and the client."""
         return _interval(self.legs[1])
 
     @cached_property
     def to_server(self) -> Interval:
-        """The way from the capture to the server and back: the least round trip that was seen of it."""
+        """The round trip between the capture and the server: the smallest one seen."""
         path = self.exchange["path"].astype(np.int64)
         return _interval(self.legs[0]).least(exact(path, path > 0))
 
@@ -151,7 +151,7 @@ class Seen:
 
     @cached_property
     def unseen(self) -> Bools:
-        """Whether the capture lacks what the server sent: all of it, or data that the client acknowledged."""
+        """A mask: the capture lacks the server's segments: all of them, or data that the client acknowledged."""
         ends = self.trace.endpoints
         server, client = self.trace.server_rows[self.rows], self.trace.client_rows[self.rows]
         traits = ends["traits"][server]
@@ -162,7 +162,7 @@ class Seen:
 
     @cached_property
     def lacking(self) -> Bools:
-        """Whether either end acknowledged bytes, more than a FIN, that the capture does not hold."""
+        """A mask: either end acknowledged data that the capture does not hold (more than a FIN)."""
         client, server = self.trace.client_rows[self.rows], self.trace.server_rows[self.rows]
         return self._lacks(client, server) | self._lacks(server, client)
 
@@ -174,64 +174,64 @@ class Seen:
         return lacks
 
     def _taken(self, sender: NDArray[Any], receiver: NDArray[Any]) -> NDArray[np.int64]:
-        """How many bytes of a sender whose ISN is known its receiver acknowledged, a FIN among them."""
+        """Return how many bytes of a sender with known ISN its receiver acknowledged, including a FIN."""
         ends = self.trace.endpoints
         taken = (ends["last_ack"][receiver] - ends["iss"][sender] - np.uint32(1)).astype(np.int32)
         return taken.astype(np.int64)
 
     @cached_property
     def speaker(self) -> NDArray[np.intp]:
-        """Who sent the first data: 0 the client, 1 the server, -1 where the capture lacks what shows it."""
+        """Who sent the first data: 0 the client, 1 the server, -1 if unknown."""
         seen = self.trace.endpoints["traits"][self.trace.client_rows[self.rows]] & TRAIT_SEEN != 0
-        # Without the server's ISN nobody knows whether the client's first data acknowledge any; a ClientHello does not.
+        # Without the server's ISN, client data may acknowledge a greeting; a ClientHello does not.
         numbered = self.fact(FACT_SYNACK) | (self.fact(FACT_SYN) & self.tls & (self["upgrade"] == 0))
         known = seen & numbered & (self["lacks"] & LACKS_GREETING == 0)
         return np.where(seen & self.flag(SETUP_SPOKE_FIRST), 1, np.where(known, 0, -1))
 
     @cached_property
     def unread(self) -> Bools:
-        """Whether not all of the set-up was read: cut by the snap length, with a hole, or longer than is followed."""
+        """A mask: the set-up was not read completely: cut by the snap length, with a hole, or longer than the limit."""
         return self.flag(SETUP_CUT | SETUP_HOLE | SETUP_GIVEN_UP)
 
     # -- TLS ---------------------------------------------------------------------------------------------------
 
     @cached_property
     def tls(self) -> Bools:
-        """Whether the client sent a ClientHello."""
+        """A mask: the client sent a ClientHello."""
         return self.flag(SETUP_TLS)
 
     @cached_property
     def is_13(self) -> Bools:
-        """Whether TLS 1.3, or a draft that is like it, was agreed on."""
+        """A mask: TLS 1.3, or a compatible draft, was negotiated."""
         version = self["version"]
         return (version == TLS13) | ((version >= FIRST_DRAFT) & (version <= DRAFT + 0xFF))
 
     @cached_property
     def is_12(self) -> Bools:
-        """Whether TLS 1.2 or older was agreed on."""
+        """A mask: TLS 1.2 or older was negotiated."""
         version = self["version"]
         return (version != 0) & (version <= TLS12)
 
     @cached_property
     def behind_settings(self) -> Bools:
-        """Whether the answer under TLS 1.2 came behind a record that is taken for SETTINGS of HTTP/2: a candidate."""
+        """A mask: with TLS 1.2, the response followed a record taken for HTTP/2 SETTINGS (a candidate)."""
         settings = self["candidate_frame"][:, 0]
         found: Bools = self.is_12 & (settings != 0) & (settings != self._frame_since("response"))
         return found
 
     @cached_property
     def short(self) -> Bools:
-        """Whether a handshake of TLS 1.2 or older lets the client send its request after one round trip."""
+        """A mask: a TLS 1.2 or older handshake lets the client send its request after one round trip."""
         return self.is_12 & self.flag(SETUP_FALSE_START | SETUP_SERVER_CHANGED)
 
     @cached_property
     def early(self) -> Bools:
-        """Whether early data was accepted."""
+        """A mask: early data was accepted."""
         return self.flag(SETUP_EARLY_ENDED)
 
     @cached_property
     def candidates(self) -> Candidates:
-        """The records of TLS 1.3 that may be the answer."""
+        """The TLS 1.3 records that may be the response."""
         asked = self.is_13 & (self.there("request") | self.flag(SETUP_EARLY_REQUEST))
         return Candidates(
             self["candidate_ns"],

@@ -1,7 +1,7 @@
-"""The set-ups of a trace: which connections have one, and everything that is said of them, as columns.
+"""The set-ups of a trace: which connections have one, and all results about them, as columns.
 
-Columns are made for some connections at a time, when they are asked for.  What is kept for the whole trace are the
-lengths of session tickets by service, which decide where one connection alone does not, and the values of spans.
+Columns are computed for some connections at a time, on access. Kept for the whole trace are the ticket lengths by
+service, which decide where a single connection cannot, and the values of spans.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ MEASURED = ("tcp", "before_tls", "tls", "before_request", "response", "first_byt
 
 
 class Setup:
-    """The set-ups of connections with these numbers, all of which have one."""
+    """The set-ups of these connection rows, all of which have one."""
 
     def __init__(self, trace: Attempts, rows: Any, tickets: Tickets) -> None:
         self.seen = Seen(trace, rows)
@@ -50,12 +50,12 @@ class Setup:
         self.spans = Spans(self.seen, tickets, self.extras)
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Return the number of set-ups."""
         return len(self.seen)
 
     @property
     def measured(self) -> Mapping[str, Span]:
-        """The spans by their names."""
+        """The spans by name."""
         spans = self.spans
         return {
             "tcp": spans.tcp, "before_tls": spans.before_tls, "tls": spans.tls,
@@ -64,7 +64,10 @@ class Setup:
 
     @cached_property
     def waits(self) -> Extras:
-        """What cost round trips besides, up to the answer; what the capture lacks may have ended a wait."""
+        """Additional waits up to the response.
+
+        With a hole only the waits for a filled one, because missing segments may have ended the others.
+        """
         if not len(self.extras.at):
             return self.extras
         there, _, frames = self.spans.moment("response")
@@ -78,29 +81,29 @@ class Setup:
 
     @cached_property
     def outcomes(self) -> NDArray[np.uint8]:
-        """What became of TLS, as places in TLS_OUTCOMES."""
+        """TLS outcomes, as indices in TLS_OUTCOMES."""
         return tls.outcomes(self.seen)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Values:
-    """What distributions and counts are made of: for each set-up of a trace, in the order of `rows`."""
+    """The input of distributions and counts: one value per set-up of a trace, aligned with `rows`."""
 
-    rows: NDArray[Any]  # numbers of connections
+    rows: NDArray[Any]  # connection rows
     tls: Bools
     version: NDArray[np.uint16]
     outcome: NDArray[np.uint8]
     resumed: Bools
     early: Bools
-    spans: Mapping[str, Times]  # -1 for none, -2 for one without a value
-    unsure: NDArray[Any]  # ascending places of the set-ups whose bounds may differ from their values
-    lows: Mapping[str, Times]  # of those alone: bounds, -1 for none; only of spans that some have without a value
-    highs: Mapping[str, Times]
+    spans: Mapping[str, Times]  # -1 for none, -2 if there are only bounds
+    unsure: NDArray[Any]  # ascending indices of set-ups whose bounds may differ from their values
+    lows: Mapping[str, Times]  # lower bounds of `unsure` set-ups, -1 for none; only spans with a -2
+    highs: Mapping[str, Times]  # upper bounds, likewise
     saveable: Mapping[str, Times]
-    extras: Mapping[str, NDArray[np.uint16]]  # how many waits of each kind
+    extras: Mapping[str, NDArray[np.uint16]]  # number of waits by kind
 
     def of(self, places: Any) -> "Values":
-        """The set-ups in these places."""
+        """Return the set-ups at these indices."""
         plain: list[Any] = [_some(getattr(self, name), places) for name in PLAIN]
         spans, saved, extras = (
             {key: _some(each, places) for key, each in getattr(self, name).items()} for name in BY_NAME
@@ -114,7 +117,7 @@ class Values:
         return Values(*columns)
 
     def bounds(self, name: str) -> tuple[Times, Times]:
-        """The lower and upper bounds of a span: the very column of its values where all have one."""
+        """Return the lower and upper bounds of a span: the values themselves if all have one."""
         values = self.spans[name]
         if name not in self.lows:
             return values, values
@@ -123,7 +126,7 @@ class Values:
         return low, high
 
     def of_connections(self, rows: Any) -> "Values":
-        """Those of these connections, whose numbers ascend."""
+        """Return the set-ups of these connection rows (ascending)."""
         if not len(self.rows):
             return self
         places = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
@@ -131,7 +134,7 @@ class Values:
 
 
 def _some(column: NDArray[Any], places: Any) -> NDArray[Any]:
-    """These of a column; of one that says the same of all, nothing is copied."""
+    """Index a column; constant (broadcast) columns are not copied."""
     if column.strides == (0,) and len(column):
         return np.broadcast_to(column[0], len(places))
     return column[places]
@@ -155,46 +158,46 @@ class Setups:
 
     @property
     def present(self) -> Bools:
-        """Which connections have a set-up: those whose client, or a server that speaks first, sent data."""
+        """A mask over connections with a set-up: the client, or a server that speaks first, sent data."""
         return has_setup(self.trace)
 
     @property
     def rows(self) -> NDArray[Any]:
-        """The numbers of the connections that have a set-up."""
+        """The rows of connections with a set-up."""
         return rows_of(self.trace)
 
     @property
     def tickets(self) -> Tickets:
-        """The lengths of session tickets by service, where a connection shows them."""
+        """The ticket lengths by service, as far as connections prove them."""
         return tickets_of(self.trace)
 
     def take_tickets(self, whole: Attempts) -> None:
-        """Know the tickets of all attempts, of which these are some."""
+        """Use the tickets of `whole`, of which these attempts are a part."""
         self.trace.made[tickets_of.__wrapped__] = tickets_of(whole)  # type: ignore[attr-defined]
 
     def of(self, rows: Any) -> Setup:
-        """The set-ups of these connections, which must have one."""
+        """Return the set-ups of these connections, which must have one."""
         return Setup(self.trace, rows, self.tickets)
 
     @property
     def values(self) -> Values:
-        """What distributions and counts are made of."""
+        """The input of distributions and counts."""
         return all_of(self.trace)[0]
 
     @property
     def handshakes(self) -> Handshakes:
-        """Columns of the handshakes of TLS."""
+        """Columns of the TLS handshakes."""
         return all_of(self.trace)[1]
 
 
 def setups_of(trace: Attempts) -> Setups:
-    """The set-ups of some attempts."""
+    """Return the set-ups of some attempts."""
     return Setups(trace)
 
 
 @once
 def has_setup(trace: Attempts) -> Bools:
-    """Which connections have a set-up worth reading."""
+    """Return a mask over connections with a set-up worth reading."""
     if trace.exchanges is None:
         return np.zeros(len(trace.connections), dtype=bool)
     number = (trace.exchanges["setup"] & EXCHANGE_SETUP).astype(np.intp)
@@ -211,13 +214,13 @@ def has_setup(trace: Attempts) -> Bools:
 
 @once
 def rows_of(trace: Attempts) -> NDArray[Any]:
-    """The connections that have a set-up."""
+    """Return the rows of connections with a set-up."""
     return marked(has_setup(trace))
 
 
 @once
 def tickets_of(trace: Attempts) -> Tickets:
-    """Tickets seen, by service."""
+    """Return the ticket lengths by service."""
     rows = rows_of(trace)
     if trace.exchanges is None:
         return Tickets(np.zeros(0, dtype=np.uint64))
@@ -236,7 +239,7 @@ def tickets_of(trace: Attempts) -> Tickets:
 
 @once
 def all_of(trace: Attempts) -> tuple[Values, Handshakes]:
-    """The fields of all set-ups, for the connections of `rows_of`, and those of TLS alone: in one pass."""
+    """Return the values of all set-ups (aligned with `rows_of`), and the TLS handshakes, in one pass."""
     rows, found = rows_of(trace), Setups(trace)
     plain = plain_spans(trace, rows)
     others = rows[~plain.easy]
@@ -249,7 +252,7 @@ def all_of(trace: Attempts) -> tuple[Values, Handshakes]:
 
 
 def with_plain(rows: NDArray[Any], plain: Plain, others: Values) -> Values:
-    """The values of all, of the easy ones and of the others."""
+    """Merge the values of simple set-ups and of the others."""
     easy = plain.easy
     if not easy.any():
         return others
@@ -275,7 +278,7 @@ def with_plain(rows: NDArray[Any], plain: Plain, others: Values) -> Values:
 
 
 def values_of(setup: Setup) -> Values:
-    """The values of some set-ups."""
+    """Return the values of some set-ups."""
     seen = setup.seen
     spans = {
         name: np.where(span.length.known, np.where(span.length.value >= 0, span.length.value, -2), -1)
@@ -293,7 +296,7 @@ def values_of(setup: Setup) -> Values:
 
 
 def joined(parts: list[Values]) -> Values:
-    """Parts one behind the other; a column in which all is unknown takes no room."""
+    """Concatenate parts; columns that are unknown throughout take no memory."""
     if not parts:
         spans, saved, extras = (
             {each: np.zeros(0, dtype=np.int64) for each in some} for some in (MEASURED, SAVEABLE, COUNTED)
@@ -317,7 +320,7 @@ def joined(parts: list[Values]) -> Values:
 
 
 def _column(columns: list[NDArray[Any]]) -> NDArray[Any]:
-    """Parts of a column one behind the other."""
+    """Concatenate the parts of a column."""
     first = columns[0][0]
     if all((column == first).all() for column in columns):
         return np.broadcast_to(first, sum(map(len, columns)))

@@ -1,9 +1,8 @@
-"""The parts of set-ups as their clients saw them, and the own times of both ends.
+"""The spans of set-ups as their clients saw them, and both ends' own times.
 
-From a frame of the client to a later one of the client, the client saw the same duration as the capture.  To a later
-frame of the server it saw more: the way from the capture to the client and back (`rtt.ackdat`), whose bounds carry
-over.
-The server's own time is what is left without the way to the server and back.
+Between two frames of the client, the client saw the same duration as the capture. To a later frame of the server it saw
+more: the round trip between the capture and the client (`rtt.ackdat`), whose bounds carry over. The server's own time
+is the remainder without the round trip to the server.
 """
 
 from dataclasses import dataclass, replace
@@ -49,7 +48,7 @@ _COLUMNS = {"client_hello": "hello", "hello_retry": "retry", "client_hello_2": "
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Span:
-    """One part of set-ups.  `there`: it began; `reason` counts only where the method is NONE; `start` -1 is unknown."""
+    """One span of set-ups. `there`: it began; `reason` is valid only if the method is NONE; `start` -1 is unknown."""
 
     there: Bools
     start: Times
@@ -65,7 +64,7 @@ class Span:
 
 
 class Spans:
-    """All parts of the set-ups of some connections."""
+    """All spans of the set-ups of some connections."""
 
     def __init__(self, seen: Seen, tickets: Tickets, extras: Extras) -> None:
         self.seen, self.tickets, self.extras = seen, tickets, extras
@@ -74,25 +73,25 @@ class Spans:
 
     @cached_property
     def _since(self) -> Times:
-        """The first SYN."""
+        """The time of the first SYN."""
         return self.seen.of("syn_ns")
 
     @cached_property
     def request(self) -> tuple[Bools, Times]:
-        """Whether there was a request, and when its first byte was first seen: accepted early data is one."""
+        """A mask (there was a request), and when its first byte was first seen; accepted early data is a request."""
         seen = self.seen
         early = seen.early & seen.there("early")
         return early | seen.there("request"), np.where(early, seen.time("early"), seen.time("request"))
 
     @cached_property
     def answers(self) -> Answers:
-        """What was chosen of the records of TLS 1.3."""
+        """The chosen TLS 1.3 records."""
         seen = self.seen
         return answers(seen.candidates, seen.trace.server_key[seen.rows], self.tickets)
 
     @cached_property
     def response(self) -> tuple[Interval, Codes]:
-        """When the first byte of the answer was available at the capture, and how that is known."""
+        """When the first byte of the response was available at the capture, and the method codes."""
         seen = self.seen
         at = exact(seen.time("response"), seen.there("response") & ~seen.is_13)
         at = Interval(np.where(seen.behind_settings, seen["candidate_ns"][:, 0], at.low), at.high, at.value)
@@ -109,11 +108,11 @@ class Spans:
 
     @cached_property
     def handshake_end(self) -> tuple[Bools, Times, Bools]:
-        """Where TLS ended: whether it did, when that passed the capture, and whether the client had yet to get it."""
+        """Three columns: TLS completed, the time at the capture, and whether the client had yet to receive it."""
         seen = self.seen
         by_server = seen.is_12 & ~seen.short
         when = np.where(by_server, seen.time("server_finished"), seen.time("client_finished"))
-        holed = seen.flag(SETUP_HOLE) & ~seen.there("client_finished")  # with data before the server's, perhaps
+        holed = seen.flag(SETUP_HOLE) & ~seen.there("client_finished")  # the hole may hide earlier data
         ended = np.where(by_server, seen.there("server_finished") & ~holed, seen.there("client_finished"))
         return seen.tls & ended, when, by_server
 
@@ -121,7 +120,7 @@ class Spans:
 
     @cached_property
     def tcp(self) -> Span:
-        """The first SYN to the final ACK."""
+        """From the first SYN to the final ACK."""
         seen = self.seen
         taken = seen.of("ack_ns") - self._since
         length = exact(taken, seen.opened)
@@ -138,12 +137,12 @@ class Spans:
 
     @cached_property
     def _connected(self) -> Interval:
-        """When the final ACK passed the capture, which data that stands in for it may have followed."""
+        """When the final ACK passed the capture; a bound if data stands in for it."""
         return self.tcp.length.plus(exact(self._since, self.seen.opened))
 
     @cached_property
     def before_tls(self) -> Span:
-        """The client's own time until its ClientHello, and a plain prologue."""
+        """The client's own time before its ClientHello, and a plain-text prologue."""
         seen = self.seen
         length = exact(seen.time("hello"), seen.there("hello")).less(self._connected)
         why = np.where(seen.there("hello"), NO_OPENING, UNREAD)
@@ -155,19 +154,19 @@ class Spans:
 
     @cached_property
     def _tls_end(self) -> Interval:
-        """When the client could send its request, as a moment at the capture."""
+        """When the client could send its request, as a time at the capture."""
         seen = self.seen
         ended, when, by_server = self.handshake_end
         at = exact(when, ended)
         at = choose(by_server, at.plus(seen.to_client), at)
         asked, request = self.request
-        # A request that was seen sooner shows that the client had what it waited for, or that its Finished was lost.
+        # An earlier request proves that the client had what it waited for, or that its Finished was lost.
         most = np.where(asked & ~seen.early, np.maximum(request, seen.time("hello")), np.iinfo(np.int64).max)
         return at.at_most(most)
 
     @cached_property
     def tls(self) -> Span:
-        """The ClientHello until the client may send its request."""
+        """From the ClientHello until the client may send its request."""
         seen = self.seen
         ended, _, by_server = self.handshake_end
         hello, said = seen.time("hello"), seen.there("hello")
@@ -181,7 +180,7 @@ class Spans:
 
     @cached_property
     def tls_round_trips(self) -> Times:
-        """How often the client waits in the handshake, by its messages."""
+        """How often the client waits during the handshake, counted by messages; -1 if unknown."""
         seen = self.seen
         retried = seen.there("retry").astype(np.int64)
         trips = np.where(seen.is_13, np.where(seen.early, 0, 1), np.where(seen.short, 1, 2)) + retried
@@ -190,12 +189,12 @@ class Spans:
 
     @cached_property
     def may_ask(self) -> Interval:
-        """When the client may send its request, from the start of the set-up; or from nowhere, without an opening."""
+        """When the client may send its request, as a time at the capture."""
         return choose(self.seen.tls, self._tls_end, self._connected)
 
     @cached_property
     def before_request(self) -> Span:
-        """The client's own time until its request, and the wait for the greeting of a server that speaks first."""
+        """The client's own time before its request, and the wait for the greeting of a server that speaks first."""
         seen = self.seen
         asked, request = self.request
         length = exact(request, asked).less(self.may_ask).at_most(np.where(seen.early, 0, np.iinfo(np.int64).max))
@@ -208,13 +207,13 @@ class Spans:
 
     @cached_property
     def answer(self) -> Span:
-        """The request until the first byte of the answer."""
+        """From the request to the first byte of the response."""
         asked, request = self.request
         return self._until_answer(asked, self._from_start(request), request, self.extras.any(EXTRA_LOSS, SPAN_RESPONSE))
 
     @cached_property
     def first_byte(self) -> Span:
-        """The first SYN until the first byte of the answer."""
+        """From the first SYN to the first byte of the response."""
         asked = self.request[0] & self.seen.fact(FACT_SYN)
         inside = (self.tcp, self.before_tls, self.tls, self.before_request, self.answer)
         lost = np.logical_or.reduce([each.method == LOST for each in inside])
@@ -226,7 +225,7 @@ class Spans:
 
     @cached_property
     def round_trips(self) -> Times:
-        """How often the client waited for the server in all; -1 where that is not known."""
+        """How often the client waited for the server in total; -1 if unknown."""
         inside = (self.tcp, self.before_tls, self.tls, self.before_request, self.answer)
         trips = np.sum([np.where(each.there, np.maximum(each.round_trips, 0), 0) for each in inside], axis=0)
         seen = self.seen
@@ -262,7 +261,7 @@ class Spans:
         return Span(there, start, length, trips, method, np.broadcast_to(np.asarray(reason, np.uint8), len(there)))
 
     def moment(self, name: str) -> tuple[Bools, Times, NDArray[np.uint64]]:
-        """Where a milestone is known, when it passed the capture, and its frame."""
+        """Return a mask where a milestone is known, its time at the capture, and its frame."""
         seen = self.seen
         if name == "response":
             return self._answered
@@ -271,7 +270,7 @@ class Spans:
             return *self.request, np.where(early, seen.frame("early"), seen.frame("request"))
         column = _COLUMNS.get(name, name)
         there = seen.there(column) & (seen.flag(SETUP_SERVER_HELLO) | (name != "server_hello"))
-        there &= (seen.speaker == 1) | (name != "greeting")  # without its client, nobody knows what a server answers
+        there &= (seen.speaker == 1) | (name != "greeting")  # without the client's side it may be a response
         return there, seen.time(column), seen.frame(column)
 
     @cached_property
@@ -292,14 +291,14 @@ class Spans:
     def server_hello(self) -> Interval:
         """The server's own time before its ServerHello."""
         seen = self.seen
-        asked_again = seen.there("retry") & ~seen.there("hello_2")  # by a ClientHello that the capture lacks
+        asked_again = seen.there("retry") & ~seen.there("hello_2")  # the capture lacks the second ClientHello
         came = seen.there("server_hello") & seen.flag(SETUP_SERVER_HELLO)
         there = came & (seen["hello_sent_ns"] > 0) & seen.tls & ~asked_again
         return exact(seen.time("server_hello") - seen["hello_sent_ns"], there).less(seen.to_server)
 
     @cached_property
     def server_answer(self) -> Interval:
-        """The server's own time before its answer."""
+        """The server's own time before its response."""
         at = self.response[0]
         seen = self.seen
         asked, request = self.request

@@ -1,4 +1,4 @@
-"""What became of TLS handshakes, as columns."""
+"""Outcomes of TLS handshakes, as columns."""
 
 from typing import Any
 
@@ -39,12 +39,12 @@ from handshake_inspect.verdicts.setup.words import (
     TLS_UNKNOWN,
 )
 
-PATIENCE_NS = 3_000_000_000  # a handshake that goes on when the capture ends sooner than that after it may yet complete
-LEAST_WAY = 0.9  # of the round trip to the server: that varies
+PATIENCE_NS = 3_000_000_000  # a handshake active this shortly before the end of the capture may still complete
+LEAST_WAY = 0.9  # share of the round trip to the server, which varies
 
 
 def outcomes(seen: Seen) -> Codes:
-    """What became of each handshake, as places in TLS_OUTCOMES; of no account without a ClientHello."""
+    """Return the outcome of each handshake, as indices in TLS_OUTCOMES; meaningless without a ClientHello."""
     alert = has_alert(seen)
     completed = has_completed(seen)
     refused = is_doubted(seen) & seen.flag(SETUP_ALERT_SERVER) & ~seen.there("response") & ~closes_in_peace(seen)
@@ -66,22 +66,22 @@ def outcomes(seen: Seen) -> Codes:
 
 
 def has_alert(seen: Seen) -> Bools:
-    """Whether an alert ended it: behind a hole, where an answer may be, an encrypted one may be a close in peace."""
+    """Return a mask: an alert ended the handshake. After a hole, an encrypted alert may be a close_notify instead."""
     return seen.flag(SETUP_ALERT) & ~is_doubted(seen) & ~closes_in_peace(seen)
 
 
 def is_doubted(seen: Seen) -> Bools:
-    """Whether an encrypted alert may be a close behind an answer that the capture lacks."""
+    """Return a mask: an encrypted alert may be a close_notify after a response that the capture lacks."""
     lacks = seen.flag(SETUP_HOLE | SETUP_MALFORMED) | seen.lacking | seen.unseen
     return lacks & seen.flag(SETUP_ALERT_ENCRYPTED)
 
 
 def closes_in_peace(seen: Seen) -> Bools:
-    """Whether an encrypted alert is a close_notify, since each end took the handshake for complete when it was sent.
+    """Return a mask: an encrypted alert is a close_notify, since its sender considered the handshake complete.
 
-    The client, by its Finished.  The server of TLS 1.2, by its own; that of TLS 1.3, by a session ticket.  And whoever
-    goes after the client does not refuse it: an alert that passes the capture sooner behind the client's FIN than the
-    server can have had that is no answer to it.
+    The client shows that by its Finished, a TLS 1.2 server by its own, a TLS 1.3 server by a session ticket. Nor does
+    an end that closes after the client reject it: only an alert that follows the client's FIN sooner than the server
+    can have received that is no answer to it.
     """
     late = seen.flag(SETUP_ALERT_LATE) & seen.flag(SETUP_ALERT_ENCRYPTED) & has_completed(seen)
     left = (seen.of("fin_ns") != 0) & (seen.of("fin_side") == seen.of("client"))
@@ -91,14 +91,14 @@ def closes_in_peace(seen: Seen) -> Bools:
 
 
 def has_completed(seen: Seen) -> Bools:
-    """Whether the handshake completed for the client, and as far as the capture shows for the server."""
+    """Return a mask: the handshake completed for the client and, as far as the capture shows, for the server."""
     both: Bools = seen["flags"] & (SETUP_CLIENT_FINISHED | SETUP_SERVER_FINISHED) != 0
     client, server = seen.flag(SETUP_CLIENT_FINISHED), seen.flag(SETUP_SERVER_FINISHED)
     return both & client & (seen.is_13 | server)
 
 
 def has_ended(seen: Seen, *, client: bool) -> Bools:
-    """Whether this end closed or reset the connection."""
+    """Return a mask: this end closed or reset the connection."""
     mine = seen.of("client") if client else seen.of("client") ^ 1
     reset = seen.fact(FACT_RST) & (seen.of("rst_side") == mine)
     ends = seen.trace.client_rows[seen.rows] if client else seen.trace.server_rows[seen.rows]
@@ -107,15 +107,15 @@ def has_ended(seen: Seen, *, client: bool) -> Bools:
 
 
 def kinds(seen: Seen) -> NDArray[np.int64]:
-    """Full or resumed, as places in TLS_KINDS; -1 where that is not known."""
+    """Return full or resumed, as indices in TLS_KINDS, -1 if unknown."""
     resumed = np.where(seen.is_13, seen.flag(SETUP_PSK), seen.flag(SETUP_SERVER_CHANGED))
-    whole = seen.is_13 & (seen["cipher"] != 0)  # else the snap length took what ServerHello says
+    whole = seen.is_13 & (seen["cipher"] != 0)  # otherwise the snap length cut ServerHello
     known = seen.flag(SETUP_SERVER_HELLO) & (whole | (seen.is_12 & seen.flag(SETUP_CLIENT_FINISHED)))
     return np.where(known, resumed.astype(np.int64), -1)
 
 
 def early_data(seen: Seen) -> NDArray[np.int64]:
-    """What became of early data, as places in EARLY_DATA; -1 where none was offered."""
+    """Return what became of early data, as indices in EARLY_DATA, -1 if none was offered."""
     offered = seen.flag(SETUP_EARLY_OFFERED | SETUP_EARLY_SENT | SETUP_EARLY_ENDED)
     refused = seen.flag(SETUP_HELLO_RETRY) | (seen.flag(SETUP_CLIENT_FINISHED) & seen.flag(SETUP_SERVER_HELLO))
     rules = [(~offered, 3), (seen.flag(SETUP_EARLY_ENDED), 0), (refused, 1)]
@@ -124,7 +124,7 @@ def early_data(seen: Seen) -> NDArray[np.int64]:
 
 
 def client_certificates(seen: Seen) -> NDArray[np.int64]:
-    """What the client sent, as places in CLIENT_CERTIFICATES; -1 where no certificate was asked for."""
+    """Return what the client sent, as indices in CLIENT_CERTIFICATES, -1 if no certificate was requested."""
     rules = [(seen.flag(SETUP_CERTIFICATE_SENT), 0), (seen.flag(SETUP_CERTIFICATE_WITHHELD), 1)]
     codes = first_match(rules, 2, len(seen)).astype(np.int64)
     return np.where(codes == 2, -1, codes)

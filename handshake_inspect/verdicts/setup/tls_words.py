@@ -1,4 +1,4 @@
-"""What numbers of TLS are called: versions, alerts, cipher suites, groups (IANA's registries of TLS parameters)."""
+"""Names of TLS numbers: versions, alerts, cipher suites, groups (IANA's TLS parameter registries)."""
 
 from functools import cache
 
@@ -6,7 +6,7 @@ from handshake_inspect.tls.numbers import DRAFT
 
 VERSIONS = {0x0300: "SSL 3.0", 0x0301: "1.0", 0x0302: "1.1", 0x0303: "1.2", 0x0304: "1.3"}
 
-# RFC 8446 section 6, with those of older versions.
+# RFC 8446 section 6, plus those of older versions.
 ALERTS = {
     0: "close_notify", 10: "unexpected_message", 20: "bad_record_mac", 21: "decryption_failed",
     22: "record_overflow", 30: "decompression_failure", 40: "handshake_failure", 41: "no_certificate",
@@ -48,13 +48,13 @@ GROUPS = {
 
 
 def hexadecimal(number: int) -> str:
-    """`0x1302`, of what has no name here."""
+    """Format a number without a name: `0x1302`."""
     return f"0x{number:04x}"
 
 
 @cache
 def version_text(number: int) -> str:
-    """`1.3`; of a draft `1.3-draft-28`."""
+    """Return the name of a version: `1.3`, or `1.3-draft-28` for a draft."""
     if number & 0xFF00 == DRAFT:
         return f"1.3-draft-{number & 0xFF}"
     return VERSIONS.get(number) or hexadecimal(number)
@@ -62,16 +62,16 @@ def version_text(number: int) -> str:
 
 @cache
 def cipher_text(number: int) -> str:
-    """The name of a cipher suite."""
+    """Return the name of a cipher suite."""
     return CIPHERS.get(number) or hexadecimal(number)
 
 
 @cache
 def group_text(number: int) -> str:
-    """The name of a group for key exchange."""
+    """Return the name of a key exchange group."""
     return GROUPS.get(number) or hexadecimal(number)
 
 
 def alert_text(code: int) -> str:
-    """The name of an alert."""
+    """Return the name of an alert."""
     return ALERTS.get(code) or f"alert_{code}"

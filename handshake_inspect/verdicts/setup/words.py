@@ -1,4 +1,4 @@
-"""The words of a set-up, in the order of their numbers in columns."""
+"""The words of set-ups, in the order of their codes in columns."""
 
 from typing import Literal
 
