@@ -115,6 +115,8 @@ def _reject_misspelt(word: str) -> None:
     """Refuse a word that is no file but nearly a command."""
     if Path(word).exists():
         return
+    if "/" not in word and Path("/sys/class/net", word).exists():
+        raise click.UsageError(f"no such file: {word} is an interface; hsi live -i {word} watches it")
     from difflib import get_close_matches
 
     near = ["hsi --version"] if word == "version" else get_close_matches(word, COMMANDS, n=1)

@@ -106,6 +106,8 @@ def parse(text: str) -> questions.Test:
         test: questions.Test = _Reader(text).transform(_parser().parse(text))
     except UnexpectedCharacters as error:
         place = error.pos_in_stream or 0
+        if re.search(r"\d$", text[:place]) and re.match(r"\.\d", text[place:]):
+            raise ExpressionError("a number with a fraction needs a unit, such as 0.5ms", text, place) from None
         raise ExpressionError(f"unexpected {text[place]!r}; text with signs goes in quotes", text, place) from None
     except UnexpectedToken as error:
         place = len(text.rstrip()) if error.token.type == "$END" else error.token.start_pos or 0

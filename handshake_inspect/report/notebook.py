@@ -1,4 +1,4 @@
-"""A report as a cell of a notebook shows it: the counts, the findings, the services."""
+"""A report as a cell of a notebook shows it: the verdict, the counts, the findings, the services."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ def summary(report: Any) -> str:
 
 def page(report: Any) -> str:
     """HTML, escaped, without a style of its own."""
+    from handshake_inspect.report.headline import verdict  # noqa: PLC0415 - which knows of reports
+
     outcomes = [(name, count) for name, count in report.summary.outcomes.as_dict().items() if count]
     services = [
         (each.server, each.connections, each.outcomes.established, _ms(each.rtt.total.p50_ns),
@@ -31,7 +33,7 @@ def page(report: Any) -> str:
     findings = [(each.severity, each.title, each.advice) for each in report.findings[:_ROWS]]
     sources = ", ".join(report.capture.sources)
     parts = [
-        f"<p><strong>{_text(summary(report))}</strong> ({_text(sources)})</p>",
+        f"<p><strong>{_text(verdict(report))}</strong> ({_text(sources)})</p>",
         _table(("outcome", "connections"), outcomes),
         _table(("severity", "finding", "what to do"), findings),
         _table(("server", "connections", "established", "RTT p50, ms", "RTT max, ms"), services),

@@ -104,6 +104,7 @@ def test_strict_is_for_captures_that_are_cut(run):
         (["-Q", "healthy"], "no such option: -Q; hsi analyze --help lists them"),
         (["-o", "no/such/place.json", "healthy"], "; make its directory, or write elsewhere"),
         (["schem"], "Did you mean schema?"),
+        (["lo"], "no such file: lo is an interface; hsi live -i lo watches it"),
         (["analyse"], "Did you mean analyze?"),
         (["-q", "analyze", "healthy"], "options come after the command: hsi analyze"),
         (["-", "-r", "-"], "only once"),

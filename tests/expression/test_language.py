@@ -122,6 +122,7 @@ def test_meaning(expression, ids):
         ("(decided", 8, "expected ')'"),
         ("decided decided", 8, "unexpected 'decided'"),
         ("decided ? 3", 8, "unexpected '?'; text with signs goes in quotes"),
+        ("tcp.analysis.initial_rtt > 0.1", 28, "a number with a fraction needs a unit, such as 0.5ms"),
         ("outcome > refused", 8, "has no order"),
         ("rtt.total > 50", 12, "give a unit, such as 50ms"),
         ("rtt.total > 0.3ns", 12, "whole number of nanoseconds"),

@@ -1,5 +1,6 @@
 """The table of connections for notebooks says what the connections say."""
 
+from html import escape
 from xml.etree import ElementTree
 
 import msgspec
@@ -8,6 +9,7 @@ import pytest
 
 from handshake_inspect import analyze
 from handshake_inspect.report.fields import fields
+from handshake_inspect.report.headline import verdict
 from handshake_inspect.report.model import ListedConnections
 
 
@@ -96,6 +98,7 @@ def test_a_cell_shows_what_counts_and_escapes_it(report):
     page = msgspec.structs.replace(report, capture=capture)._repr_html_()
     ElementTree.fromstring(f"<div>{page}</div>")
     assert "2 of 4 connections established" in page
+    assert f"<strong>{escape(verdict(report))}</strong>" in page
     assert "&lt;b&gt;.pcap" in page
     assert all(finding.advice[:20] in page for finding in report.findings)
 
