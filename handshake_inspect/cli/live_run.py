@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -37,6 +38,11 @@ class Asked:
     columns: tuple[str, ...]
     test: Test | None
 
+    @property
+    def _file(self) -> str:
+        """The file that is read, if it can be read once more."""
+        return self.given.read if self.given.read and Path(self.given.read).is_file() else ""
+
     def looks(self, attempts: int | None = None) -> Options:
         """How the report is to look; of so many attempts -Y was asked, None before that is known."""
         from handshake_inspect.report.headline import Narrowed
@@ -49,7 +55,7 @@ class Asked:
             verbosity=-int(self.given.quiet),
             narrowed=Narrowed(self.given.where, attempts) if self.given.where else None,
             fields=self.columns,
-            saved=self.given.write or "",
+            saved=self.given.write or self._file,
         )
 
 

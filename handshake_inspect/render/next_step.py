@@ -51,8 +51,11 @@ def _more(number: int | str, options: Options) -> str:
 
 def next_step(report: Report, number: int | str, options: Options, style: Style) -> Iterator[str]:
     """An empty line and the command, if there is one."""
-    if command := explaining(report.capture, number, options.saved):
-        remark = f"  {_more(number, options)}"
+    command, remark = explaining(report.capture, number, options.saved), f"  {_more(number, options)}"
+    unsaved = report.capture.format == LIVE and not options.saved and not PIPES.intersection(report.capture.sources)
+    if unsaved:
+        command, remark = "hsi live -w FILE", "  keeps the frames, for hsi explain FILE"
+    if command:
         yield ""
         fits = len("next: ") + len(command) + len(remark) <= options.width
         yield style.paint("next: ", "dim") + style.paint(command, "bold") + style.paint(remark if fits else "", "dim")

@@ -299,7 +299,9 @@ def test_metrics_are_written_with_their_units(metrics, written):
 def test_what_to_type_next_is_what_can_be_typed():
     """An interface is no file; the file that its frames were saved to is one."""
     saw = report([connection(0)], sources=["eth0"], format="live")
-    assert "next:" not in as_text(saw)
+    assert as_text(saw).splitlines()[-1] == "next: hsi live -w FILE  keeps the frames, for hsi explain FILE"
+    for pipe in ("-", "standard input"):
+        assert "next:" not in as_text(report([connection(0)], sources=[pipe], format="live"))
     assert as_text(saw, saved="a b.pcapng").splitlines()[-1] == "next: hsi explain 'a b.pcapng' 0  segment by segment"
     assert "next: hsi explain eth0 0" in as_text(report([connection(0)], sources=["eth0"], format="pcap"))
 
