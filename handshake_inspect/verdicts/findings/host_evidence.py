@@ -5,7 +5,8 @@ clients are. A capture on a router or mirror port is about other hosts, which ha
 
 And only findings that the counters can explain: an overflowing queue drops SYNs to a live port, or final ACKs; it does
 not silence a host, filter a port or lose segments on the way to the client. Settings that this host has already are
-removed from the advice.
+removed from the advice. SYNs to a listener whose accept queue is full were dropped for that reason, and no other is
+advised.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,6 +26,7 @@ def with_host(case: Case, found: Finding) -> Finding:
     given = evidence_for(case, found)
     if host is None or not given:
         return found
+    found = with_full_queue(case, found)
     counters = known(host.counters, (key for each in given for key in each.counters))
     settings = known(host.settings, (key for each in given for key in each.settings))
     advice = remaining(found, settings)
@@ -33,6 +35,21 @@ def with_host(case: Case, found: Finding) -> Finding:
         title=found.title + remark(counters, denied=is_denied(given[0], counters)),
         metrics=found.metrics | {f"host_{key}": value for key, value in (counters | settings).items()},
         advice=advice.removesuffix(".") + f"; here {set_to(settings)}." if settings else advice,
+    )
+
+
+def with_full_queue(case: Case, found: Finding) -> Finding:
+    """Return a finding of dropped SYNs with the accept queue of the listener, if that is full: it is the reason."""
+    if case.sockets is None or found.host is None or found.port is None or found.metrics.get("cause") != "syn-dropped":
+        return found
+    listener = case.sockets.listener((*found.host, found.port), is_local=True)
+    if listener is None or listener.queued <= listener.backlog:
+        return found
+    return replace(
+        found,
+        title=f"{found.title}; its accept queue is full: {listener.queued:,} waiting, backlog {listener.backlog:,}",
+        advice=f"Let {listener.name or 'the application'} accept() faster, or raise its listen() backlog and "
+        f"net.core.somaxconn together: `ss -ltn 'sport = :{found.port}'` shows Recv-Q above Send-Q.",
     )
 
 

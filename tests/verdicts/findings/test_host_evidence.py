@@ -1,6 +1,8 @@
 """Which findings are given the capturing host's own numbers: those about its addresses, and no others."""
 
 import io
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from support import captures
@@ -11,8 +13,13 @@ from handshake_inspect.engine import analyze
 from handshake_inspect.engine.live import LiveRun
 from handshake_inspect.live.host import COUNTERS, SETTINGS, HostView
 from handshake_inspect.live.pipe import PipeSource
+from handshake_inspect.live.socket_finder import LISTEN
+from handshake_inspect.live.sockets import Socket
+from handshake_inspect.verdicts.finding import Finding
 from handshake_inspect.verdicts.findings import KINDS, time_wait
+from handshake_inspect.verdicts.findings.host_evidence import with_full_queue
 from handshake_inspect.verdicts.host import HostFacts, counted
+from handshake_inspect.verdicts.sockets import Sockets
 from handshake_inspect.wire.address import address_halves
 
 ALL_SETTINGS = dict.fromkeys(SETTINGS, 7) | {"ip_local_port_range": [40000, 49999]}
@@ -138,6 +145,25 @@ def test_a_queue_makes_no_host_silent_and_filters_no_port(alive, cause, reported
     assert found.metrics["cause"] == cause
     assert (COUNTED in found.title) == reported
     assert ("host_listen_overflows" in found.metrics) == reported == ("here somaxconn" in found.advice)
+
+
+@pytest.mark.parametrize(("queued", "named"), [(2, True), (1, False)])
+def test_syns_to_a_listener_whose_accept_queue_is_full_have_that_reason(queued, named):
+    """Full is more than the backlog, as the kernel takes one more."""
+    host, port = address_halves("198.51.100.2"), 443
+    sockets = Sockets()
+    ends = {"local": host, "local_port": port, "remote": (0, 0), "remote_port": 0}
+    unknown = dict.fromkeys(Socket._fields) | {"seen_ns": 0, "state": LISTEN, "name": "nginx"}
+    sockets.learn([Socket(**(unknown | ends | {"queued": queued, "backlog": 1}))])
+    metrics = {"cause": "syn-dropped"}
+    found = Finding(KINDS["timed-out"], "warning", "3 timed out", host, port, 0, 1, metrics, "Look.", (), ())
+    case = SimpleNamespace(sockets=sockets)
+    said = with_full_queue(case, found)
+    assert ("; its accept queue is full: 2 waiting, backlog 1" in said.title) == named
+    assert said.advice.startswith("Let nginx accept() faster, " if named else "Look.")
+    for other in ({"cause": "port-filtered"}, {"cause": "host-silent"}):
+        elsewhere = replace(found, metrics=other)
+        assert with_full_queue(case, elsewhere) is elsewhere
 
 
 def test_what_a_client_host_sent_again_to_anybody_is_no_evidence_of_one_silent_port():
