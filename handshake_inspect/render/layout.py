@@ -63,6 +63,13 @@ class Style:
         """Shorten at the end."""
         return text if len(text) <= width else text[: max(width - len(self.ellipsis), 0)] + self.ellipsis
 
+    def shorten_list(self, text: str, width: int) -> str:
+        """Leave out the last items of a list, each whole: `929 half-open, 70 pending,…`."""
+        items, more = text.split(", "), ""
+        while len(items) > 1 and len(", ".join(items) + more) > width:
+            items, more = items[:-1], f",{self.ellipsis}"
+        return self.shorten(", ".join(items) + more, width)
+
 
 @dataclass
 class Column:

@@ -174,7 +174,7 @@ def _services(report: Report, options: Options, style: Style) -> Iterator[str]:
     remark = f"the {len(shown)} busiest of {total:,}" if len(shown) < total else f"{total:,}"
     if len(shown) < total and any(finding.id == "port-scan" for finding in report.findings):
         shown = _of_scan(report.services[:SCANNED])
-        opened = sum(_closed(each) < 1 for each in shown)
+        opened = sum(not _is_closed(each) for each in shown)
         alone = opened == len(shown) < SERVICES_SHOWN
         which = f", the open one{'s' * (opened > 1)}" if alone else ", open ones first"
         remark = f"{len(shown)} of {total:,}" + (which if opened else "")
@@ -184,22 +184,24 @@ def _services(report: Report, options: Options, style: Style) -> Iterator[str]:
         Column("connections", [f"{service.connections:,}" for service in shown], right=True),
         Column("established", [share(s.outcomes.established, s.connections) for s in shown], right=True),
         *(_percentile(name, rank, shown, style) for name, rank in {"median": 1, "p90": 3, "p99": 2, "max": 4}.items()),
-        Column("not established", [failures(each.outcomes) for each in shown], floor=15, soft=16, cut=style.shorten),
+        Column(
+            "not established", [failures(each.outcomes) for each in shown], floor=15, soft=16, cut=style.shorten_list
+        ),
     ]
     yield from Table(options.width, style).lines(columns)
 
 
 def _of_scan(services: Sequence[Service]) -> list[Service]:
-    """Those worth a line: of a scan nothing is busy, and most is closed, where one port is like the next."""
-    ordered = sorted(services, key=_closed)
-    worthy = [each for each in ordered if _closed(each) < 1 or each.connections > TRIES]
+    """Those worth a line, open ones first: of a scan most is closed, where one port is like the next."""
+    ordered = sorted(services, key=_is_closed)
+    worthy = [each for each in ordered if not _is_closed(each) or each.connections > TRIES]
     return worthy[:SERVICES_SHOWN] or ordered[:SCANNED_SHOWN]
 
 
-def _closed(service: Service) -> float:
-    """The share of the attempts that no SYN-ACK answered."""
+def _is_closed(service: Service) -> bool:
+    """Whether no SYN-ACK answered any attempt."""
     outcomes = service.outcomes
-    return 1 - (outcomes.established + outcomes.half_open + outcomes.aborted) / service.connections
+    return not (outcomes.established or outcomes.half_open or outcomes.aborted)
 
 
 def _percentile(name: str, rank: int, services: list[Service], style: Style) -> Column:

@@ -67,3 +67,12 @@ def test_colours_are_read_on_black_and_on_white(name):
     linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
     light = sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
     assert min(1.05 / (light + 0.05), (light + 0.05) / 0.05) >= 4.3
+
+
+@pytest.mark.parametrize(("width", "shown"), [
+    (50, "929 half-open, 70 pending, 1 refused"), (36, "929 half-open, 70 pending, 1 refused"),
+    (35, "929 half-open, 70 pending,…"), (27, "929 half-open, 70 pending,…"), (26, "929 half-open,…"),
+    (10, "929 half-…"),
+])  # fmt: skip
+def test_of_a_list_whole_items_are_left_out(width, shown):
+    assert Style(color=False, encoding="utf-8").shorten_list("929 half-open, 70 pending, 1 refused", width) == shown

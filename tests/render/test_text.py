@@ -253,6 +253,9 @@ def test_of_a_scan_the_open_ports_are_shown():
     services = as_text(report([*probes, *asked], [scan])).split("SERVICES")[1].split("CAPTURE")[0]
     assert services.startswith("  4 of 100, open ones first\n")  # what was asked for oftener is no scan's
     assert "10.0.0.9:81" in services
+    busy = [connection(200 + n, "established" if n % 2 else "refused") for n in range(9)]
+    services = as_text(report([*busy, *probes], [scan])).split("SERVICES")[1].split("CAPTURE")[0]
+    assert re.findall(r"10.0.0.2:(\d+)", services)[0] == "443"  # the busiest of those that are open now and then
 
 
 def test_of_a_scan_that_found_nothing_a_few_ports_are_shown():
