@@ -324,7 +324,7 @@ def watch() -> None:
 
             setattr(owner, method, measured)
 
-        timed(run, "look", lambda: "look")
+        timed(run, "refresh", lambda: "look")
         timed(run, "_find", lambda: "findings")
         timed(run.stream, "take", lambda: "block beside a search" if run._search.running else "block")
         threading.Thread(target=lambda: (sys.stdin.readline(), run.stop()), daemon=True).start()

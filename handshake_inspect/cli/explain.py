@@ -96,13 +96,13 @@ def command(given: ExplainOptions) -> None:
     With -Y, the first connection that matches EXPR is shown, preferably one with trouble.
     """
     from handshake_inspect.engine.explain import explain
-    from handshake_inspect.engine.selection import Wish, parse
+    from handshake_inspect.engine.selection import ConnectionQuery, parse
 
     paths, name = _split(given.words, given.read, given.finding)
     spare(paths, given.output)
     form = chosen_format(given.form, given.output, STORIES)
     test = test_of(given.where)
-    wish = Wish(finding=given.finding) if name is None else parse(name)
+    wish = ConnectionQuery(finding=given.finding) if name is None else parse(name)
     options = given.analysis.settings
     with Target.open(given.output) as target:
         looks = Options(

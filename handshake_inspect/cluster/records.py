@@ -87,6 +87,6 @@ def follow(pump: Pump, records: Sequence[Records], datagrams: bool = False) -> N
             some = each.rows[start : start + batch]
             view[: len(some)] = some
             if datagrams:
-                pump.follow_datagrams(reader, len(some))
+                pump.track_decoded_datagrams(reader, len(some))
             else:
-                pump.follow(reader, len(some))
+                pump.track_decoded(reader, len(some))

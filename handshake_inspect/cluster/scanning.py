@@ -119,7 +119,7 @@ def scan(part: Part, ranked: bool) -> Scanned:
     return Scanned(
         list(sensor.starts),
         count,
-        int(pump.before_ns) if pump.timed else None,
+        int(pump.previous_ns) if pump.has_times else None,
         sieve.tuples.keys(),
         sieve.wrong.rows(),
         sieve.served.keys(),

@@ -88,7 +88,7 @@ def pumped(pump: Pump) -> Pumped:
     }
     names = [setups.names.text(number) for number in range(1, setups.names.count + 1)]
     made = Pumped(
-        counted, (pump.first_ns, pump.last_ns) if pump.timed else None, pump.reassembler.joined, tracker.stray_icmp,
+        counted, (pump.first_ns, pump.last_ns) if pump.has_times else None, pump.reassembler.joined, tracker.stray_icmp,
         dict(pump.unsupported), dict(pump.unread), rows, names, setups.names.refused,
         set(pump.senders.hosts),
     )  # fmt: skip

@@ -98,7 +98,7 @@ def track(
     pump.lookups = kept = Messages()
     pump.sieve = moves = Moves(pump, shared, ways)
     if last_ns is not None:
-        pump.before_ns = last_ns
+        pump.previous_ns = last_ns
     after = FrameReader()
     through = None
     if isinstance(ranks, int):

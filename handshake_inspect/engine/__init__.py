@@ -1,4 +1,4 @@
-"""The one place that knows all stages: captures in, report out."""
+"""The pipeline that connects all stages: reads captures or live interfaces and returns reports."""
 
 from handshake_inspect.engine.analysis import Options, analyze
 from handshake_inspect.engine.stream import Progress

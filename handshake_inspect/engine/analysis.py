@@ -1,4 +1,4 @@
-"""Captures in, report out: the pass over files."""
+"""Offline analysis: read capture files, track their connections and build the report."""
 # ruff: noqa: PLC0415
 
 import os
@@ -13,10 +13,10 @@ from handshake_inspect.about import build
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.source import LARGE, Input, Source
 from handshake_inspect.capture.trace import Trace, open_trace
-from handshake_inspect.engine.clearing import Clearing
 from handshake_inspect.engine.draining import drain, follow
+from handshake_inspect.engine.prefault import Prefaulter
 from handshake_inspect.engine.pump import Pump
-from handshake_inspect.engine.relay import FEW, ROOMS
+from handshake_inspect.engine.relay import PURE_SLOTS, SLOTS
 from handshake_inspect.engine.stream import Progress, pump_all
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.limits import Limits
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from handshake_inspect.report.model import Report
 
 Drain = Callable[[Pump, FrameReader], int]
-SWITCH_S = 0.0002  # Python's own 5 ms would let imports hold up the pump, which needs Python's lock after each block
+SWITCH_S = 0.0002  # the pump needs the GIL after each block; with Python's default of 5 ms, imports would stall it
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a user may set of an analysis.
+    """User settings for an analysis.
 
-    `max_connections` are kept at a time; beyond that the oldest make room, and are counted.  `time_wait_ns` is how long
-    TIME_WAIT lasts (2 MSL, 60 s by default), `unanswered_ns` how long a SYN that nothing answers is `pending` (3 s by
-    default); both are nanoseconds of the capture.  `setup` reads payloads for connection set-up, lookups and QUIC, and
-    `names` shows the names of servers and protocols.  At most `jobs` threads read large files ahead, by default as many
-    as there are processors.
+    At most `max_connections` are kept; beyond that the oldest are evicted and counted.  `time_wait_ns` is how long
+    TIME_WAIT lasts (2 MSL, default 60 s), `unanswered_ns` how long an unanswered SYN stays `pending` (default 3 s);
+    both in capture time, nanoseconds.  `setup` enables parsing of payloads for connection set-up, DNS lookups and QUIC;
+    `names` shows the names of servers and protocols.  At most `jobs` threads read large files ahead, by default one
+    per processor.
     """
 
     max_connections: int = 1 << 22
@@ -48,7 +48,7 @@ class Options:
 
     @property
     def limits(self) -> Limits:
-        """What verdicts depend on."""
+        """The settings that verdicts depend on."""
         return Limits(self.unanswered_ns, self.time_wait_ns, self.names)
 
 
@@ -59,12 +59,12 @@ def analyze(
     progress: Progress | None = None,
     background: Callable[[], object] | None = None,
 ) -> "Report":
-    """Analyse captures as one trace.
+    """Analyse captures as one trace and return the report.
 
     `inputs` are paths, `-` for standard input, or binary file objects.  `progress` is called with the bytes read and
-    their total (None while there is no end).  `background` is called in a thread while a large capture is read: it may
-    import what is needed afterwards.  Raises CaptureError for what is no capture; one that is cut is analysed up to the
-    cut, and the report says so.
+    the total (None if unknown).  `background` is called in a thread while a large capture is read, for example to
+    import modules needed afterwards.  Raises CaptureError if an input is not a capture.  A truncated capture is
+    analysed up to the cut, and the report says so.
     """
     options = options or Options()
     tracker = Tracker(options.max_connections)
@@ -79,13 +79,13 @@ def analyze(
 
 @contextmanager
 def _beside(source: Trace, pump: Pump, background: Callable[[], object] | None, jobs: int | None) -> Iterator[Drain]:
-    """While large captures are pumped, read them ahead and import what follows, in threads; how to drain then."""
+    """For large captures, start threads that read ahead and import later stages; yields the drain function to use."""
     if not _is_worth_threads(source):
         yield Pump.drain
         return
     importing = threading.Thread(target=_import, args=(background,), daemon=True)
     interval = sys.getswitchinterval()
-    with suppress(RuntimeError):  # no thread to be had: what is not done now is done later
+    with suppress(RuntimeError):  # no thread available: reading and importing then happen inline
         source.read_ahead(_processors() if jobs is None else jobs)
         importing.start()
     sys.setswitchinterval(SWITCH_S)
@@ -100,23 +100,23 @@ def _beside(source: Trace, pump: Pump, background: Callable[[], object] | None, 
 
 @contextmanager
 def _tracked_beside(source: Trace, pump: Pump) -> Iterator[Drain]:
-    """Where a thread reads a single capture ahead, let another one track what is decoded; all is when this ends."""
-    rooms = ROOMS if build() == "compiled" else FEW
-    relay = pump.relayed(rooms) if isinstance(source, Source) and source.is_read_ahead else None
+    """For a single capture that is read ahead, track segments in a second thread; on exit all have been tracked."""
+    slots = SLOTS if build() == "compiled" else PURE_SLOTS
+    relay = pump.start_relay(slots) if isinstance(source, Source) and source.is_read_ahead else None
     tracking = threading.Thread(target=follow, args=(relay,), daemon=True)
     try:
         if relay is not None:
             tracking.start()
     except RuntimeError:
-        pump.alone()
+        pump.track_inline()
         relay = None
     if relay is None:
         yield drain
         return
-    clearing = Clearing(pump.tracker.table)
+    prefaulter = Prefaulter(pump.tracker.table)
 
     def drained(pump: Pump, reader: FrameReader) -> int:
-        clearing.go_on()
+        prefaulter.advance()
         return drain(pump, reader)
 
     try:
@@ -125,11 +125,11 @@ def _tracked_beside(source: Trace, pump: Pump) -> Iterator[Drain]:
     finally:
         relay.close()
         tracking.join()
-        pump.alone()
+        pump.track_inline()
 
 
 def _is_worth_threads(source: Any) -> bool:
-    """Whether the files are large, and threads can run at the same time."""
+    """Return True if the files are large and threads can run in parallel."""
     if (source.size or 0) < LARGE:
         return False
     return build() == "compiled" and _processors() > 1
@@ -140,7 +140,7 @@ def _processors() -> int:
 
 
 def _import(background: Callable[[], object] | None) -> None:
-    with suppress(Exception):  # it is raised where the import is needed
+    with suppress(Exception):  # raised again by the import in the main thread
         import handshake_inspect.engine.reporting  # noqa: F401
 
         if background is not None:

@@ -1,4 +1,4 @@
-"""Ids of attempts in a live run: they stay the same while rows come and go, as does what was exported of each."""
+"""Stable ids for the attempts of a live run, whose rows are freed and reused, and what was last exported of each."""
 
 from dataclasses import dataclass, field
 
@@ -11,24 +11,24 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.words import ESTABLISHED, HALF_OPEN, MIDSTREAM, REJECTED
 
-_OPEN, _ENDED = 0x1000, 0x2000  # what was exported is of a connection that goes on, or that has ended
+_OPEN, _ENDED = 0x1000, 0x2000  # the exported state was that of an open, or of an ended, connection
 
-SETTLED_NS = 3_000_000_000  # a connection that goes on is exported when it is this old
+SETTLED_NS = 3_000_000_000  # age at which an open connection is exported
 SILENT_NS = 130_000_000_000  # twice the longest pause between two SYNs of any common stack (RFC 6298: 60 s)
 
 
 @dataclass
 class AttemptIds:
-    """Columns by attempt, sorted by `keys`: whole numbers of first frames, which no two attempts share."""
+    """One array entry per attempt, sorted by `keys`: 64-bit first frame numbers, which are unique per attempt."""
 
     keys: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, dtype=np.uint64))
     ids: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     exported: NDArray[np.uint16] = field(default_factory=lambda: np.zeros(0, dtype=np.uint16))
     decided: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
-    begun: int = 0  # attempts ever seen: the next id
+    begun: int = 0  # attempts seen so far; also the next id
 
     def view(self, case: Case) -> "TableView":
-        """The attempts of a case with their ids; new ones get ids in the order of their first frames."""
+        """Return the attempts of a case with their ids; new ones are numbered in the order of their first frames."""
         trace = case.attempts
         keys = trace.first_frame
         at = np.minimum(np.searchsorted(self.keys, keys), max(len(self.keys) - 1, 0))
@@ -43,7 +43,7 @@ class AttemptIds:
         return TableView(case, keys, ids, exported, decided, len(new))
 
     def keep(self, view: "TableView", rows: AttemptRows) -> None:
-        """Remember these attempts of a view, and no others."""
+        """Remember only these attempts of a view; forget all others."""
         order = rows[np.argsort(view.keys[rows], kind="stable")]
         self.keys, self.ids, self.exported = view.keys[order], view.ids[order], view.exported[order]
         self.decided = view.case.outcomes.decided[order]
@@ -51,17 +51,17 @@ class AttemptIds:
 
 @dataclass
 class TableView:
-    """All attempts at one instant, in the order of their rows, each with its id.  Arrays have one entry an attempt."""
+    """A snapshot of all attempts, in row order, with their ids.  Arrays have one entry per attempt."""
 
     case: Case
     keys: NDArray[np.uint64]
     ids: NDArray[np.int64]
-    exported: NDArray[np.uint16]  # code of what was exported last; 0 for nothing
-    decided: NDArray[np.bool_]  # as of the view before
-    new: int  # attempts that no view before this one had
+    exported: NDArray[np.uint16]  # code of the state exported last; 0 if never exported
+    decided: NDArray[np.bool_]  # as of the previous view
+    new: int  # attempts that are not in any previous view
 
     def __post_init__(self) -> None:
-        """Find out which of them have ended, and when each was last seen."""
+        """Compute which attempts have ended, and when each was last seen."""
         trace = self.case.attempts
         closed = trace.facts & (FACT_RST | FACT_REFUSED | FACT_ABORTED | FACT_LAST_ACK_SEEN) != 0
         decided = trace.of_connections(self.case.outcomes.decided)
@@ -70,21 +70,21 @@ class TableView:
 
     @property
     def half_open(self) -> int:
-        """How many handshakes are waiting for their final ACK."""
+        """Number of handshakes that wait for their final ACK."""
         return int(np.count_nonzero((self.case.outcomes.outcome == HALF_OPEN) & ~self.ended))
 
     @property
     def silent(self) -> Bools:
-        """Attempts that came to nothing and were not seen for so long that nothing more is to be expected."""
+        """Boolean mask: attempts that were never established and have been idle longer than any SYN retry interval."""
         outcome = self.case.outcomes.outcome
         unfinished = (outcome != ESTABLISHED) & (outcome != MIDSTREAM)
         silent: Bools = unfinished & (self.last_ns < self.case.attempts.last_ns - SILENT_NS)
         return silent
 
     def changed(self) -> AttemptRows:
-        """Attempts to export, by id: decided, ended or settled, and not exported like this before.
+        """Rows to export, sorted by id: decided, ended or settled, and in a state that was not exported before.
 
-        What counts of a connection that goes on is its outcome; when it has ended, also the cause.
+        The state of an open connection is its outcome; that of an ended one is its outcome and cause.
         """
         outcomes, trace = self.case.outcomes, self.case.attempts
         settled = (trace.first_times <= trace.last_ns - SETTLED_NS) | (outcomes.outcome == REJECTED)
@@ -92,11 +92,11 @@ class TableView:
         return self._by_id(trace.where(outcomes.decided & (self.ended | settled) & (codes != self.exported)))
 
     def unfinished(self) -> AttemptRows:
-        """Attempts of which no final record was exported, by id: those to export when the capture ends."""
+        """Rows without an exported final record, sorted by id: those to export when the capture ends."""
         return self._by_id(self.case.attempts.where((self.exported & _ENDED == 0) | (self._codes() != self.exported)))
 
     def mark_exported(self, rows: AttemptRows) -> None:
-        """Remember that these attempts were exported as they are now."""
+        """Record that these attempts were exported in their present state."""
         self.exported[rows] = self._codes()[rows]
 
     def _by_id(self, rows: AttemptRows) -> AttemptRows:

@@ -1,8 +1,8 @@
-"""A capture that runs while something else does: a command, the block of a test.
+"""A live capture in a background thread, while the main thread runs a command or the body of a test.
 
-An open source has the kernel keep what crosses the interface, so nothing is missed from then on, and what was taken
-until `finish` is drained.  A thread moves frames into the table during the block; nothing judges it before the end,
-when the report is what `analyze` would say of the same frames.
+The kernel buffers frames from the moment the source is opened, so nothing is missed, and `finish` drains the buffer.
+The thread only fills the connection table.  `finish` judges it and returns the report that `analyze` would return for
+the same frames.
 """
 
 import threading
@@ -20,13 +20,13 @@ from handshake_inspect.report.model import Report
 from handshake_inspect.tcp.tracker import Tracker
 
 QUIET_S = 0.1
-LONGEST = 10  # times as long as it should be quiet is waited for that
-FAREWELL_S = 10.0  # for the thread to end, once it was asked to
-MANY = 100_000  # connections; with more it is not checked whether all of them have ended
+MAX_QUIET_PERIODS = 10  # wait at most this many quiet periods for the link to become idle
+JOIN_TIMEOUT_S = 10.0
+MAX_CHECKED = 100_000  # connections; in a larger table, do not check whether all of them have ended
 
 
 class Background(Closes):
-    """One source, from `start` to the report that `finish` gives; the source is closed with it."""
+    """A capture of one source, from `start` to the report returned by `finish`.  Closing it closes the source."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Background(Closes):
         duration_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take over an open source; the capture ends by itself after so many frames, or so many seconds."""
+        """Take ownership of an open source; capture at most `frames` frames and `duration_s` seconds."""
         self.source = source
         self.options = options or Options()
         tracker = Tracker(self.options.max_connections)
@@ -45,34 +45,34 @@ class Background(Closes):
         self.stream = Stream(source, tracker, frames=frames, duration_s=duration_s, clock=clock)
         self.pump = self.stream.pump
         self._clock = clock
-        self._news = threading.Condition()  # held while the table changes
+        self._changed = threading.Condition()  # held while the table changes
         self._ended = False
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to take frames; those that came since the source was opened are among them."""
+        """Start reading frames, including those buffered since the source was opened."""
         self.stream.restart()
         self._thread = threading.Thread(target=self._run, name="hsi-capture", daemon=True)
         self._thread.start()
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until the capture ends by itself; False when `timeout_s` seconds pass without that."""
-        with self._news:
-            return self._news.wait_for(lambda: self._ended, timeout_s)
+        """Wait until the capture ends by itself; return False on timeout (seconds)."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._ended, timeout_s)
 
     def stop(self) -> None:
-        """Capture no more; may be called from a signal handler."""
+        """Stop capturing.  Safe to call from a signal handler."""
         self.stream.stop()
 
     def finish(self, quiet_s: float = QUIET_S) -> Report:
-        """Stop, take all that the kernel has captured until now, and report what happened.
+        """Stop, drain what the kernel has captured so far, and return the report.
 
-        Connections that are being closed get time for that: before it stops, the capture goes on until all of them
-        have ended, or nothing has come for `quiet_s` seconds, ten times as long at most; 0 stops at once.  Raises what
-        went wrong while capturing.  That the interface went away is no error here: `failure` and the report say so.
+        To let connections close, capturing continues until all connections have ended or no frame has arrived for
+        `quiet_s` seconds, but at most ten times as long; 0 stops immediately.  Raises any exception of the capture
+        thread.  A vanished interface is not an error here: see `failure` and the report.
         """
-        with self._news:
+        with self._changed:
             self._settle(quiet_s)
             if self.source.pending() is False and not self._ended:
                 self.stream.note_idle()
@@ -86,16 +86,16 @@ class Background(Closes):
 
     @property
     def failure(self) -> HsiError | None:
-        """Why the capture ended though nobody stopped it."""
+        """Why the capture ended without being stopped, or None."""
         return self.source.failure
 
     def close(self) -> None:
-        """Stop, and let go of the source; what was captured stays."""
+        """Stop and close the source; what was captured stays available."""
         if self._thread is not None:
             self.stop()
-            self._thread.join(FAREWELL_S)
+            self._thread.join(JOIN_TIMEOUT_S)
             if self._thread.is_alive():
-                return  # it may be reading what would be unmapped
+                return  # closing would unmap a ring that the thread may still read
         self.source.close()
 
     # --- in the thread ------------------------------------------------------------------------------------------------
@@ -104,39 +104,39 @@ class Background(Closes):
         try:
             while not self.stream.is_full and self._goes_on():
                 pass
-        except BaseException as error:  # it is raised where the report is asked for
+        except BaseException as error:  # raised again by `finish`
             self._error = error
         self.stream.end_host()
-        with self._news:
+        with self._changed:
             self._ended = True
-            self._news.notify_all()
+            self._changed.notify_all()
 
     def _goes_on(self) -> bool:
-        """Take a block, if one comes soon; False when there will be no more."""
+        """Read the next block if one arrives soon; return False at the end of the source."""
         if not self.stream.wait():
             return True
-        with self._news:
+        with self._changed:
             more = self.stream.take()
-            self._news.notify_all()
+            self._changed.notify_all()
         return more
 
     # --- at the end ---------------------------------------------------------------------------------------------------
 
     def _settle(self, quiet_s: float) -> None:
-        """Wait until nothing more is to be expected."""
+        """Wait until all connections have ended or the link is idle."""
         asked = self._clock()
-        deadline = asked + LONGEST * quiet_s
+        deadline = asked + MAX_QUIET_PERIODS * quiet_s
         while not self._ended and (now := self._clock()) < deadline:
             quiet = max(self.stream.last_s, asked) + quiet_s
             behind = bool(self.source.pending())
-            if not behind and (now >= quiet or self._is_over()):
+            if not behind and (now >= quiet or self._all_ended()):
                 return
-            self._news.wait(deadline - now if behind else min(quiet, deadline) - now)
+            self._changed.wait(deadline - now if behind else min(quiet, deadline) - now)
 
-    def _is_over(self) -> bool:
-        """Whether every connection has ended that was ever seen."""
+    def _all_ended(self) -> bool:
+        """Return True if every connection in the table has ended."""
         table = self.pump.tracker.table
-        if table.connection_count + table.embryo_count > MANY:
+        if table.connection_count + table.embryo_count > MAX_CHECKED:
             return False
         view = AttemptIds().view(case_of(self.source, self.pump, self.options.limits, self.pump.last_ns))
         return bool(view.ended.all())

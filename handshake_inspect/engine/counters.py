@@ -1,7 +1,7 @@
-"""Numbers that one thread writes and another one reads, each in a cache line of its own.
+"""Lock-free counters, each written by one thread and read by another, in a cache line of its own.
 
-What was written before a number is seen by who reads the number, and two threads that each write theirs before they
-read the other's do not miss each other.
+Access is sequentially consistent: a reader of a counter also sees everything written before it, and of two threads
+that each write one counter and then read the other's, at least one sees the new value.
 """
 
 from typing import Any
@@ -9,25 +9,25 @@ from typing import Any
 from handshake_inspect.tcp.room import reserve_words
 from handshake_inspect.tcp.rows import words_of
 
-LINE = 16  # words from one number to the next: processors fetch cache lines in pairs
+LINE = 16  # words between counters: processors fetch cache lines in pairs
 
 
 def counters(count: int) -> Any:
-    """Room for so many numbers, all of which are 0."""
+    """Allocate `count` counters, all 0."""
     return reserve_words(LINE * count)
 
 
 def counters_of(storage: Any) -> Any:
-    """The numbers of `storage`: itself here, a pointer to them in the compiled build."""
+    """Return the counters in `storage`: `storage` itself in the pure build, a pointer in the compiled one."""
     return words_of(storage)
 
 
 def publish(numbers: Any, which: int, value: int) -> None:
-    """Write a number."""
+    """Store a value."""
     numbers[LINE * which] = value
 
 
 def seen(numbers: Any, which: int) -> int:
-    """The number as it is now."""
+    """Load the current value."""
     value: int = numbers[LINE * which]
     return value

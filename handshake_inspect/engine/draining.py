@@ -1,4 +1,4 @@
-"""The door to `engine.unlocked`, which only compiled modules can call."""
+"""Python entry points to `engine.unlocked`, whose functions only compiled modules can call."""
 
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.engine import unlocked
@@ -7,13 +7,13 @@ from handshake_inspect.engine.relay import Relay
 
 
 def drain(pump: Pump, reader: FrameReader) -> int:
-    """Take all frames that are in the reader's buffer; in the compiled build other threads run at the same time."""
+    """Decode and track all frames in the reader's buffer; the compiled build releases the GIL meanwhile."""
     return unlocked.drain(pump, reader)
 
 
 def follow(relay: Relay) -> None:
-    """Track what comes through a relay until it is closed: a thread does nothing else."""
+    """Body of the tracking thread: track the batches of a relay until it is closed."""
     try:
         unlocked.follow(relay)
-    except BaseException as error:  # it is raised where segments are put
+    except BaseException as error:  # raised again in the decoding thread
         relay.fail(error)

@@ -1,7 +1,7 @@
-"""Expiry: connections that have ended make room.  They are counted, and their rows are used again.
+"""Expiry for long live captures: rows of ended connections are freed for reuse, and aggregates of them are kept.
 
-A capture of a day must not grow.  As long as few connections have ended all are kept, and a report lists each of them;
-beyond that the oldest remain as numbers: outcomes, services, and histograms of handshake RTTs.
+Memory must stay bounded in a capture that runs for days.  While few connections have ended, the report lists each of
+them.  Beyond that the oldest are reduced to counts by outcome and service, and histograms of handshake RTTs.
 """
 
 from collections.abc import Sequence
@@ -31,28 +31,28 @@ from handshake_inspect.verdicts.percentiles import place
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import address_text, halves_within
 
-STEPS = 64  # steps of a histogram for every doubling of the time: about one percent
-SERVICES = 20_000  # beyond that the least busy ones are forgotten
-WITH_RTT = 1_000  # services whose RTTs are kept
+STEPS = 64  # histogram buckets per doubling of the time: a resolution of about one percent
+SERVICES = 20_000  # beyond this many, the least busy services are dropped
+WITH_RTT = 1_000  # services with RTT histograms
 
 
 _Key = tuple[int, int, int]
 
 
 class Expired:
-    """What is left of attempts whose rows were freed."""
+    """Aggregates of the attempts whose rows were freed."""
 
     def __init__(self) -> None:
-        self.total = np.zeros(len(OUTCOMES), dtype=np.int64)  # of all, by outcome
-        self.outcomes = np.zeros(len(OUTCOMES), dtype=np.int64)  # of those that a report is about, by outcome
+        self.total = np.zeros(len(OUTCOMES), dtype=np.int64)  # all, by outcome
+        self.outcomes = np.zeros(len(OUTCOMES), dtype=np.int64)  # those that pass the report's filter, by outcome
         self.rtt = (Histogram(), Histogram(), Histogram())
         self.services = ExpiredServices()
         self.afterwards: Afterwards | None = None
-        self.trouble = PastTrouble()  # of those that a report is about
-        self.past: Past | None = None  # what findings count of all of them
+        self.trouble = PastTrouble()  # of those that pass the report's filter
+        self.past: Past | None = None  # counts of all of them that findings need
 
     def choose(self, view: TableView, keep: int) -> AttemptRows:
-        """The attempts to expire: none while at most `keep` have ended, else all but the newest half of that."""
+        """Return the attempts to expire: none while at most `keep` have ended, else all but the newest `keep // 2`."""
         done = view.case.attempts.where(view.ended | view.silent)
         if len(done) <= keep:
             return done[:0]
@@ -61,7 +61,7 @@ class Expired:
         return done[oldest]
 
     def take(self, view: TableView, rows: AttemptRows, reported: AttemptRows) -> None:
-        """Count these attempts, whose rows go; `reported` are those of them that a report is about."""
+        """Count these attempts before their rows are freed; `reported` are those that pass the report's filter."""
         self.total += _by_outcome(view, rows)
         if len(reported):
             self._count(view, reported)
@@ -70,7 +70,7 @@ class Expired:
 
     @property
     def count(self) -> int:
-        """How many of those that a report is about are gone."""
+        """Number of expired attempts that pass the report's filter."""
         return int(self.outcomes.sum())
 
     def _count(self, view: TableView, rows: AttemptRows) -> None:
@@ -83,7 +83,7 @@ class Expired:
         self.afterwards = added(self.afterwards, of_rows(view.case, view.ids, rows, waiting=False))
 
     def merged(self, report: Report) -> Report:
-        """The report of what is in the table, with what has expired in its totals."""
+        """Return the report of the table with the expired attempts added to its totals."""
         if not self.count:
             return report
         summary = report.summary
@@ -104,11 +104,11 @@ class Expired:
         )
 
     def with_services(self, kept: RowServices) -> Sequence[Service]:
-        """The services of what is in the table, with those of what has expired."""
+        """Return the services of the table merged with those of expired attempts."""
         return MergedServices(kept, self.services) if self.count else kept
 
     def _missing(self) -> str:
-        """Say what is missing."""
+        """Return the message that names what the report lacks."""
         services = self.services
         message = (
             f"{self.count:,} closed connections were dropped from the list to save memory; all totals include them,"
@@ -126,7 +126,7 @@ def _by_outcome(view: TableView, rows: AttemptRows) -> NDArray[np.int64]:
 
 
 def free(trace: Attempts, rows: AttemptRows, table: Any) -> None:
-    """Let the table use the rows of these attempts again."""
+    """Free the rows of these attempts."""
     tracked, alone = trace.in_table(rows)
     theirs = (part.chosen(rows).numbers.tolist() for part in (trace.elsewhere, trace.translated) if part is not None)
     for number in [*tracked.tolist(), *chain.from_iterable(theirs)]:
@@ -140,7 +140,7 @@ def _sum(outcomes: Outcomes, more: dict[Any, int]) -> Outcomes:
 
 
 class _Service:
-    """What has expired of one service."""
+    """Aggregates of the expired attempts of one service."""
 
     def __init__(self) -> None:
         self.counts = np.zeros(len(OUTCOMES), dtype=np.int64)
@@ -149,16 +149,16 @@ class _Service:
 
 
 class ExpiredServices:
-    """Outcomes of every service, and RTTs of the first ones that had any."""
+    """Outcomes of expired attempts by service, and RTT histograms of the first `WITH_RTT` services that have RTTs."""
 
     def __init__(self) -> None:
         self.of: dict[_Key, _Service] = {}
         self.forgotten = 0  # services
-        self.without_rtt = False  # whether RTTs were lost for want of room
+        self.without_rtt = False  # whether RTTs of further services were dropped
         self._with_rtt = 0
 
     def add(self, view: TableView, rows: AttemptRows) -> None:
-        """Count these attempts."""
+        """Add these attempts."""
         trace, case = view.case.attempts, view.case
         order = rows[np.argsort(trace.server_key[rows], kind="stable")]
         keys = trace.server_key[order]
@@ -181,7 +181,7 @@ class ExpiredServices:
             self._forget()
 
     def has(self, target: Target) -> bool:
-        """Whether a finding with this target is about one of these services."""
+        """Return True if the target of a finding covers one of these services."""
         hi, low, high = halves_within(target.ip)
         if target.port is not None:
             return (hi, low, target.port) in self.of
@@ -208,7 +208,7 @@ class ExpiredServices:
 
 
 class MergedServices(Sequence[Service]):
-    """The services of a report and those that are gone, the busiest first, made when they are asked for."""
+    """The services of a report merged with the expired ones, busiest first; built on access."""
 
     def __init__(self, kept: RowServices, expired: ExpiredServices) -> None:
         self.kept = kept
@@ -223,7 +223,7 @@ class MergedServices(Sequence[Service]):
         self._order = sorted(numbers, key=lambda key: (-numbers[key], first[key]))
 
     def __len__(self) -> int:
-        """How many services there are."""
+        """Return the number of services."""
         return len(self._order)
 
     @overload
@@ -231,7 +231,7 @@ class MergedServices(Sequence[Service]):
     @overload
     def __getitem__(self, index: slice) -> list[Service]: ...
     def __getitem__(self, index: int | slice) -> Service | list[Service]:
-        """The service at a place of the order, or a list of them."""
+        """Return one service, or a list of them for a slice."""
         if isinstance(index, slice):
             return [self._made(key) for key in self._order[index]]
         return self._made(self._order[index])
@@ -261,16 +261,16 @@ def _keys(trace: Attempts, rows: AttemptRows) -> list[_Key]:
 
 
 class Histogram:
-    """How often which time occurred: percentiles to about one percent; smallest and largest exactly."""
+    """A logarithmic histogram of times: percentiles to about one percent, minimum and maximum exact."""
 
     def __init__(self) -> None:
-        self.places = np.zeros(0, dtype=np.int64)  # of the scale that were met, sorted
+        self.places = np.zeros(0, dtype=np.int64)  # indexes of the buckets in use, sorted
         self.counts = np.zeros(0, dtype=np.int64)
         self.low: int | None = None
         self.high: int | None = None
 
     def add(self, values: NDArray[np.int64]) -> None:
-        """Take values; those below 0 are none."""
+        """Add values in nanoseconds; negative ones mean "not measured" and are ignored."""
         values = values[values >= 0]
         if not len(values):
             return
@@ -282,14 +282,14 @@ class Histogram:
         self.high = high if self.high is None else max(high, self.high)
 
     def with_(self, values: NDArray[np.int64]) -> "Histogram":
-        """A copy that has taken these values too."""
+        """Return a copy with these values added."""
         copy = Histogram()
         copy.places, copy.counts, copy.low, copy.high = self.places, self.counts, self.low, self.high
         copy.add(values)
         return copy
 
     def distribution(self) -> Distribution:
-        """Percentiles by nearest rank."""
+        """Return percentiles by nearest rank."""
         if self.low is None or self.high is None:
             return Distribution()
         total = int(self.counts.sum())

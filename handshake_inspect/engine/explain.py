@@ -1,4 +1,4 @@
-"""One connection segment by segment: the pass of `analyze`, with a tracker that logs."""
+"""The segment-by-segment story of one connection, from the same pass as `analyze` but with a logging tracker."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from handshake_inspect.engine.logging_tracker import LoggingTracker
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.reporting import conclude
 from handshake_inspect.engine.segment_log import ENTRIES, ConnectionLogs
-from handshake_inspect.engine.selection import Wish
+from handshake_inspect.engine.selection import ConnectionQuery
 from handshake_inspect.engine.stream import pump_all
 from handshake_inspect.errors import UsageError
 from handshake_inspect.expression.questions import Test
@@ -29,28 +29,28 @@ from handshake_inspect.verdicts.numbering import ReportIds
 from handshake_inspect.wire.address import address_halves
 from handshake_inspect.wire.fourtuple import hash_four_tuple
 
-LIMIT = 40  # segments that are listed
+LIMIT = 40  # listed segments
 
 
 def explain(
     inputs: Sequence[Input],
-    wish: Wish,
+    query: ConnectionQuery,
     *,
     limit: int = LIMIT,
     where: Test | None = None,
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> Story | QuicStory:
-    """The story of the connection that `wish` names and that matches `where`, in at most `limit` segments.
+    """Return the story of the connection that `query` names and that matches `where`, in at most `limit` segments.
 
-    One pass over the input, in memory that `limit` and the bound of the logs hold.  Of several connections that
-    match, it is the first with trouble, else the first.  Raises UsageError when none fits, CaptureError as `analyze`.
+    Makes one pass over the input; `limit` and `ENTRIES` bound the memory of the logs.  If several connections match,
+    chooses the first with trouble, else the first.  Raises UsageError if none matches, CaptureError as `analyze` does.
     """
     options = options or Options()
     tracker = LoggingTracker(options.max_connections, ENTRIES + 1)
     tracker.reads = options.setup
     logs = ConnectionLogs(tracker, limit)
-    selection.log(tracker, wish)
+    selection.log(tracker, query)
     pump = Pump(tracker)
     pump.quic.keep_log(ENTRIES)
     with open_trace(inputs) as source:
@@ -58,17 +58,17 @@ def explain(
     report = conclude(source, pump, options.limits)
     rows: Any = report.connections
     trace: Attempts = rows.attempts
-    if where is None and (quic := _quic(report, trace, wish, pump, limit)) is not None:
+    if where is None and (quic := _quic(report, trace, query, pump, limit)) is not None:
         return quic
-    ids = selection.matches(report, trace, wish) if where is None else _passing(rows, report, wish, where)
+    ids = selection.matches(report, trace, query) if where is None else _passing(rows, report, query, where)
     connection, log = _choose(report, ids, logs)
     return story(connection, log, report.capture, report.findings, ids)
 
 
-def _quic(report: Report, trace: Attempts, wish: Wish, pump: Pump, limit: int) -> QuicStory | None:
-    """The story of a QUIC connection; None where one of TCP is meant, or may be."""
-    ids = selection.quic_matches(report, wish)
-    if not ids or (not wish.quic and wish != Wish() and selection.found(report, trace, wish)):
+def _quic(report: Report, trace: Attempts, query: ConnectionQuery, pump: Pump, limit: int) -> QuicStory | None:
+    """Return the story of a QUIC connection; None if the query matches, or may match, a TCP connection."""
+    ids = selection.quic_matches(report, query)
+    if not ids or (not query.quic and query != ConnectionQuery() and selection.found(report, trace, query)):
         return None
     connections = [report.quic_connections[i] for i in ids]
     chosen = next((each for each in connections if each.outcome != "established"), connections[0])
@@ -90,9 +90,9 @@ def stories(
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> list[Story | QuicStory]:
-    """The stories of some connections of a report, of TCP and after these of QUIC, of the inputs that it is of.
+    """Return the stories of the `chosen` connections of a report: TCP connections first, then QUIC, each in order.
 
-    One more pass over these.  Connections that are not logged any more because others were too long are left out.
+    Reads the inputs of the report once more.  Omits connections that found no room in the log.
     """
     if not chosen:
         return []
@@ -110,12 +110,12 @@ def stories(
     with open_trace(inputs) as source:
         pump_all(source, pump, progress)
     logged = ((connection, logs.of(connection.first_frame)) for connection in over_tcp)
-    told = [story(connection, log, report.capture, report.findings) for connection, log in logged if log is not None]
-    return [*told, *_quic_stories(over_quic, report, pump, limit)]
+    tcp_stories = [story(connection, log, report.capture, report.findings) for connection, log in logged if log is not None]
+    return [*tcp_stories, *_quic_stories(over_quic, report, pump, limit)]
 
 
 def _quic_stories(chosen: Sequence[QuicConnection], report: Report, pump: Pump, limit: int) -> Iterator[QuicStory]:
-    """The stories of those that were logged."""
+    """Yield the stories of those connections that were logged."""
     logged: dict[int, list[Any]] = {each.first_frame: [] for each in chosen}
     for entry in (pump.quic.log_storage[i] for i in range(pump.quic.log_count if chosen else 0)):
         if entry.first_frame in logged:
@@ -125,13 +125,13 @@ def _quic_stories(chosen: Sequence[QuicConnection], report: Report, pump: Pump, 
             yield quic_story(each, log, report.capture, report.findings, [each.id], limit=limit)
 
 
-def _passing(rows: RowConnections, report: Report, wish: Wish, where: Test) -> list[int]:
-    """Of the connections that are meant, all if none is named, those that pass the test; UsageError for none."""
-    named = range(len(rows)) if wish == Wish() else selection.matches(report, rows.attempts, wish)
+def _passing(rows: RowConnections, report: Report, query: ConnectionQuery, where: Test) -> list[int]:
+    """Return ids of the connections that match the query (all if it is empty) and pass the test; UsageError if none."""
+    named = range(len(rows)) if query == ConnectionQuery() else selection.matches(report, rows.attempts, query)
     ids = ReportIds(np.asarray(named, dtype=np.intp))
     mask = passing(RowConnections(rows.case, ids), where, report.findings)
     if not mask.any():
-        meant = " that are meant" if wish != Wish() else ""
+        meant = " that are meant" if query != ConnectionQuery() else ""
         none = f"0 of {len(ids):,} connections{meant} match" if len(ids) > 1 else "no connection matches"
         raise UsageError(f"{none} the expression after -Y; hsi analyze -Y lists those that do")
     passed: list[int] = ids[mask].tolist()
@@ -139,9 +139,9 @@ def _passing(rows: RowConnections, report: Report, wish: Wish, where: Test) -> l
 
 
 def _choose(report: Report, ids: Sequence[int], logs: ConnectionLogs) -> tuple[Connection, SegmentLog]:
-    """The first that had trouble, else the first, of those that were logged."""
+    """Choose the first logged connection with trouble, else the first logged one."""
     chosen: tuple[Connection, SegmentLog] | None = None
-    for number in ids[: selection.MATCHES]:
+    for number in ids[: selection.MAX_MATCHES]:
         connection = report.connections[number]
         log = logs.of(connection.first_frame)
         if log is None:
@@ -151,6 +151,6 @@ def _choose(report: Report, ids: Sequence[int], logs: ConnectionLogs) -> tuple[C
         chosen = chosen or (connection, log)
     if chosen is not None:
         return chosen
-    # Too much was watched, or rows that were evicted moved the ids: by its addresses it is always found.
+    # The log was full, or evicted rows shifted the ids; a query by addresses always works.
     first = selection.name(report.connections[ids[0]])
     raise UsageError(f"connection {first} was not recorded in this pass; choose it by these addresses")

@@ -1,7 +1,7 @@
-"""Export of what a live run finds: connections go to an observer some hundred at a time, while frames come in.
+"""Export the results of a live run to an observer, in batches between blocks of frames.
 
-A look at a busy link finds tens of thousands of connections to export.  Their rows are copied as they were judged, and
-exported between one block of frames and the next: frames do not wait until all are exported.
+On a busy link one refresh yields tens of thousands of connections to export.  Their rows are copied as judged, so that
+reading frames does not have to wait until all are exported.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,87 +17,88 @@ from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.snapshot import Snapshot
 from handshake_inspect.verdicts.numbering import AttemptRows, ReportIds
 
-AT_ONCE = 1024  # connections
+BATCH_SIZE = 1024  # connections
 
-Taken = Callable[[TableView, AttemptRows], tuple[RowConnections, AttemptRows]]
+RowSource = Callable[[TableView, AttemptRows], tuple[RowConnections, AttemptRows]]
 
 
 class Observer:
-    """Who gets what a live run finds.  Every method is a no-op here: override those of what is wanted."""
+    """Base class for consumers of a live run.  Every method is a no-op: override those you need."""
 
-    wants_connections = False  # whether `connections` is called
-    wants_picture = False  # whether snapshots hold services, trouble and segment logs; set before the run begins
-    wants_single = False  # whether the last snapshot holds the segment log of a connection that is the only one
-    wants_packets = False  # whether `packets` is called
+    # Set these before the run begins.
+    wants_connections = False  # call `connections` and `quic_connections`
+    wants_picture = False  # fill snapshots with services, trouble and segment logs
+    wants_single = False  # if there is only one connection, put its segment log into the last snapshot
+    wants_packets = False  # call `packets`
 
     def connections(self, connections: Connections) -> None:
-        """Called with connections that were decided, or that changed since they were exported.
+        """Called with connections that were decided, or that changed since their last export.
 
-        They become objects when they are asked for: list what is to be kept.
+        Objects are built on access: convert to a list what you want to keep.
         """
 
     def quic_connections(self, connections: Sequence[QuicConnection]) -> None:
-        """Called, if connections are wanted, with those of QUIC that were decided."""
+        """Called with QUIC connections that were decided, if `wants_connections`."""
 
     def packets(self, packets: Sequence[Packet], skipped: int) -> None:
-        """Called with notable segments as they pass, in order, and how many before them there was no time for."""
+        """Called with notable segments in order, and the number of segments skipped before them for lack of time."""
 
     def finding(self, phase: Phase, finding: Finding) -> None:
         """Called when a finding begins or ends."""
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """Called about once a second, if connections or the picture are wanted, and once at the end."""
+        """Called about once a second if `wants_connections` or `wants_picture`, and once at the end."""
 
     def ending(self, report: Report) -> None:
         """Called once, with the final report."""
 
 
 class Exporter:
-    """Exports what a look found: first the connections, then the snapshot."""
+    """Exports the results of a refresh: first the connections, then the snapshot."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
         self._connections: RowConnections | None = None
-        self._left = AttemptRows(np.zeros(0, dtype=np.intp))  # rows of those that are still to be exported
+        self._left = AttemptRows(np.zeros(0, dtype=np.intp))  # rows still to be exported
         self._snapshot: Snapshot | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether something is still to be exported."""
+        """Return True while something is left to export."""
         return self._snapshot is not None
 
     def begin(self, connections: RowConnections, rows: AttemptRows, snapshot: Snapshot) -> None:
-        """Export these rows of `connections` in this order, then `snapshot`: a part now, the rest with each `go_on`."""
+        """Start to export these rows of `connections`, in this order, then `snapshot`; continue with `export_next`."""
         self.finish()
         self._connections, self._left, self._snapshot = connections, rows, snapshot
-        self.go_on()
+        self.export_next()
 
-    def go_on(self) -> None:
-        """Export at most AT_ONCE connections of what is left."""
+    def export_next(self) -> None:
+        """Export the next `BATCH_SIZE` connections."""
         if self._connections is not None and len(self._left):
-            now, self._left = self._left[:AT_ONCE], self._left[AT_ONCE:]
+            now, self._left = self._left[:BATCH_SIZE], self._left[BATCH_SIZE:]
             self._observer.connections(self._connections.chosen(now))
         if not len(self._left) and self._snapshot is not None:
             snapshot, self._snapshot, self._connections = self._snapshot, None, None
             self._observer.snapshot(snapshot)
 
     def finish(self) -> None:
-        """Export all that is left."""
+        """Export everything that is left."""
         while self.busy:
-            self.go_on()
+            self.export_next()
 
 
 def connections_of(view: TableView, ids: ReportIds | None = None) -> RowConnections:
-    """The connections of a view, or those with these ids in a report; they keep their own ids, whatever expires."""
+    """Return the connections of a view, or those with these report ids, under their stable ids."""
     return RowConnections(view.case, ids, view.ids)
 
 
 def uncopied(view: TableView, rows: AttemptRows) -> tuple[RowConnections, AttemptRows]:
-    """These attempts where they are, for when no more frames come."""
+    """Return these attempts without a copy, for the end of a capture."""
     return connections_of(view), rows
 
 
 def copied(view: TableView, rows: AttemptRows) -> tuple[RowConnections, AttemptRows]:
-    """Copies of these attempts, as they were judged among all others, and their places among the copies."""
+    """Return copies of these attempts as they were judged, and their rows among the copies."""
     case, order, places = view.case.copied(rows)
     return RowConnections(case, None, view.ids[order]), places

@@ -1,8 +1,8 @@
-"""The frames of some connections, written as pcapng with the verdicts as comments: Wireshark opens them annotated.
+"""Write the frames of chosen connections to a pcapng file, with the verdicts as packet comments for Wireshark.
 
-The captures are read once more.  A frame belongs to the last connection of its 4-tuple that began before it, which is
-how the tracker parts the incarnations of one; an ICMP error belongs to the connection that it quotes, and a later
-fragment to that of the first one.
+Reads the captures once more.  A frame belongs to the last connection of its 4-tuple that began before it, just as the
+tracker separates incarnations.  An ICMP error belongs to the connection that it quotes, a later fragment to that of the
+first fragment.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from handshake_inspect.capture.frames import FRAME
 from handshake_inspect.capture.source import Input
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine import Progress
-from handshake_inspect.engine.belonging import Frame, Owners, Pair, ordered
+from handshake_inspect.engine.frame_owners import FourTuple, Frame, OwnerAssignment, normalized
 from handshake_inspect.live.writer import enhanced_packet, interface_description, only_filter, section_header
 from handshake_inspect.report.column import Addresses, Numbers
 from handshake_inspect.report.columns import Columns
@@ -32,7 +32,7 @@ _CHUNK = 2_000
 def extract(
     inputs: Sequence[Input], every: Connections, chosen: Connections, out: BinaryIO, progress: Progress | None = None
 ) -> int:
-    """Write the frames of `chosen` to `out`, and return how many; `every` are all connections of these captures."""
+    """Write the frames of `chosen` to `out` and return their number; `every` is all connections of these captures."""
     wanted = _Wanted(every, chosen)
     interfaces: dict[int, int] = {}
     written = 0
@@ -47,7 +47,7 @@ def extract(
         out.write(enhanced_packet(number, frame.ts_ns, frame.data, frame.wire_len, comment))
         written += 1
 
-    owners = Owners(wanted.find, write)
+    owners = OwnerAssignment(wanted.find, write)
     out.write(section_header())
     with open_trace(inputs) as source:
         while True:
@@ -65,24 +65,24 @@ def extract(
 
 
 class _Wanted:
-    """The chosen connections by 4-tuple, among all incarnations of these."""
+    """Looks up the chosen connection of a 4-tuple and frame, among all incarnations of that 4-tuple."""
 
     def __init__(self, every: Connections, chosen: Connections) -> None:
-        self.chosen: dict[int, Connection] = {}  # by first frame, which no two share
+        self.chosen: dict[int, Connection] = {}  # by first frame, which is unique
         self.commented: set[int] = set()
         for chunk in chosen.chunks(_CHUNK):
             self.chosen.update((connection.first_frame, connection) for connection in chunk)
         self.begun = _begun(every, np.array(sorted(self.chosen), dtype=np.int64))
 
-    def find(self, pair: Pair, frame: int) -> Connection | None:
-        """The chosen connection that a frame belongs to."""
+    def find(self, pair: FourTuple, frame: int) -> Connection | None:
+        """Return the chosen connection that a frame belongs to, or None."""
         begun = self.begun.get(pair)
         if begun is None:
             return None
         return self.chosen.get(begun[max(bisect_right(begun, frame) - 1, 0)])
 
     def comment(self, connection: Connection, frame: int) -> str:
-        """The verdict beside the first frame of a connection, and what the frames are that prove it."""
+        """Return the packet comment: the verdict at the first frame of a connection, a mark at frames of evidence."""
         said = []
         if connection.first_frame not in self.commented:
             self.commented.add(connection.first_frame)
@@ -94,29 +94,29 @@ class _Wanted:
         return "\n".join(said)
 
 
-def _begun(every: Connections, chosen: Any) -> dict[Pair, list[int]]:
-    """First frames of all connections that share a 4-tuple with a chosen one, in order."""
+def _begun(every: Connections, chosen: Any) -> dict[FourTuple, list[int]]:
+    """Return the sorted first frames of all connections that share a 4-tuple with a chosen one."""
     columns = Columns(every)
     keys = _keys(columns)
     first = columns.of(find("first_frame"))
     assert isinstance(first, Numbers)  # noqa: S101
     among = np.isin(keys, keys[np.isin(first.values, chosen)])
-    begun: dict[Pair, list[int]] = {}
+    begun: dict[FourTuple, list[int]] = {}
     for place in np.flatnonzero(among).tolist():
         connection = every[place]
         ends = [(*address_halves(end.ip), end.port) for end in (connection.client, connection.server)]
-        begun.setdefault(ordered(*ends), []).append(connection.first_frame)
-        if (other := connection.answered_from) is not None:  # its answers are of another 4-tuple, and have no row
+        begun.setdefault(normalized(*ends), []).append(connection.first_frame)
+        if (other := connection.answered_from) is not None:  # answers under another 4-tuple, which has no row
             elsewhere = (*address_halves(other.ip), other.port)
-            begun.setdefault(ordered(ends[0], elsewhere), []).append(connection.first_frame)
+            begun.setdefault(normalized(ends[0], elsewhere), []).append(connection.first_frame)
         if (behind := connection.translated_to) is not None:
             ends = [(*address_halves(end.ip), end.port) for end in (behind.client, behind.server)]
-            begun.setdefault(ordered(*ends), []).append(connection.first_frame)
+            begun.setdefault(normalized(*ends), []).append(connection.first_frame)
     return {pair: sorted(frames) for pair, frames in begun.items()}
 
 
 def _keys(columns: Columns) -> Any:
-    """A 64-bit name of every 4-tuple, the same for both directions."""
+    """Return a 64-bit hash of each connection's 4-tuple, the same for both directions."""
     total = None
     for who in ("client", "server"):
         address, port = columns.of(find(f"{who}.ip")), columns.of(find(f"{who}.port"))

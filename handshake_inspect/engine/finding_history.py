@@ -1,8 +1,8 @@
-"""Findings of a live run: which hold now, which held before, and what is left of those whose rows are gone.
+"""Findings of a live run: those that hold now, and those that held earlier, even if their rows have expired.
 
-Roll-ups of failures count all attempts of a run (`verdicts.findings.expired_failures`).  Every other finding is judged
-over the rows that are kept.  Of one that was found more than once, with rows that came and went, the report has the
-look with the most in it, and the time from when it first began until it was last seen.
+Roll-ups of failures count all attempts of a run (`verdicts.findings.expired_failures`).  All other findings are judged
+over the rows still kept.  If such a finding recurs while rows come and go, the report shows its largest occurrence,
+with the time span from the first begin to the last end.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,10 +20,10 @@ OF_THE_WHOLE_RUN = {kind.id for kind in KINDS.values() if kind.of_the_run}
 
 
 def key(finding: Finding) -> Key:
-    """What makes two findings the same one, at different times."""
+    """Return the identity of a finding, equal for the same finding at different times."""
     target = finding.target
     host = target and target.ip
-    port = target and target.port if finding.id not in OF_THE_WHOLE_RUN else None  # named while it is the only one
+    port = target and target.port if finding.id not in OF_THE_WHOLE_RUN else None  # set only while it is the only port
     return (finding.id, host, port, finding.variety, *(finding.metrics.get(name) for name in ("client", "direction")))
 
 
@@ -37,11 +37,11 @@ class FindingHistory:
 
     @property
     def now(self) -> list[Finding]:
-        """Those that hold."""
+        """The findings that hold."""
         return list(self._now.values())
 
     def note(self, findings: Iterable[Finding]) -> None:
-        """Take the findings that hold now, in place of those that held before."""
+        """Replace the findings that hold, and notify of each that begins or ends."""
         found = {key(finding): finding for finding in findings}
         for each, finding in found.items():
             if each not in self._now:
@@ -54,7 +54,7 @@ class FindingHistory:
         self._now = found
 
     def of_the_run(self, findings: Iterable[Finding], listed: Callable[[list[int]], list[int]]) -> list[Finding]:
-        """The findings of rows that are kept, and what held of rows that are gone; `listed` keeps ids that are left."""
+        """Return `findings`, merged with those that held earlier; `listed` filters connection ids to those kept."""
         found = {}
         for finding in findings:
             each = key(finding)
@@ -65,7 +65,7 @@ class FindingHistory:
 
 
 def _together(before: Finding, now: Finding) -> Finding:
-    """One finding of two looks."""
+    """Merge two occurrences of a finding."""
     if now.id in OF_THE_WHOLE_RUN:
         return now
     more = now if _size(now) >= _size(before) else before

@@ -1,4 +1,4 @@
-"""What a `LoggingTracker` has logged since it was last asked: for who follows segments as they pass."""
+"""Read what a `LoggingTracker` has logged since the last read, to export segments as they pass."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,13 +10,13 @@ from handshake_inspect.engine.segment_log import SYNS, Slots, asked
 from handshake_inspect.report.segment_log import LoggedSegment
 from handshake_inspect.wire.const import KIND_NONE
 
-Places = list[tuple[int, int]]  # in the order of frames: a slot, or -1 and a place among the SYNs
+Places = list[tuple[int, int]]  # in frame order: (slot, slot), or (-1, index in the SYN ring)
 
 
 class FreshSegments:
-    """Reads the slots round and round; what was overwritten before it could be read is only counted.
+    """Reads the slots as a ring buffer; entries overwritten before they were read are counted as lost.
 
-    A SYN is read when it comes, and not again when an answer makes a connection of it.
+    A SYN is read when it arrives, and not again when an answer turns it into a connection.
     """
 
     def __init__(self, tracker: Any) -> None:
@@ -29,19 +29,19 @@ class FreshSegments:
         self._syns_read = 0
 
     def take(self) -> tuple[Places, int]:
-        """Where the new ones are, in the order of their frames; and how many are lost."""
+        """Return the places of new entries, in frame order, and the number of lost ones."""
         slots, lost = _new(self._read, self._tracker.logged, self._tracker.slots)
         syns, lost_syns = _new(self._syns_read, self._tracker.syns_logged, SYNS)
         self._read, self._syns_read = self._tracker.logged, self._tracker.syns_logged
-        slots = slots[self._kinds[slots] != KIND_NONE]  # else a SYN as the table remembered it
-        syns = syns[~np.isin(self._syn_frames[syns], self._frames[slots])]  # it may be in a slot as well
+        slots = slots[self._kinds[slots] != KIND_NONE]  # skip SYNs that were recalled from the table
+        syns = syns[~np.isin(self._syn_frames[syns], self._frames[slots])]  # a SYN may be in a slot as well
         frames = np.concatenate([self._frames[slots], self._syn_frames[syns]])
         order = np.argsort(frames, kind="stable")
         where = np.concatenate([slots, np.full(len(syns), -1)])[order]
         return list(zip(where.tolist(), np.concatenate([slots, syns])[order].tolist(), strict=True)), lost + lost_syns
 
     def read(self, places: Places) -> Sequence[LoggedSegment]:
-        """The segments at these places."""
+        """Return the segments at these places."""
         logged = iter(self._slots.read([slot for slot, _ in places if slot >= 0]))
         return list(self._in_order(places, logged))
 
@@ -55,6 +55,6 @@ class FreshSegments:
 
 
 def _new(read: int, logged: int, room: int) -> tuple[Any, int]:
-    """The slots that were filled since `read`, oldest first, and how many of them were filled again since."""
+    """Return the slots written since `read`, oldest first, and how many entries were overwritten before."""
     held = min(logged - read, room)
     return np.arange(logged - held, logged) % room, logged - read - held

@@ -1,8 +1,8 @@
-"""A live run: frames from a source into the table, and about once a second a look at it.
+"""A live run: reads frames from a source into the connection table, and judges the table about once a second.
 
-A look judges all rows, exports what is new to an observer, and lets rows expire when too many of them have ended.
-Looks take at most `LOOK_SHARE` of run time, the search for findings (`search.py`) `SHARE`.  Without an observer that
-wants something there are only the looks that let rows expire.
+Each refresh judges all rows, exports news to the observer, and expires rows if too many connections have ended.
+Refreshes take at most `REFRESH_SHARE` of run time, the search for findings (`search.py`) at most `SHARE`.  Without an
+observer that wants data, a refresh runs only when rows must expire.
 """
 
 import time
@@ -17,7 +17,7 @@ import numpy as np
 from handshake_inspect.engine import Options
 from handshake_inspect.engine.attempt_ids import AttemptIds, TableView
 from handshake_inspect.engine.expiry import Expired, free
-from handshake_inspect.engine.export import Exporter, Observer, Taken, connections_of, copied, uncopied
+from handshake_inspect.engine.export import Exporter, Observer, RowSource, connections_of, copied, uncopied
 from handshake_inspect.engine.finding_history import FindingHistory
 from handshake_inspect.engine.logging_tracker import LoggingTracker
 from handshake_inspect.engine.pace import Pace
@@ -27,7 +27,7 @@ from handshake_inspect.engine.quic_exports import QuicExports
 from handshake_inspect.engine.reporting import case_of, end_of, report_of
 from handshake_inspect.engine.search import Search
 from handshake_inspect.engine.segment_log import ENTRIES, SEGMENTS, RecentLogs
-from handshake_inspect.engine.stream import NS, PATIENCE_S, Stream
+from handshake_inspect.engine.stream import MAX_WAIT_S, NS, Stream
 from handshake_inspect.expression.questions import Test
 from handshake_inspect.expression.select import about, filtered, passing
 from handshake_inspect.live.base import Counters, LiveSource
@@ -44,28 +44,28 @@ from handshake_inspect.verdicts.findings import find_all
 from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.sockets import Sockets
 
-LOOK_EVERY_S = 1.0
-LOOK_SHARE = 0.02  # of the time, at most, goes into looks
+REFRESH_INTERVAL_S = 1.0
+REFRESH_SHARE = 0.02  # maximum share of run time spent in refreshes
 HISTORY = 60  # seconds
 RECENT_NS = HISTORY * NS
 SERVICES_SHOWN = 50
-SERVICES_LISTED = 5  # in a line of counters
+SERVICES_LISTED = 5  # in a line of counters, without a screen
 FEW_SERVICES = 4096
-SINGLE = 64  # rows; a capture that takes as many holds more than one connection
+SINGLE = 64  # rows; a capture that uses more holds more than one connection
 
 
 @dataclass(frozen=True)
 class LiveOptions(Options):
-    """What a user may set of a live run."""
+    """User settings for a live run."""
 
-    keep: int = 100_000  # connections that have ended and are kept whole; beyond that the oldest are only counted
-    frames: int | None = None  # end after so many
-    duration_s: float | None = None  # end after this time
-    where: Test | None = None  # only connections that pass are exported, and are in the report
+    keep: int = 100_000  # ended connections kept in full; beyond that the oldest are only counted
+    frames: int | None = None  # stop after this many frames
+    duration_s: float | None = None  # stop after this many seconds
+    where: Test | None = None  # export and report only connections that pass
 
 
 class LiveRun:
-    """One source, from its first frame to the report.  `stop` may be called from a signal handler or another thread."""
+    """A run of one source, from its first frame to the report.  `stop` is safe in signal handlers and other threads."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class LiveRun:
         clock: Callable[[], float] = time.monotonic,
         spent: Callable[[], float] = time.thread_time,
     ) -> None:
-        """`spent` is the time that this thread has run, which is what looks cost: on a busy machine they also wait."""
+        """`spent` returns the CPU time of this thread, in seconds: on a busy machine, wall time overstates the cost."""
         self.source = source
         self.options = options or LiveOptions()
         self.observer: Observer = observer or Observer()
@@ -87,7 +87,7 @@ class LiveRun:
         self._logs = RecentLogs(tracker) if drawn else None
         self._packets = PacketExports(tracker, self.observer, clock, source) if packets else None
         several = self.observer.wants_picture or packets or self.options.where is not None
-        self._for_single = None if several else logging  # what logs as long as there is a single connection
+        self._for_single = None if several else logging  # the tracker that logs while there is a single connection
         self.stream = Stream(
             source, tracker, frames=self.options.frames, duration_s=self.options.duration_s, clock=clock
         )
@@ -95,21 +95,21 @@ class LiveRun:
         self.ids = AttemptIds()
         self.expired = Expired()
         self.sockets = Sockets()
-        self._asked = 0  # rows that had been taken into use when the sockets were asked for
+        self._asked = 0  # rows ever used, as of the last request for sockets
         self.latest: Snapshot | None = None  # may be read by another thread
-        self.shown: Test | None = None  # what a screen wants to see, too; may be set by another thread
+        self.shown: Test | None = None  # the screen's own filter; may be set by another thread
         self._clock = clock
         self._spent = spent
-        self._looks = Pace(LOOK_EVERY_S, LOOK_SHARE, self.stream.began_s - LOOK_EVERY_S)
-        self._looked_ns = 0
-        self._rows_used = 0  # rows that were taken into use, as of the last look
-        self._room = self._room_beside(0)  # rows that may be taken into use before the next look
+        self._refreshes = Pace(REFRESH_INTERVAL_S, REFRESH_SHARE, self.stream.began_s - REFRESH_INTERVAL_S)
+        self._refreshed_ns = 0
+        self._rows_used = 0  # rows ever used, as of the last refresh
+        self._rows_allowed = self._rows_until_expiry(0)  # rows that may be used before the next refresh
         self._observed = self.observer.wants_connections or self.observer.wants_picture
         self._half_open_peak = 0
-        self._found_ns: int | None = None  # when what holds now was looked for
-        self._copies = Copies()  # of rows that are searched while they change
-        self._gathered = Copies()  # of rows between which others have gone, at each look
-        self._search_ns = 0  # when the search that is under way was begun
+        self._found_ns: int | None = None  # capture time of the search that the current findings come from
+        self._copies = Copies()  # rows copied for the search thread
+        self._gathered = Copies()  # rows compacted at each refresh, because freed rows lie between them
+        self._search_ns = 0  # capture time at which the running search began
         self._search = Search(beside=source.pending() is not None, clock=clock, spent=spent)
         self._history: deque[Second] = deque(maxlen=HISTORY)
         self._findings = FindingHistory(self.observer.finding)
@@ -117,38 +117,38 @@ class LiveRun:
         self._quics = QuicExports()
 
     def run(self) -> Report:
-        """Pump until the source ends, is stopped, or has given what was asked for; the report over all of it."""
+        """Capture until the source ends, is stopped or reaches its limit; return the report of the whole run."""
         with self._search:
             self.stream.restart()
             self._take_all()
             return self._conclude()
 
     def _take_all(self) -> None:
-        """Take frames, and look and export in between, until there are no more."""
+        """Read frames until the source ends; refresh and export in between."""
         while not self.stream.is_full:
-            if self.stream.wait(0 if self._exporter.busy else PATIENCE_S):
+            if self.stream.wait(0 if self._exporter.busy else MAX_WAIT_S):
                 more = self.stream.take()
-                self._log_no_more()
+                self._stop_logging_for_single()
                 if self._packets is not None:
-                    self._packets.go_on()
-                self._ask_for_sockets()
+                    self._packets.export()
+                self._request_sockets()
                 if not more:
                     break
             if not self._search.running:
                 self._note_findings()
             if self._is_due():
-                self.look()
+                self.refresh()
             elif self._exporter.busy:
-                self._exporter.go_on()
+                self._exporter.export_next()
 
-    def _log_no_more(self) -> None:
-        """Stop logging segments where they are wanted of a single connection alone, and there are others."""
+    def _stop_logging_for_single(self) -> None:
+        """Stop logging if segments were wanted only of a single connection, and there are several."""
         if self._for_single is not None and self.pump.tracker.table.begun > SINGLE:
             self._for_single.log_none()
             self._for_single = self._logs = None
 
-    def _ask_for_sockets(self) -> None:
-        """Have somebody find out whose new connections are, while they are there."""
+    def _request_sockets(self) -> None:
+        """Request the sockets and processes of new connections, while these exist."""
         begun = self.pump.tracker.table.begun
         if self.source.sockets is not None and begun != self._asked:
             self._asked = begun
@@ -161,20 +161,20 @@ class LiveRun:
         return case_of(self.source, self.pump, self.options.limits, now_ns, *known, copies=self._gathered)
 
     def stop(self) -> None:
-        """Capture no more, and come to an end."""
+        """Stop capturing and let `run` finish."""
         self.stream.stop()
 
     @property
     def stopped(self) -> bool:
-        """Whether it was stopped, or its time was over."""
+        """Return True if it was stopped or its duration is over."""
         return self.stream.stopped
 
     def counters(self) -> Counters:
-        """What the source received and dropped."""
+        """Return the source's counts of received and dropped frames."""
         return self.source.counters()
 
-    def look(self) -> TableView:
-        """Judge what is in the table, export what is new, let expire what has ended long ago."""
+    def refresh(self) -> TableView:
+        """Judge the table, export news, and expire the oldest ended connections."""
         self._exporter.finish()
         self._note_findings()
         began, spent = self._clock(), self._spent()
@@ -182,7 +182,7 @@ class LiveRun:
         view = self.ids.view(replace(self._case(now_ns), ongoing=True))
         leaving = self.expired.choose(view, self.options.keep)
         snapshot = self._snapshot(view, now_ns) if self._observed else None
-        took = self._spent() - spent  # to search and to export is not to look
+        took = self._spent() - spent  # searching and exporting have budgets of their own
         if len(leaving) or (self._observed and self._search.is_due(began, self._rows)):
             self._find(view, leaving)
         elif self._observed and self._search.beside:
@@ -200,23 +200,24 @@ class LiveRun:
         left = view.case.attempts.where(staying)
         self.ids.keep(view, left)
         ended = int(np.count_nonzero((view.ended | view.silent)[left]))
-        self._room = max(self._room_beside(ended), len(left) // 4)  # else many open rows would be judged over and over
-        self._looked_ns, self._rows_used = now_ns, self.pump.tracker.table.begun
-        self._looks.note(began, took + self._spent() - spent, self._rows)
+        # With very many open rows, do not judge all of them again for each few new ones.
+        self._rows_allowed = max(self._rows_until_expiry(ended), len(left) // 4)
+        self._refreshed_ns, self._rows_used = now_ns, self.pump.tracker.table.begun
+        self._refreshes.note(began, took + self._spent() - spent, self._rows)
         return view
 
-    def _room_beside(self, ended: int) -> int:
-        """How many rows make half as many ended connections again as are kept; most take two, one while a lone SYN."""
+    def _rows_until_expiry(self, ended: int) -> int:
+        """Return the number of new rows, up to two per connection, until ended connections exceed `keep` by half."""
         return 2 * (self.options.keep + self.options.keep // 2 - ended)
 
     def _is_due(self) -> bool:
         if not self.pump.frames:
-            return False  # there is no time yet
-        if self.pump.tracker.table.begun - self._rows_used > self._room:
+            return False  # no capture time yet
+        if self.pump.tracker.table.begun - self._rows_used > self._rows_allowed:
             return True
         if not self._observed or self._search.running:
             return False
-        return self._looks.is_due(self._clock(), self._rows)
+        return self._refreshes.is_due(self._clock(), self._rows)
 
     @property
     def _rows(self) -> int:
@@ -242,7 +243,7 @@ class LiveRun:
         )
         return Snapshot(
             at_ns=now_ns,
-            elapsed_ns=max(now_ns - case.attempts.first_ns, 0) if self.pump.timed else 0,
+            elapsed_ns=max(now_ns - case.attempts.first_ns, 0) if self.pump.has_times else 0,
             interface=self.source.name,
             frames=self.pump.frames,
             tcp_segments=self.pump.tcp_segments,
@@ -266,13 +267,13 @@ class LiveRun:
         )
 
     def _services(self, case: Case, most: int) -> list[Service]:
-        """The busiest services; of very many only what is kept of them counts, for a look must not take long."""
+        """Return the busiest services; if there are very many, without expired ones, to keep the refresh short."""
         kept = RowServices(case)
         few = len(kept) + len(self.expired.services.of) <= FEW_SERVICES
         return list((self.expired.with_services(kept) if few else kept)[:most])
 
-    def _export(self, view: TableView, rows: AttemptRows, snapshot: Snapshot, taken: Taken) -> None:
-        """Export these attempts, in the order of their ids, and then the snapshot."""
+    def _export(self, view: TableView, rows: AttemptRows, snapshot: Snapshot, taken: RowSource) -> None:
+        """Export these attempts, sorted by id, then the snapshot."""
         rows = self._passing(view, rows if self.observer.wants_connections else rows[:0])
         rows = rows[np.argsort(view.ids[rows], kind="stable")]
         self.latest = snapshot
@@ -280,13 +281,13 @@ class LiveRun:
         view.mark_exported(rows)
 
     def _passing(self, view: TableView, rows: AttemptRows) -> AttemptRows:
-        """Rows that pass -Y."""
+        """Return the rows that pass -Y."""
         if self.options.where is None or not len(rows):
             return rows
         return rows[passing(connections_of(view, view.case.attempts.ids[rows]), self.options.where)]
 
     def _find(self, view: TableView, leaving: AttemptRows) -> None:
-        """Find what holds now, and count the attempts that are to leave.  Until it is over nobody looks."""
+        """Start a search for findings, which also counts the attempts to expire; no refresh runs until it is done."""
         self._search.settle()
         spent = self._spent()
         case = view.case.detached(self._copies) if self._search.beside else view.case
@@ -304,13 +305,13 @@ class LiveRun:
             self._note_findings()
 
     def _note_findings(self) -> None:
-        """Export which findings begin and which end by the search that is under way, as soon as it has ended."""
+        """Wait for the running search, if any, and export the findings that begin or end."""
         if self._search.begun:
             self._findings.note(self._search.finish())
             self._found_ns = self._search_ns
 
     def _about_wanted(self, view: TableView, findings: list[Finding]) -> list[Finding]:
-        """The findings about the whole capture, or about an end of a connection that passes -Y or passed it."""
+        """Return the findings about the whole capture, or about an end of a connection that passes or passed -Y."""
         if self.options.where is None:
             return findings
         connections = connections_of(view)
@@ -319,9 +320,9 @@ class LiveRun:
         return [each for each in findings if each in kept or (each.target is not None and services.has(each.target))]
 
     def _conclude(self) -> Report:
-        """Export what is left; the report, as `analyze` would write it of the same frames."""
+        """Export the rest and return the report, the same as `analyze` would return for these frames."""
         self.stream.end_host()
-        self.stream.note_end(self._looked_ns)  # not sooner than any look has said
+        self.stream.note_end(self._refreshed_ns)  # no earlier than the time of any snapshot
         self._exporter.finish()
         self._note_findings()
         case = self._case(end_of(self.source, self.pump))
@@ -332,7 +333,7 @@ class LiveRun:
             report = msgspec.structs.replace(filtered(report, self.options.where), findings=wanted)
         if self.expired.total.any():
             report = self._with_past(self.expired.merged(report), view)
-        snapshot = self._snapshot(view, max(case.attempts.last_ns, self._looked_ns))
+        snapshot = self._snapshot(view, max(case.attempts.last_ns, self._refreshed_ns))
         self._export(view, view.unfinished(), snapshot, uncopied)
         self._exporter.finish()
         self._findings.note(report.findings)
@@ -343,7 +344,7 @@ class LiveRun:
         return report
 
     def _with_past(self, report: Report, view: TableView) -> Report:
-        """The report with findings, too, that held of attempts that have expired."""
+        """Return the report including findings that held for attempts that have expired."""
 
         def listed(ids: list[int]) -> list[int]:
             return [number for number in ids if number in there]

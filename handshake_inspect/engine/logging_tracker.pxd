@@ -37,7 +37,7 @@ cdef class LoggingTracker(Tracker):
     cdef uint64_t *connection_mask
     cdef uint64_t *endpoint_mask
     cdef public object keep
-    cdef int picks
+    cdef int filter
     cdef uint64_t hi0
     cdef uint64_t lo0
     cdef unsigned int port0
@@ -48,7 +48,7 @@ cdef class LoggingTracker(Tracker):
     cdef int64_t wanted
     cdef int64_t begun
     cdef int64_t doubtful
-    cdef int64_t unasked
+    cdef int64_t unsolicited
     cdef object candidate_words
     cdef uint64_t *candidates
     cdef uint64_t candidate_count
@@ -64,19 +64,19 @@ cdef class LoggingTracker(Tracker):
         self, rows.Connection *connection, Py_ssize_t i, int side, seg.Segment *segment
     ) except -1 nogil
     cdef int conceive(self, seg.Segment *segment) except -1 nogil
-    @cython.locals(mine=uint64_t, asked_for=bint, notable=bint, frames=uint32_t)
+    @cython.locals(mine=uint64_t, selected=bint, notable=bint, frames=uint32_t)
     cdef int follow(self, Py_ssize_t i, int side, seg.Segment *segment) except -1 nogil
     cdef int on_error(self, Py_ssize_t i, seg.Segment *segment) except -1 nogil
     cdef int log(self, Py_ssize_t i, seg.Segment *segment, bint notable) except -1 nogil
     @cython.locals(at=Py_ssize_t)
     cdef int log_alone(self, seg.Segment *segment) except -1 nogil
     cdef void log_syn(self, seg.Segment *segment) noexcept nogil
-    cdef int go_on(self, bint notable) except -1 nogil
-    cdef int ask(self, bint notable) except -1 with gil
+    cdef int next_slot(self, bint notable) except -1 nogil
+    cdef int call_keep(self, bint notable) except -1 with gil
     cdef void copy_rows(self, Py_ssize_t at, Py_ssize_t i) noexcept nogil
     @cython.locals(at=Py_ssize_t, old="rows.Endpoint *", new="rows.Endpoint *", peer="rows.Endpoint *")
     cdef bint is_notable(self, Py_ssize_t i, int side, seg.Segment *segment) noexcept nogil
-    cdef bint is_asked_for(self, seg.Segment *segment) noexcept nogil
+    cdef bint is_selected(self, seg.Segment *segment) noexcept nogil
     cdef bint goes_out(self, seg.Segment *segment) noexcept nogil
     cdef bint comes_in(self, seg.Segment *segment) noexcept nogil
     @cython.locals(at=uint64_t)

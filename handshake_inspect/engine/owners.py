@@ -1,9 +1,9 @@
-"""Whose bytes a record was decoded from, which only the pure build must know: see `decode/payload.py`."""
+"""Remember the buffer that each record was decoded from; only the pure build needs it, see `decode/payload.py`."""
 
 from typing import Any
 
 
 def keep(owners: Any, at: int, record: Any, reader: Any) -> None:
-    """Note that record `at` was decoded from the reader's buffer."""
+    """Remember that record `at` was decoded from the reader's buffer."""
     record.spare = at
     owners[at] = reader.buffer

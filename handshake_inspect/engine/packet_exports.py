@@ -1,4 +1,4 @@
-"""Export of segments as they pass, in a live run that is asked for them."""
+"""Export segments as they pass, for a live run whose observer wants packets."""
 
 import math
 from collections.abc import Callable
@@ -9,12 +9,12 @@ from handshake_inspect.engine.fresh_segments import FreshSegments
 from handshake_inspect.live.base import LiveSource
 from handshake_inspect.report.packet import packet
 
-LONGEST_S = 0.02  # after a block of frames, segments are exported for so long where frames do not wait for us
-AT_ONCE = 64
+MAX_EXPORT_S = 0.02  # time limit per block of frames if the kernel may drop frames meanwhile
+BATCH_SIZE = 64
 
 
 class PacketExports:
-    """Exports the segments of one block of frames after the other."""
+    """Exports the segments of each block of frames."""
 
     def __init__(self, tracker: Any, observer: Observer, clock: Callable[[], float], source: LiveSource) -> None:
         self._fresh = FreshSegments(tracker)
@@ -22,15 +22,15 @@ class PacketExports:
         self._clock = clock
         self._source = source
 
-    def go_on(self) -> None:
-        """Export the segments of a block; of an interface only as many as there is time for before its next frames."""
+    def export(self) -> None:
+        """Export the segments of the last block; of an interface, only as many as `MAX_EXPORT_S` permits."""
         places, skipped = self._fresh.take()
-        until = self._clock() + LONGEST_S if self._source.pending() is not None else math.inf
-        for at in range(0, len(places), AT_ONCE):
+        until = self._clock() + MAX_EXPORT_S if self._source.pending() is not None else math.inf
+        for at in range(0, len(places), BATCH_SIZE):
             if self._clock() >= until:
                 skipped += len(places) - at
                 break
-            some = self._fresh.read(places[at : at + AT_ONCE])
+            some = self._fresh.read(places[at : at + BATCH_SIZE])
             self._observer.packets([packet(each) for each in some], skipped)
             skipped = 0
         if skipped:

@@ -1,4 +1,4 @@
-"""What a screen shows of a table: the newest connections, those in trouble by kind, and what led to them."""
+"""The lists of the live screen: newest connections, connections in trouble grouped by kind, and their segment logs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from handshake_inspect.verdicts.words import CAUSES, OUTCOMES
 from handshake_inspect.wire.address import address_text
 
 SHOWN = 50  # connections of each list, and groups
-OF_EACH = 3  # of every group, so many at least
-LOOKED_THROUGH = 4096  # for those that a filter on the screen lets through, the newest so many
+OF_EACH = 3  # connections of every group that are always listed
+MAX_FILTERED = 4096  # newest connections that the screen's filter is applied to
 
 
 @dataclass(frozen=True)
 class Picture:
-    """The lists of a screen, newest first, and the logs of all connections in them."""
+    """The lists of the screen, newest first, and the segment logs of all connections in them, by id."""
 
     newest: list[Connection]
     trouble: list[Connection]
@@ -38,14 +38,14 @@ NOTHING = Picture([], [], [], {})
 
 
 def picture(view: TableView, where: Test | None, shown: Test | None, logs: RecentLogs, past: PastTrouble) -> Picture:
-    """What there is to see of the connections that pass both tests; `shown` looks through the newest alone.
+    """Return the lists of the connections that pass both tests; `shown` is applied only to the newest ones.
 
-    `past` counts those that passed `where` and are gone.
+    `past` counts expired connections that passed `where`.
     """
     made = connections_of(view)
     every = newest_first(view, view.case.attempts.where(np.ones(len(view.ids), dtype=np.bool_)))
     troubled = newest_first(view, view.case.attempts.where(made.trouble_kinds != 0))
-    every, troubled = (_passing(view, _passing(view, rows, where), shown, LOOKED_THROUGH) for rows in (every, troubled))
+    every, troubled = (_passing(view, _passing(view, rows, where), shown, MAX_FILTERED) for rows in (every, troubled))
     groups, examples = _shown_groups(view, troubled, past if shown is None else None)
     newest = every[:SHOWN]
     listed = newest_first(view, AttemptRows(np.union1d(troubled[:SHOWN], examples)))
@@ -56,7 +56,7 @@ def picture(view: TableView, where: Test | None, shown: Test | None, logs: Recen
 
 
 def _passing(view: TableView, rows: AttemptRows, test: Test | None, most: int | None = None) -> AttemptRows:
-    """Rows that pass, of the first `most`."""
+    """Return the rows among the first `most` that pass."""
     if test is None or not len(rows):
         return rows
     rows = rows[:most]
@@ -66,7 +66,7 @@ def _passing(view: TableView, rows: AttemptRows, test: Test | None, most: int | 
 def _shown_groups(
     view: TableView, rows: AttemptRows, past: PastTrouble | None
 ) -> tuple[list[TroubleGroup], AttemptRows]:
-    """Groups of rows (newest first) and of what is gone, the newest first, and some rows of each that is listed."""
+    """Return groups, newest first, of rows (newest first) and expired connections, and sample rows of each group."""
     found = grouped(view, rows)
     listed = list((found if past is None else past.with_(found)).items())[:SHOWN]
     groups = [

@@ -1,8 +1,8 @@
-"""From the record header in a block of the file to the segment, in one pass: what nearly every frame takes.
+"""The fast path for nearly every frame: decode a classic pcap record into a segment in a single pass.
 
-A frame of a classic pcap in this byte order, in the order of time, Ethernet, and plain TCP in the sense of
-`tcp_header.decode_plain`.  Of all else there is more to say, which `PcapReader.step` and `Pump.decode` do; a test holds
-the two ways to the same report.
+It handles little-endian classic pcap, timestamps in order, Ethernet, and plain TCP as defined by
+`tcp_header.decode_plain`.  Everything else takes the general path, `PcapReader.step` and `Pump.decode`; a test checks
+that both give the same report.
 """
 
 from typing import Any
@@ -25,19 +25,19 @@ from handshake_inspect.wire.const import (
 
 
 def are_read(reader: PcapReader) -> bool:
-    """Whether the records of this file can be read here."""
+    """Return True if the records of this file can take the fast path."""
     return (
         reader.link_type == ETHERNET
-        and reader.header_len == RECORD_HEADER  # longer before the file header is read
+        and reader.header_len == RECORD_HEADER  # larger until the file header is read
         and reader.fcs_len == 0
         and not reader.big
     )
 
 
 def take(reader: PcapReader, records: Any, owners_of: Any, held: int, room: int, before_ns: int) -> int:
-    """Decode plain frames into `records[held:room]`, up to the first frame that is not; how many are held then.
+    """Decode plain frames into `records[held:room]`, up to the first frame that is not plain; return the new `held`.
 
-    The frame before them came at `before_ns`.  The reader has stepped over those that were taken.
+    `before_ns` is the timestamp of the previous frame.  Advances the reader past the decoded frames.
     """
     data = reader.data
     at = reader.position

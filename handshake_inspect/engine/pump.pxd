@@ -31,25 +31,25 @@ cdef class Pump:
     cdef void *owners
     cdef Py_ssize_t first
     cdef readonly Relay relay
-    cdef readonly object beside
+    cdef readonly object apart_storage
     cdef seg.Segment *apart
     cdef public object sieve
     cdef readonly uint64_t frames
     cdef public object tap
     cdef readonly PcapReader pcap
-    cdef public uint64_t most
+    cdef public uint64_t max_frames
     cdef readonly uint64_t tcp_segments
     cdef readonly uint64_t icmp_errors
     cdef readonly int64_t first_ns
     cdef readonly int64_t last_ns
-    cdef readonly bint timed
-    cdef public int64_t before_ns
+    cdef readonly bint has_times
+    cdef public int64_t previous_ns
     cdef readonly uint64_t backwards
     cdef readonly uint64_t first_backwards
     cdef readonly uint64_t fragments
     cdef readonly object reassembler
     cdef list parts
-    cdef Py_ssize_t more
+    cdef Py_ssize_t parts_left
     cdef readonly uint64_t cut_headers
     cdef readonly uint64_t first_cut_header
     cdef readonly uint64_t damaged_headers
@@ -66,40 +66,40 @@ cdef class Pump:
     cpdef int drain(self, FrameReader reader) except -1
     @cython.locals(held=Py_ssize_t, got=int)
     cdef int run(self, FrameReader reader) except -1 nogil
-    cdef int meet(self, FrameReader reader) except -1 with gil
+    cdef int set_reader(self, FrameReader reader) except -1 with gil
     cdef Py_ssize_t make_room(self, Py_ssize_t held) except -1 nogil
-    cpdef Relay relayed(self, Py_ssize_t rooms)
-    cpdef alone(self)
-    cdef hold(self, object storage)
+    cpdef Relay start_relay(self, Py_ssize_t slots)
+    cpdef track_inline(self)
+    cdef use_storage(self, object storage)
     @cython.locals(room=Py_ssize_t, now=Py_ssize_t, at=Py_ssize_t, end=Py_ssize_t)
     cdef Py_ssize_t take_plain(self, PcapReader reader, Py_ssize_t held) noexcept nogil
     @cython.locals(at=Py_ssize_t)
-    cpdef int follow(self, FrameReader reader, Py_ssize_t held) except -1
+    cpdef int track_decoded(self, FrameReader reader, Py_ssize_t held) except -1
     @cython.locals(at=Py_ssize_t)
-    cpdef int follow_datagrams(self, FrameReader reader, Py_ssize_t held) except -1
+    cpdef int track_decoded_datagrams(self, FrameReader reader, Py_ssize_t held) except -1
     @cython.locals(record="seg.Segment *")
-    cdef int place(self, FrameReader reader, Py_ssize_t at) except -1 nogil
+    cdef int locate_payload(self, FrameReader reader, Py_ssize_t at) except -1 nogil
     cdef int track(self, Py_ssize_t held) except -1 nogil
     cdef Py_ssize_t sift(self, Py_ssize_t held) except -1 with gil
-    cdef int show(self, Py_ssize_t held) except -1 with gil
+    cdef int call_tap(self, Py_ssize_t held) except -1 with gil
     @cython.locals(record="seg.Segment *", now=int64_t, kind=int)
     cdef bint decode(self, FrameReader reader, Py_ssize_t at) except -1 nogil
     cdef int take_datagram(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
     @cython.locals(start=Py_ssize_t)
-    cdef int follow_datagram(self, seg.Segment *record) except -1 nogil
-    cdef bint set_aside(self, seg.Segment *record) except -1 with gil
+    cdef int track_datagram(self, seg.Segment *record) except -1 nogil
+    cdef bint is_taken_by_sieve(self, seg.Segment *record) except -1 with gil
     @cython.locals(start=Py_ssize_t)
     cdef bytes payload_of(self, seg.Segment *record)
-    cdef int take_lookup(self, seg.Segment *record, bint over_tcp) except -1 with gil
+    cdef int take_dns_message(self, seg.Segment *record, bint over_tcp) except -1 with gil
     cdef bint take(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
     cdef void note_time(self, int64_t now, uint64_t frame) noexcept nogil
-    cdef int second_try(self, FrameReader reader, Py_ssize_t at) except -1 with gil
+    cdef int decode_slow(self, FrameReader reader, Py_ssize_t at) except -1 with gil
     cdef bytes frame_bytes(self, FrameReader reader)
     @cython.locals(record="seg.Segment *")
     cdef bint decode_more(self, FrameReader reader, Py_ssize_t at) except -1 nogil
     cdef int next_part(self, Py_ssize_t at) except -1 with gil
-    cdef int join(self, FrameReader reader, Py_ssize_t at) except -1 with gil
-    cdef void went_back(self, int64_t now, uint64_t frame) noexcept nogil
-    cdef int leave(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
+    cdef int reassemble(self, FrameReader reader, Py_ssize_t at) except -1 with gil
+    cdef void count_backwards(self, int64_t now, uint64_t frame) noexcept nogil
+    cdef int count_skipped(self, int kind, FrameReader reader, seg.Segment *record) except -1 nogil
     cdef int note_unsupported(self, uint32_t link_type) except -1 with gil
     cdef int note_unread(self, uint32_t what) except -1 with gil

@@ -1,4 +1,7 @@
-"""The pump: frames from a reader, through the decoder, to the tracker.  It knows nothing of files or reports."""
+"""The pump: moves frames from a reader through the decoder to the tracker, and counts them.
+
+It is independent of files and reports.
+"""
 
 from collections.abc import Callable
 from struct import pack
@@ -40,16 +43,16 @@ NO_LIMIT = (1 << 63) - 1
 
 
 class Sieve(Protocol):
-    """What of a part of a trace is for its own trackers, and what for those of all parts: see `cluster`."""
+    """Separates what is tracked within one part of a trace from what is tracked across all parts: see `cluster`."""
 
     def sift(self, held: int) -> int:
-        """How many of so many records remain to be tracked; these are the first of the pump's `storage` then."""
+        """Filter the first `held` records; move those to track to the front of `storage` and return their number."""
 
     def takes(self) -> bool:
-        """Whether the datagram in the pump's `apart` is not for its own tracker."""
+        """Return True if the datagram in the pump's `apart` is tracked elsewhere."""
 
     def takes_fragment(self, reader: FrameReader) -> bool:
-        """Whether the reader's frame, a fragment, is put together elsewhere."""
+        """Return True if the reader's frame, an IP fragment, is reassembled elsewhere."""
 
 
 class Pump:
@@ -58,125 +61,125 @@ class Pump:
     def __init__(self, tracker: Tracker) -> None:
         self.tracker = tracker
         self.quic = QuicTracker(tracker.table.limit)
-        self.lookups: Any = Lookups()  # offers `take`; of a part of a trace, what keeps messages for later
-        self.relay: Relay | None = None  # to the thread that tracks, if it is another one
-        self.hold(seg.segments(BATCH))
-        self.beside = seg.segments(1)  # a datagram, while the sieve is asked
-        self.apart = seg.segments_of(self.beside)
-        self.sieve: Sieve | None = None  # of a part of a trace
+        self.lookups: Any = Lookups()  # has `take`; for a part of a trace, an object that stores messages for later
+        self.relay: Relay | None = None  # to the tracking thread, if there is one
+        self.use_storage(seg.segments(BATCH))
+        self.apart_storage = seg.segments(1)  # a copy of the datagram for the sieve
+        self.apart = seg.segments_of(self.apart_storage)
+        self.sieve: Sieve | None = None  # set for a part of a trace
         self.frames = 0
-        self.tap: Callable[[int], object] | None = None  # is called before so many records of `storage` are tracked
-        self.pcap: PcapReader | None = None  # the reader, if `plain_frames` reads its records
-        self.most = NO_LIMIT  # frames to take; what comes after that stays in the reader
+        self.tap: Callable[[int], object] | None = None  # called with the number of records, before they are tracked
+        self.pcap: PcapReader | None = None  # the reader, if it is a classic pcap
+        self.max_frames = NO_LIMIT  # later frames stay in the reader
         self.tcp_segments = 0
         self.icmp_errors = 0  # that quote a TCP segment
         self.first_ns = 0
         self.last_ns = 0
-        self.timed = False  # whether any frame had a time
-        self.before_ns = 0  # time of the frame before
-        self.backwards = 0  # frames older than the frame before them
+        self.has_times = False  # whether any frame had a timestamp
+        self.previous_ns = 0  # timestamp of the previous frame
+        self.backwards = 0  # frames older than their predecessor
         self.first_backwards = 0
-        self.fragments = 0  # later ones, and first ones that hold less than a TCP header
+        self.fragments = 0  # later fragments, and first ones shorter than a TCP header
         self.reassembler = Reassembler()
-        self.parts: list[uncommon.Part] = []  # packets of the frame that are not decoded yet, the last first
-        self.more = 0  # how many these are
-        self.cut_headers = 0  # the capture ends inside a header: a snap length too small
+        self.parts: list[uncommon.Part] = []  # packets of the frame still to be decoded, in reverse order
+        self.parts_left = 0  # length of `parts`
+        self.cut_headers = 0  # frames cut inside a header: snap length too small
         self.first_cut_header = 0
         self.damaged_headers = 0
         self.first_damaged_header = 0
-        self.cut_options = 0  # behind the flags of a header, with or without options
+        self.cut_options = 0  # frames cut after the flags of the TCP header, with or without options
         self.first_cut_options = 0
         self.bad_options = 0
         self.first_bad_options = 0
-        self.unsupported: dict[int, int] = {}  # link type -> frames that nothing here can decode
-        self.unread: dict[int, int] = {}  # as `encapsulation.unread_name` has it -> frames that hold packets unread
-        self.datagrams = 0  # of UDP
+        self.unsupported: dict[int, int] = {}  # link type -> frames that cannot be decoded
+        self.unread: dict[int, int] = {}  # code (see `encapsulation.unread_name`) -> frames with packets left unread
+        self.datagrams = 0  # UDP
         self.senders = Senders()
 
     def drain(self, reader: FrameReader) -> int:
-        """Take all frames that are in the reader's buffer; what the reader said then (NEED_MORE or DAMAGED)."""
+        """Process all frames in the reader's buffer; return the reader's final status (NEED_MORE or DAMAGED)."""
         return self.run(reader)
 
     def run(self, reader: FrameReader) -> int:
-        """Take the frames in the reader's buffer by the batch: decoded first, then tracked (`Tracker.track_all`)."""
+        """Process the frames in the reader's buffer in batches: decode a batch, then track it."""
         held = 0
         got = NEED_MORE
-        self.meet(reader)
-        while self.frames < self.most:
+        self.set_reader(reader)
+        while self.frames < self.max_frames:
             if self.pcap is not None:
                 held = self.make_room(self.take_plain(self.pcap, held))
-                if self.frames == self.most:
+                if self.frames == self.max_frames:
                     got = FRAME
                     break
             got = reader.step()
             if got != FRAME:
                 break
             held = self.make_room(held + self.decode(reader, self.first + held))
-            while self.more:
+            while self.parts_left:
                 held = self.make_room(held + self.decode_more(reader, self.first + held))
         self.track(held)
         if self.relay is not None:
             self.relay.end_block()
         return got
 
-    def relayed(self, rooms: int) -> Relay:
-        """Let another thread track what is decoded from now on: the one that runs this."""
-        self.relay = Relay(self.tracker, BATCH, rooms)
-        self.hold(self.relay.storage)
+    def start_relay(self, slots: int) -> Relay:
+        """Track in another thread from now on: the one that runs the returned relay."""
+        self.relay = Relay(self.tracker, BATCH, slots)
+        self.use_storage(self.relay.storage)
         return self.relay
 
-    def alone(self) -> None:
-        """Track what is decoded from now on itself."""
+    def track_inline(self) -> None:
+        """Track in the calling thread from now on."""
         self.relay = None
-        self.hold(seg.segments(BATCH))
+        self.use_storage(seg.segments(BATCH))
 
-    def hold(self, storage: Any) -> None:
-        """Put segments here."""
+    def use_storage(self, storage: Any) -> None:
+        """Decode segments into this array."""
         self.storage = storage
         self.records = seg.segments_of(storage)
         self.owners = self.tracker.owners = payload.owners_of(storage)
-        self.first = 0  # where in `records` the batch begins
+        self.first = 0  # index in `records` at which the batch begins
 
-    def meet(self, reader: FrameReader) -> int:
-        """Learn whether it is one of those whose records need no step of their own."""
+    def set_reader(self, reader: FrameReader) -> int:
+        """Enable the fast path of `plain_frames` if the reader is a classic pcap."""
         self.pcap = reader if isinstance(reader, PcapReader) else None
         return 0
 
     def make_room(self, held: int) -> int:
-        """Track so many records if there is no place for another; how many are held then."""
+        """Track the `held` records if the batch is full; return the new `held`."""
         if held < BATCH:
             return held
         self.track(held)
         return 0
 
     def take_plain(self, reader: PcapReader, held: int) -> int:
-        """Decode plain frames behind the records that are held; how many are held then."""
-        if not self.timed or not plain_frames.are_read(reader):
+        """Append plain frames to the batch; return the new `held`."""
+        if not self.has_times or not plain_frames.are_read(reader):
             return held
-        room = min(BATCH, held + self.most - self.frames)
+        room = min(BATCH, held + self.max_frames - self.frames)
         at, end = self.first + held, self.first + room
-        now = plain_frames.take(reader, self.records, self.owners, at, end, self.before_ns) - self.first
+        now = plain_frames.take(reader, self.records, self.owners, at, end, self.previous_ns) - self.first
         self.frames += now - held
         self.tcp_segments += now - held
-        self.before_ns = reader.ts_ns
-        self.last_ns = max(self.last_ns, self.before_ns)
+        self.previous_ns = reader.ts_ns
+        self.last_ns = max(self.last_ns, self.previous_ns)
         return now
 
-    def follow(self, reader: FrameReader, held: int) -> int:
-        """Track the first records, which another pump decoded: their payloads lie in the reader's buffer."""
+    def track_decoded(self, reader: FrameReader, held: int) -> int:
+        """Track the first `held` records, decoded by another pump, whose payloads are in the reader's buffer."""
         for at in range(held):
-            self.place(reader, at)
+            self.locate_payload(reader, at)
         return self.track(held)
 
-    def follow_datagrams(self, reader: FrameReader, held: int) -> int:
-        """Track the datagrams among the first records, which another pump decoded."""
+    def track_decoded_datagrams(self, reader: FrameReader, held: int) -> int:
+        """Track the first `held` records, datagrams decoded by another pump."""
         for at in range(held):
-            self.place(reader, at)
-            self.follow_datagram(seg.segment_at(self.records, at))
+            self.locate_payload(reader, at)
+            self.track_datagram(seg.segment_at(self.records, at))
         return 0
 
-    def place(self, reader: FrameReader, at: int) -> int:
-        """Let record `at` say where its payload lies: it has the place in the reader's buffer."""
+    def locate_payload(self, reader: FrameReader, at: int) -> int:
+        """Turn the payload position in record `at` from an offset in the reader's buffer into a location."""
         record = seg.segment_at(self.records, at)
         if record.kind not in (KIND_ICMP_ERROR, KIND_UDP_ERROR):
             payload.place(reader.data, record.reporter_hi, record.reporter_lo, record)
@@ -184,11 +187,11 @@ class Pump:
         return 0
 
     def track(self, held: int) -> int:
-        """Track the first records."""
+        """Track the first `held` records."""
         if self.sieve is not None:
             held = self.sift(held)
         if self.tap is not None:
-            self.show(held)
+            self.call_tap(held)
         if self.relay is None:
             self.tracker.track_all(self.records, 0, held)
         elif held:
@@ -196,17 +199,17 @@ class Pump:
         return 0
 
     def sift(self, held: int) -> int:
-        """Leave out what is tracked elsewhere: how many records remain."""
+        """Remove the records tracked elsewhere; return the number left."""
         return self.sieve.sift(held) if held and self.sieve is not None else held
 
-    def show(self, held: int) -> int:
-        """Show the records to who asked for it."""
+    def call_tap(self, held: int) -> int:
+        """Pass the records to the tap."""
         if held and self.tap is not None:
             self.tap(held)
         return 0
 
     def decode(self, reader: FrameReader, at: int) -> bool:
-        """Decode the reader's frame into record `at`; False where it holds nothing to track."""
+        """Decode the reader's frame into record `at`; return True if it holds a segment to track."""
         self.frames += 1
         now = reader.ts_ns
         if reader.has_time:
@@ -221,45 +224,45 @@ class Pump:
                 self.senders.note(record)
                 return False
             if kind == KIND_DECLINED:
-                kind = self.second_try(reader, at)
+                kind = self.decode_slow(reader, at)
             if kind == KIND_FRAGMENT or (kind == KIND_DAMAGED and record.notes & NOTE_FIRST_FRAGMENT):
-                kind = self.join(reader, at)
+                kind = self.reassemble(reader, at)
         elif record.notes & NOTE_FIRST_FRAGMENT:
-            kind = self.join(reader, at)
+            kind = self.reassemble(reader, at)
         return self.take(kind, reader, record)
 
     def take_datagram(self, kind: int, reader: FrameReader, record: Any) -> int:
-        """A UDP datagram of the reader's frame, or an error that quotes one."""
+        """Process a UDP datagram in the reader's frame, or an ICMP error that quotes one."""
         self.datagrams += 1
         if not self.tracker.reads:
             return 0
         record.ts_ns = reader.ts_ns
         record.frame = reader.frames
         if kind == KIND_UDP and DNS in (record.src_port, record.dst_port):
-            return self.take_lookup(record, over_tcp=False)
-        if self.sieve is not None and self.set_aside(record):
+            return self.take_dns_message(record, over_tcp=False)
+        if self.sieve is not None and self.is_taken_by_sieve(record):
             return 0
-        return self.follow_datagram(record)
+        return self.track_datagram(record)
 
-    def follow_datagram(self, record: Any) -> int:
-        """Give QUIC a datagram, or an error that quotes one."""
+    def track_datagram(self, record: Any) -> int:
+        """Pass a datagram, or an ICMP error that quotes one, to the QUIC tracker."""
         if record.kind == KIND_UDP_ERROR:
             return self.quic.on_error(record)
         start = payload.start(record)
         return self.quic.take(record, payload.memory(self.owners, record), start, start + payload.captured(record))
 
-    def set_aside(self, record: Any) -> bool:
-        """Whether a datagram is followed elsewhere."""
+    def is_taken_by_sieve(self, record: Any) -> bool:
+        """Return True if a datagram is tracked elsewhere."""
         seg.copy(self.apart, 0, record)
         return self.sieve is not None and self.sieve.takes()
 
     def payload_of(self, record: Any) -> bytes:
-        """What was captured of the payload of a segment or datagram."""
+        """Return the captured part of the payload of a segment or datagram."""
         start = payload.start(record)
         return bytes(payload.memory(self.owners, record)[start : start + payload.captured(record)])
 
-    def take_lookup(self, record: Any, over_tcp: bool) -> int:
-        """A datagram to or from a name server, or a segment with payload."""
+    def take_dns_message(self, record: Any, over_tcp: bool) -> int:
+        """Process a datagram, or a TCP segment with payload, to or from a name server."""
         data = self.payload_of(record)
         src, dst = pack(">QQ", record.src_hi, record.src_lo), pack(">QQ", record.dst_hi, record.dst_lo)
         ends, seq = (src, record.src_port, dst, record.dst_port), record.seq if over_tcp else None
@@ -267,7 +270,7 @@ class Pump:
         return 0
 
     def take(self, kind: int, reader: FrameReader, record: Any) -> bool:
-        """Count what was decoded; whether it is a segment to track."""
+        """Count the decoded packet; return True if it is a segment to track."""
         if kind == KIND_TCP:
             if not record.notes & NOTE_CONTINUED:
                 self.tcp_segments += 1
@@ -279,7 +282,7 @@ class Pump:
             self.take_datagram(kind, reader, record)
             return False
         else:
-            self.leave(kind, reader, record)
+            self.count_skipped(kind, reader, record)
             return False
         if record.notes & NOTE_CUT_OPTIONS:
             self.cut_options += 1
@@ -294,49 +297,49 @@ class Pump:
         record.ts_ns = reader.ts_ns
         record.frame = reader.frames
         if DNS in (record.src_port, record.dst_port) and kind == KIND_TCP and record.payload_len and self.tracker.reads:
-            self.take_lookup(record, over_tcp=True)
+            self.take_dns_message(record, over_tcp=True)
         return True
 
     def note_time(self, now: int, frame: int) -> None:
-        """Keep the first and the last time of the capture; frames need not be in order."""
-        if now > self.last_ns or not self.timed:
-            if not self.timed:
+        """Update the first and the last timestamp of the capture; frames may be out of order."""
+        if now > self.last_ns or not self.has_times:
+            if not self.has_times:
                 self.first_ns = now
-                self.timed = True
+                self.has_times = True
             self.last_ns = now
-        if now < self.before_ns:
-            self.went_back(now, frame)
-        self.before_ns = now
+        if now < self.previous_ns:
+            self.count_backwards(now, frame)
+        self.previous_ns = now
 
-    def second_try(self, reader: FrameReader, at: int) -> int:
-        """Give what the fast decoder declined to the slow one."""
+    def decode_slow(self, reader: FrameReader, at: int) -> int:
+        """Decode a frame that the fast decoder declined."""
         kind = uncommon.decode_uncommon(
             self.frame_bytes(reader), reader.wire_len, reader.link_type, self.storage, at, self.parts
         )
         if self.parts:
             self.parts.reverse()
-            self.more = len(self.parts)
+            self.parts_left = len(self.parts)
         return kind
 
     def frame_bytes(self, reader: FrameReader) -> bytes:
-        """The reader's frame."""
+        """Return a copy of the reader's frame."""
         return bytes(memoryview(reader.buffer)[reader.frame_start : reader.frame_end])
 
     def decode_more(self, reader: FrameReader, at: int) -> bool:
-        """Decode the next packet of a frame that holds several; False where it is nothing to track."""
+        """Decode the next packet of a frame that holds several; return True if it is a segment to track."""
         record = seg.segment_at(self.records, at)
         return self.take(self.next_part(at), reader, record)
 
     def next_part(self, at: int) -> int:
-        """Decode the next of the parts."""
-        self.more -= 1
+        """Decode the next of `parts` and return its kind."""
+        self.parts_left -= 1
         return uncommon.decode_part(self.parts.pop(), self.storage, at)
 
-    def join(self, reader: FrameReader, at: int) -> int:
-        """Put a fragment, which is in record `at`, to the others of its datagram: what it is now."""
+    def reassemble(self, reader: FrameReader, at: int) -> int:
+        """Add the fragment in record `at` to its datagram; return the resulting kind."""
         if self.sieve is not None and self.sieve.takes_fragment(reader):
             self.parts.clear()
-            self.more = 0
+            self.parts_left = 0
             return KIND_NONE
         try:
             part = uncommon.part_of(self.frame_bytes(reader), reader.wire_len, reader.link_type)
@@ -344,15 +347,15 @@ class Pump:
             part = None
         return self.reassembler.take(part, reader.ts_ns, self.storage, at)
 
-    def went_back(self, now: int, frame: int) -> None:
-        """Count a frame whose time is before that of the frame before it."""
+    def count_backwards(self, now: int, frame: int) -> None:
+        """Count a frame whose timestamp is before that of the previous frame."""
         self.backwards += 1
         if self.backwards == 1:
             self.first_backwards = frame
         self.first_ns = min(self.first_ns, now)
 
-    def leave(self, kind: int, reader: FrameReader, record: Any) -> int:
-        """Count a frame without a segment to follow."""
+    def count_skipped(self, kind: int, reader: FrameReader, record: Any) -> int:
+        """Count a frame without a segment to track."""
         if kind == KIND_FRAGMENT:
             self.fragments += 1
         elif kind == KIND_DAMAGED and record.notes & NOTE_CUT_HEADER:
@@ -370,11 +373,11 @@ class Pump:
         return 0
 
     def note_unsupported(self, link_type: int) -> int:
-        """Count a frame of a link type that nothing here can decode."""
+        """Count a frame of an unsupported link type."""
         self.unsupported[link_type] = self.unsupported.get(link_type, 0) + 1
         return 0
 
     def note_unread(self, what: int) -> int:
-        """Count a frame that holds packets which nothing here reads."""
+        """Count a frame that holds packets left unread."""
         self.unread[what] = self.unread.get(what, 0) + 1
         return 0

@@ -1,4 +1,4 @@
-"""QUIC connections of a live run, exported when they are decided: each once, and again at the end if it changed."""
+"""Export of the QUIC connections of a live run: each once it is decided, and again at the end if it has changed."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from handshake_inspect.verdicts.quic.quic_case import QuicCase
 
 
 class QuicExports:
-    """Which were exported, by their first frames, and when they were last seen then."""
+    """Remembers the exported connections by first frame, with their last timestamp at that time."""
 
     def __init__(self) -> None:
         self._exported: dict[int, int] = {}
 
     def news(self, case: Case) -> list[QuicConnection]:
-        """Those that are decided, are old enough for it to last, and were not exported yet."""
+        """Return connections that are decided, older than `SETTLED_NS` and not yet exported."""
         quics = case.quics
         if not len(quics):
             return []
         frames: NDArray[np.uint64] = quics.rows["first_frame"]
         before = np.isin(frames, np.fromiter(self._exported, dtype=np.uint64, count=len(self._exported)))
-        self._exported = {frame: self._exported[frame] for frame in frames[before].tolist()}  # others have made room
+        self._exported = {frame: self._exported[frame] for frame in frames[before].tolist()}  # without evicted ones
         settled = quics.first_times <= quics.last_ns - SETTLED_NS
         news = [each for each in _made(case, np.flatnonzero(settled & ~before)) if each.decided]
         self._exported |= {each.first_frame: each.last_ns for each in news}
         return news
 
     def left(self, connections: Sequence[QuicConnection]) -> list[QuicConnection]:
-        """What is still to be exported of these when the capture ends."""
+        """Return those of these connections still to be exported when the capture ends."""
         return [each for each in connections if self._exported.get(each.first_frame) != each.last_ns]
 
 
 def _made(case: Case, rows: NDArray[np.intp]) -> list[QuicConnection]:
-    """These alone: a cipher runs over each."""
+    """Build the objects of these rows only, since each requires decryption."""
     if not len(rows):
         return []
     some = replace(case.quics, rows=case.quics.rows[rows])

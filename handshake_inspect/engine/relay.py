@@ -1,7 +1,7 @@
-"""Batches of segments on their way from the thread that decodes them to the one that tracks them.
+"""A bounded queue of segment batches from the decoding thread to the tracking thread.
 
-They go through a ring of rooms, in order.  Payloads lie in the blocks that were read: while a block is decoded, that
-before it may still be tracked, but none before that.  The thread that is ahead sleeps until it is worth waking.
+Batches pass through a ring of slots, in order.  Payloads stay in the blocks that were read: while one block is decoded,
+the block before it may still be tracked, but no earlier one.  A thread that is ahead sleeps until enough work is done.
 """
 
 import threading
@@ -10,109 +10,110 @@ from handshake_inspect.decode import segment as seg
 from handshake_inspect.engine import counters
 from handshake_inspect.tcp.tracker import Tracker
 
-ROOMS = 128  # of the compiled build
-FEW = 2  # of the pure one, whose records have a byte for their place (see `payload.py`)
-MADE, DONE, IDLE, WANTED = range(4)  # batches made, and tracked; whether the tracking thread sleeps; until what is done
-FAILED = 1 << 62  # as many are done when no more are tracked
+SLOTS = 128  # in the compiled build
+PURE_SLOTS = 2  # in the pure build, whose records index their buffer with one byte (see `payload.py`)
+# Counters: batches decoded; batches tracked; 1 while the tracking thread sleeps; value of TRACKED that `wait` needs.
+DECODED, TRACKED, SLEEPING, AWAITED = range(4)
+FAILED = 1 << 62  # value of TRACKED after tracking has failed
 
 
 class Relay:
-    """A ring of rooms between two threads: one calls `put`, `end_block` and `finish`, the other `run`."""
+    """A ring of slots between two threads: one calls `put`, `end_block` and `finish`, the other `run`."""
 
-    def __init__(self, tracker: Tracker, batch: int, rooms: int) -> None:
-        """Each room holds `batch` segments."""
+    def __init__(self, tracker: Tracker, batch: int, slots: int) -> None:
+        """Allocate `slots` slots of `batch` segments each."""
         self.tracker = tracker
         self.batch = batch
-        self.rooms = rooms
-        self.storage = seg.segments(rooms * batch)
+        self.slots = slots
+        self.storage = seg.segments(slots * batch)
         self.records = seg.segments_of(self.storage)
         self.counter_rows = counters.counters(4)
         self.counters = counters.counters_of(self.counter_rows)
-        self.size_rows = counters.counters(rooms)
+        self.size_rows = counters.counters(slots)
         self.sizes = counters.counters_of(self.size_rows)
-        self.made = 0
-        self.before = 0  # made when the block before ended
-        self.done = 0  # as the tracking thread knows it
+        self.decoded = 0
+        self.before = 0  # `decoded` at the end of the previous block
+        self.tracked = 0  # of the tracking thread
         self.over = False
         self.failure: BaseException | None = None
         self.changed = threading.Condition()
 
-    # -- who decodes ---------------------------------------------------------------------------------------------------
+    # -- the decoding thread -------------------------------------------------------------------------------------------
 
     def put(self, held: int) -> int:
-        """Have the segments of a room tracked; where in `records` the next room begins, which is free."""
-        counters.publish(self.sizes, self.made % self.rooms, held)
-        self.made += 1
-        counters.publish(self.counters, MADE, self.made)
-        if counters.seen(self.counters, IDLE):
+        """Enqueue the `held` segments of the current slot; return the index in `records` of the next, free slot."""
+        counters.publish(self.sizes, self.decoded % self.slots, held)
+        self.decoded += 1
+        counters.publish(self.counters, DECODED, self.decoded)
+        if counters.seen(self.counters, SLEEPING):
             self.wake()
-        if self.made - counters.seen(self.counters, DONE) >= self.rooms:
-            self.wait(self.made - self.rooms // 4)
-        return self.made % self.rooms * self.batch
+        if self.decoded - counters.seen(self.counters, TRACKED) >= self.slots:
+            self.wait(self.decoded - self.slots // 4)
+        return self.decoded % self.slots * self.batch
 
     def end_block(self) -> int:
-        """A block was decoded: the one before it may go when this returns.  Raises what stopped the other thread."""
-        if not self.before <= counters.seen(self.counters, DONE) <= self.made:
+        """Wait until the previous block is tracked and may be released.  Raises the tracking thread's exception."""
+        if not self.before <= counters.seen(self.counters, TRACKED) <= self.decoded:
             self.wait(self.before)
-        self.before = self.made
+        self.before = self.decoded
         return 0
 
     def finish(self) -> None:
-        """Wait until all is tracked.  Raises as `end_block`."""
-        self.wait(self.made)
+        """Wait until everything is tracked.  Raises as `end_block` does."""
+        self.wait(self.decoded)
 
-    def wait(self, wanted: int) -> int:
-        """Sleep until so many batches are done."""
+    def wait(self, count: int) -> int:
+        """Sleep until `count` batches are tracked."""
         with self.changed:
-            counters.publish(self.counters, WANTED, wanted)
-            while counters.seen(self.counters, DONE) < wanted:
+            counters.publish(self.counters, AWAITED, count)
+            while counters.seen(self.counters, TRACKED) < count:
                 self.changed.wait()
-            counters.publish(self.counters, WANTED, 0)
+            counters.publish(self.counters, AWAITED, 0)
         if self.failure is not None:
             raise self.failure
         return 0
 
     def close(self) -> None:
-        """Let the other thread end, after what was made."""
+        """Let the tracking thread end after the enqueued batches."""
         with self.changed:
             self.over = True
             self.changed.notify_all()
 
-    # -- who tracks ----------------------------------------------------------------------------------------------------
+    # -- the tracking thread -------------------------------------------------------------------------------------------
 
     def run(self) -> int:
-        """Track what is made until the relay is closed."""
+        """Track batches until the relay is closed."""
         while not self.is_over():
-            room = self.done % self.rooms
-            self.tracker.track_all(self.records, room * self.batch, counters.seen(self.sizes, room))
-            self.done += 1
-            counters.publish(self.counters, DONE, self.done)
-            wanted = counters.seen(self.counters, WANTED)
-            if wanted and self.done >= wanted:
+            slot = self.tracked % self.slots
+            self.tracker.track_all(self.records, slot * self.batch, counters.seen(self.sizes, slot))
+            self.tracked += 1
+            counters.publish(self.counters, TRACKED, self.tracked)
+            awaited = counters.seen(self.counters, AWAITED)
+            if awaited and self.tracked >= awaited:
                 self.wake()
         return 0
 
     def is_over(self) -> bool:
-        """Whether no batch will be made any more, which is known when there is another one, or none."""
-        return counters.seen(self.counters, MADE) == self.done and self.rest()
+        """Return True if the relay is closed and empty; sleeps while it is empty."""
+        return counters.seen(self.counters, DECODED) == self.tracked and self.sleep()
 
-    def rest(self) -> bool:
-        """Sleep until there is another batch; whether there will be none."""
+    def sleep(self) -> bool:
+        """Sleep until a batch arrives or the relay is closed; return True if there is no batch."""
         with self.changed:
-            counters.publish(self.counters, IDLE, 1)
-            while counters.seen(self.counters, MADE) == self.done and not self.over:
+            counters.publish(self.counters, SLEEPING, 1)
+            while counters.seen(self.counters, DECODED) == self.tracked and not self.over:
                 self.changed.wait()
-            counters.publish(self.counters, IDLE, 0)
-        return counters.seen(self.counters, MADE) == self.done
+            counters.publish(self.counters, SLEEPING, 0)
+        return counters.seen(self.counters, DECODED) == self.tracked
 
     def fail(self, error: BaseException) -> None:
-        """Nothing more is tracked, because of this."""
+        """Record the exception that ended tracking, and wake the decoding thread."""
         self.failure = error
-        counters.publish(self.counters, DONE, FAILED)
+        counters.publish(self.counters, TRACKED, FAILED)
         self.wake()
 
     def wake(self) -> int:
-        """Wake the other thread up."""
+        """Wake the other thread."""
         with self.changed:
             self.changed.notify_all()
         return 0

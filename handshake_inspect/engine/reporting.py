@@ -1,6 +1,6 @@
-"""The report of what was pumped, and what is wrong with the capture.
+"""Build the report from the tracked connections, including problems with the capture itself.
 
-It needs NumPy, which takes its time to import: `engine.analyze` imports it while a pump runs.
+This module imports NumPy, which is slow to load: `engine.analyze` imports it in a thread while the pump runs.
 """
 
 from collections.abc import Iterator
@@ -27,22 +27,22 @@ from handshake_inspect.verdicts.sockets import Sockets
 from handshake_inspect.wire.encapsulation import link_type_name, unread_name
 from handshake_inspect.wire.text import plural
 
-UNREAD_SHOWN = 5  # kinds of what is not looked into
+UNREAD_SHOWN = 5  # kinds of unread packets that are named
 
 
 def conclude(source: Any, pump: Pump, limits: Limits) -> Report:
-    """The report of all that was pumped: nothing more comes, and of millions the index takes a tenth of the memory."""
+    """Return the report at the end of a capture; frees the table's index first, which takes a tenth of the memory."""
     pump.tracker.table.forget_all()
     return report_of(source, pump, case_of(source, pump, limits, end_of(source, pump), over=True))
 
 
 def end_of(source: Any, pump: Pump) -> int:
-    """When the capture ended: with its last frame, unless who captured says that it went on in silence."""
-    return max(pump.last_ns, source.seen_until_ns or 0) if pump.timed else pump.last_ns
+    """Return the end of the capture: its last frame, or later if the source says that it stayed idle after that."""
+    return max(pump.last_ns, source.seen_until_ns or 0) if pump.has_times else pump.last_ns
 
 
 def report_of(source: Any, pump: Pump, case: Case, names: Any = None) -> Report:
-    """The report of a case, with everything that is to be found in it; `names` as in RowConnections."""
+    """Return the report of a case, with all its findings; `names` as in RowConnections."""
     evicted = pump.tracker.table.evicted
     return build(_tool(), _capture(source, pump, case), case, find_all(case), evicted, names)
 
@@ -58,9 +58,9 @@ def case_of(
     over: bool = False,
     copies: Copies | None = None,
 ) -> Case:
-    """All attempts that are in the table, judged as of `now_ns`; `past` counts those that have expired.
+    """Judge all attempts in the table as of `now_ns`; `past` counts those that have expired.
 
-    `over`: nothing more comes; `copies`: where rows go that do not lie side by side, until the next case is made.
+    `over`: the capture has ended.  `copies`: buffers for rows that are not contiguous, valid until the next call.
     """
     tracker = pump.tracker
     problems = [*source.problems, *_problems(pump)]
@@ -88,15 +88,15 @@ def case_of(
         first_cut_header=pump.first_cut_header,
         stray_icmp=tracker.stray_icmp,
         problems=tuple(problems),
-        places=getattr(source, "places", None),  # of one file, and live, numbers are what they are
+        places=getattr(source, "places", None),  # only if there are several files
     )
-    watch = getattr(source, "host", None)  # live sources may have one
+    watch = getattr(source, "host", None)  # only live sources
     host = None if watch is None else HostFacts(*watch.view())
     return Case.of(trace, facts, host, past, pump.lookups.all(), Quics.of(pump.quic.table, now_ns, limits), sockets)
 
 
 def left_by_filter(source: Any, pump: Pump) -> Passing | None:
-    """What a filter on flags left in the capture, None where there was none: as is said of it, or as it looks."""
+    """Return what a capture filter on TCP flags let through, as recorded or as inferred; None without such a filter."""
     table = pump.tracker.table
     known = [None if text is None else passing(text.replace(HANDSHAKES_ONLY, "tcp")) for text in source.filters]
     if not table.holds_bare and any(each is not None and not each.bare_acks for each in known):
@@ -118,14 +118,14 @@ def _capture(source: Any, pump: Pump, case: Case) -> Capture:
         [link_type_name(number) for number in source.link_types],
         pump.frames,
         pump.tcp_segments,
-        pump.first_ns if pump.timed else None,
-        pump.last_ns if pump.timed else None,
+        pump.first_ns if pump.has_times else None,
+        pump.last_ns if pump.has_times else None,
         source.dropped,
         source.complete,
         [ReportProblem.of(problem) for problem in case.capture.problems],
         _position(case),
         None if case.host is None else told_host(case.host),
-        case.attempts.last_ns if pump.timed and case.attempts.last_ns > pump.last_ns else None,
+        case.attempts.last_ns if pump.has_times and case.attempts.last_ns > pump.last_ns else None,
         [text for text in source.filters if text],
     )
 
@@ -138,7 +138,7 @@ def _position(case: Case) -> Position | None:
 
 
 def _problems(pump: Pump) -> Iterator[Problem]:
-    """What the pump counted that is wrong with the capture: each kind once, with the first frame that shows it."""
+    """Yield problems with the capture that the pump counted: each kind once, with the first frame that shows it."""
     tracker = pump.tracker
     if pump.cut_headers:
         cut = plural(pump.cut_headers, "frame")
@@ -192,7 +192,7 @@ def _problems(pump: Pump) -> Iterator[Problem]:
 
 
 def _not_looked_into(pump: Pump) -> Iterator[Problem]:
-    """What may hold TCP segments that are not in the report, the most first; a report of nothing gives a reason."""
+    """Yield problems for frames that may hold unread TCP segments, most frequent first, and for a lack of any TCP."""
     for number, count in sorted(pump.unsupported.items()):
         frames = plural(count, "frame")
         message = f"{frames} of {link_type_name(number)} cannot be decoded; capture on another interface"

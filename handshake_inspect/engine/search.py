@@ -1,7 +1,7 @@
-"""The search for findings of a live run: beside the capture, where frames do not wait for it.
+"""The search for findings in a live run, in a thread of its own if the source is an interface.
 
-It takes a tenth of a second of 100,000 rows, and NumPy lets go of the interpreter for most of that: a thread searches a
-copy of the rows while frames are taken.  Of a file or a pipe, whose frames wait, it is over when it has begun.
+A search of 100,000 rows takes a tenth of a second, most of it in NumPy without the GIL: a thread searches a copy of the
+rows while the capture continues.  For a file or a pipe, where no frames are lost, the search runs inline.
 """
 
 import sys
@@ -13,59 +13,59 @@ from handshake_inspect.engine.pace import Pace
 from handshake_inspect.report.model import Finding
 
 EVERY_S = 3.0
-SHARE = 0.01  # of the time, at most, goes into what is not needed to let rows expire
-SWITCH_S = 0.0005  # who takes frames waits so long for the interpreter, not Python's usual 5 ms
+SHARE = 0.01  # maximum share of run time, except for searches needed to expire rows
+SWITCH_S = 0.0005  # the capturing thread waits this long for the GIL, instead of Python's default 5 ms
 
 Find = Callable[[], list[Finding]]
 
 
 class Search(Closes):
-    """One search after the other.  All methods are called by the thread that takes frames."""
+    """Runs one search at a time.  All methods are called by the capturing thread."""
 
     def __init__(self, *, beside: bool, clock: Callable[[], float], spent: Callable[[], float]) -> None:
-        """With `beside` a thread of its own searches; `spent` is the time that the calling thread has run."""
+        """With `beside`, search in a thread; `spent` returns the CPU time of the calling thread, in seconds."""
         self._threads = ThreadPoolExecutor(1, "findings") if beside else None
         self._clock = clock
         self._spent = spent
         self._found: Future[tuple[list[Finding], float]] | None = None
         self._ready: Future[None] | None = None
         self._pace = Pace(EVERY_S, SHARE, clock())
-        self._begun_with = 0.0, 0  # what the calling thread had spent on it, and how many rows there were
+        self._begun_with = 0.0, 0  # CPU time spent on copies by the calling thread, and number of rows
         self._switch_s = sys.getswitchinterval()
 
     @property
     def beside(self) -> bool:
-        """Whether rows may change while it searches."""
+        """Return True if searches run in a thread, so that rows may change meanwhile."""
         return self._threads is not None
 
     @property
     def begun(self) -> bool:
-        """Whether there is a search whose findings nobody has taken."""
+        """Return True if there is a search whose findings have not been fetched."""
         return self._found is not None
 
     @property
     def running(self) -> bool:
-        """Whether `finish` would wait."""
+        """Return True if `finish` would block."""
         return self._found is not None and not self._found.done()
 
     def is_due(self, now_s: float, rows: int) -> bool:
-        """Whether it is time for the next one, of so many rows."""
+        """Return True if the next search is due, given the number of rows."""
         return self._found is None and self._pace.is_due(now_s, rows)
 
     def prepare(self, prepare: Callable[[], None]) -> None:
-        """Have `prepare` called by the thread, if there is one."""
+        """Call `prepare` in the thread, if there is one."""
         self.settle()
         if self._threads is not None:
             self._ready = self._threads.submit(prepare)
 
     def settle(self) -> None:
-        """Wait until what was to be prepared is."""
+        """Wait until the preparation is complete."""
         if self._ready is not None:
             ready, self._ready = self._ready, None
             ready.result()
 
     def begin(self, find: Find, rows: int, spent_s: float = 0.0) -> None:
-        """Have `find` called, for which `spent_s` seconds went into copies."""
+        """Start a search with `find`; `spent_s` is the CPU time already spent on copies for it."""
         self._begun_with = spent_s, rows
         if self._threads is not None:
             sys.setswitchinterval(SWITCH_S)
@@ -75,7 +75,7 @@ class Search(Closes):
         self._found.set_result(self._measured(find))
 
     def finish(self) -> list[Finding]:
-        """What the search found, as soon as it has ended."""
+        """Wait for the search to end and return its findings."""
         assert self._found is not None  # noqa: S101
         try:
             found, spent = self._found.result()
@@ -87,7 +87,7 @@ class Search(Closes):
         return found
 
     def close(self) -> None:
-        """Search no more; what is under way ends first, and nobody gets what it finds."""
+        """Shut down the thread; waits for a running search and discards its findings."""
         if self._threads is not None:
             self._threads.shutdown()
             sys.setswitchinterval(self._switch_s)

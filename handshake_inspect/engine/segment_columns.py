@@ -1,7 +1,7 @@
-"""Every segment of a trace as columns, each with the connection that it belongs to: for those who compare captures.
+"""All segments of a trace as columns, each with its connection, for comparing captures.
 
-Beside the pass of `analyze`, the batches of the pump are copied: 80 bytes a segment.  A segment belongs to the last
-connection of its 4-tuple that began before it, which is how the tracker parts the incarnations of one.
+Copies the batches of the pump during the pass of `analyze`: 80 bytes per segment.  A segment belongs to the last
+connection of its 4-tuple that began before it, just as the tracker separates incarnations.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from handshake_inspect.wire.const import KIND_TCP
 def segment_columns(
     inputs: Sequence[Input], *, options: Options | None = None, progress: Progress | None = None
 ) -> SegmentColumns:
-    """Analyse captures as `analyze` does, and keep their segments."""
+    """Analyse captures as `analyze` does, and return their segments with the report."""
     options = options or Options()
     tracker = Tracker(options.max_connections)
     tracker.reads = options.setup
@@ -55,7 +55,7 @@ def segment_columns(
 
 
 def _owned(rows: NDArray[Any], connections: Connections) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """The connection of every segment, and whether its client sent it."""
+    """Return the connection index of every segment (-1 for none), and a mask of those sent by the client."""
     ends = _Ends(Columns(connections))
     if not len(rows) or not len(ends.first):
         return np.full(len(rows), -1), np.zeros(len(rows), dtype=bool)
@@ -64,19 +64,19 @@ def _owned(rows: NDArray[Any], connections: Connections) -> tuple[NDArray[np.int
     known, place = np.unique(ends.client + ends.server, return_inverse=True)
     at = np.minimum(np.searchsorted(known, src + dst), len(known) - 1)
     found = known[at] == src + dst
-    # One number that sorts by 4-tuple and then by frame.
+    # A single number that sorts by 4-tuple, then by frame.
     step = np.int64(max(int(rows["frame"].max()), int(ends.first.max())) + 2)
     begun = place * step + ends.first
     order = np.argsort(begun, kind="stable")
     nth = np.searchsorted(begun[order], at * step + rows["frame"].astype(np.int64), side="right") - 1
-    nth += (nth < 0) | (place[order][np.maximum(nth, 0)] != at)  # before the first of its 4-tuple: stored out of order
+    nth += (nth < 0) | (place[order][np.maximum(nth, 0)] != at)  # out of order: before the first of its 4-tuple
     owners = order[np.minimum(nth, len(order) - 1)]
     found &= place[owners] == at
     return np.where(found, owners, -1), found & (src == ends.client[owners])
 
 
 class _Ends:
-    """Keys of both ends of every connection, and its first frame."""
+    """Arrays over connections: hashes of the two ends, and first frames."""
 
     def __init__(self, columns: Columns) -> None:
         self.client = self._key(columns, "client")

@@ -1,6 +1,6 @@
-"""What a `LoggingTracker` logged, read from its slots and bounded: for `hsi explain`, and for a screen.
+"""Bounded segment logs, read from the slots of a `LoggingTracker`, for `hsi explain` and the live screen.
 
-Nothing is judged here and no state is kept: what a segment meant is read from the rows around it, by `report.narrate`.
+Nothing is interpreted here: `report.narrate` derives the meaning of a segment from the rows before and after it.
 """
 
 import ctypes
@@ -20,26 +20,26 @@ from handshake_inspect.tcp.transitions import SENT_SYN, Event, TcpState, next_st
 from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import KIND_NONE, MASK32, SYN
 
-NOTABLE, ALL, ENDS, ID, SOME, NONE = range(6)  # what is logged
-ENTRIES = 1 << 16  # logged segments that are kept for `hsi explain`, with their rows: 1.2 KB each
-SEGMENTS = 1 << 15  # and for a screen
-SYNS = 1 << 16  # SYNs that are kept beside them, 128 bytes each
-FIRST = 4  # segments of each end that a screen keeps, notable or not
-MOST = 256  # segments of one connection that a screen is given: the first half and the last half of so many
-CANDIDATES = 1024  # 4-tuples logged for one id; more need a capture that is nothing but forged SYNs
-CANDIDATE_MASK = 4 * CANDIDATES - 1  # of the places for their hashes
+NOTABLE, ALL, ENDS, ID, SOME, NONE = range(6)  # filters of a LoggingTracker
+ENTRIES = 1 << 16  # logged segments kept for `hsi explain`, with their rows: 1.2 KB each
+SEGMENTS = 1 << 15  # logged segments kept for the screen
+SYNS = 1 << 16  # SYNs kept in addition, 128 bytes each
+FIRST = 4  # segments of each end that are logged for the screen, notable or not
+MAX_LISTED = 256  # segments of one connection passed to the screen: the first half and the last half of these
+CANDIDATES = 1024  # 4-tuples logged for one id; only a capture of nothing but spoofed SYNs needs more
+CANDIDATE_MASK = 4 * CANDIDATES - 1  # of the hash table of candidates
 
 Entry = TypeVar("Entry")
 
 
 def room(count: int) -> Any:
-    """Room for `count` zeroed segments, which costs memory only where it is written."""
+    """Allocate `count` zeroed segments; untouched pages take no memory."""
     return (Segment * count).from_buffer(mmap.mmap(-1, ctypes.sizeof(Segment) * count))
 
 
 @dataclass
 class Kept(Generic[Entry]):
-    """What is kept of one connection: its first segments, its last, and between them the notable ones."""
+    """The bounded log of one connection: its first segments, its last, and notable ones in between."""
 
     head_room: int
     between_room: int
@@ -47,10 +47,10 @@ class Kept(Generic[Entry]):
     head: list[Entry] = field(default_factory=list)
     between: list[Entry] = field(default_factory=list)
     tail: deque[tuple[Entry, bool]] = field(default_factory=deque)
-    total: int = 0  # segments there were
+    total: int = 0  # segments ever added
 
     def add(self, entry: Entry, notable: bool, *, full: bool = False) -> Entry | None:
-        """Keep an entry, if need be instead of another, which is returned; `full`: no more than now may be kept."""
+        """Add an entry; return the entry dropped for it, if any.  If `full`, the log may not grow."""
         self.total += 1
         if not full and len(self.head) < self.head_room:
             self.head.append(entry)
@@ -74,7 +74,7 @@ class Kept(Generic[Entry]):
 
 @dataclass(frozen=True)
 class _Slot:
-    """Where a segment is, how many of its connection came before it, and whether it did more than move bytes on."""
+    """The slot number of a segment, its index within the connection, and whether it is notable."""
 
     number: int
     place: int
@@ -82,24 +82,23 @@ class _Slot:
 
 
 class ConnectionLogs:
-    """Logs of the connections that are asked for, from their first segments on.
+    """Logs of the selected connections, from their first segments on.
 
-    Memory is bounded twice.  Of each connection the first segments are kept, the last ones, and between them those
-    that are notable, `limit` of each at most.  Of all together `ENTRIES` are kept; connections that begin when these
-    are full are not logged.
+    Memory is bounded twice.  Per connection, at most `limit` each of the first segments, the last ones, and notable
+    ones in between are kept.  In total, at most `ENTRIES` are kept; connections that begin after that are not logged.
     """
 
     def __init__(self, tracker: Any, limit: int) -> None:
-        """`tracker` has room for one more than `ENTRIES`; `limit` is how many segments a story lists at most."""
+        """`tracker` needs `ENTRIES + 1` slots; `limit` is the maximum number of segments in a story."""
         self.slots = Slots(tracker)
         self.limit = limit
         self.kept = 0
         self._tracker = tracker
-        self._logs: dict[int, Kept[_Slot]] = {}  # by the first frame, which no two connections share
+        self._logs: dict[int, Kept[_Slot]] = {}  # by first frame, which is unique
         tracker.keep = self.keep
 
     def keep(self, slot: int, notable: bool) -> int:
-        """Keep the segment in this slot or not; the slot of the next one."""
+        """Keep or drop the segment in this slot; return the slot for the next one."""
         first_frame = self._tracker.connection_rows[2 * slot + 1].first_frame
         log, full = self._logs.get(first_frame), self.kept >= ENTRIES
         if log is None:
@@ -107,7 +106,7 @@ class ConnectionLogs:
                 return slot
             log = self._logs[first_frame] = Kept(self.limit, self.limit, self.limit)
         elif self.slots.is_recalled(slot) and self._tracker.segment_rows[slot].frame == first_frame:
-            return slot  # it was logged when it came
+            return slot  # already logged when it arrived
         gone = log.add(_Slot(slot, log.total, notable), notable, full=full)
         if gone is not None:
             return gone.number
@@ -115,20 +114,20 @@ class ConnectionLogs:
         return self.kept
 
     def of(self, first_frame: int) -> SegmentLog | None:
-        """At most `limit` segments of a connection, what is notable first; None if it was not logged.
+        """Return at most `limit` segments of a connection, preferring notable ones; None if it was not logged.
 
-        A SYN that waited at a connection which closed, and that nothing answered, is logged by itself alone.
+        An unanswered SYN that was held back at a closing connection has a log of its own.
         """
         log = self._logs.get(first_frame)
         if log is None:
             syn = self.slots.syns([first_frame]).get(first_frame)
             return None if syn is None else _alone(syn)
         kept = list(log)
-        listed = _joined(self.slots.read([slot.number for slot in self._listed(kept, log.total)]))
+        listed = _chained(self.slots.read([slot.number for slot in self._listed(kept, log.total)]))
         return SegmentLog(listed, listed[-1].after, log.total)
 
     def _listed(self, kept: Sequence[_Slot], total: int) -> Sequence[_Slot]:
-        """The opening, the end, and of those between first what is notable."""
+        """Select the beginning, the end, and from what lies between preferably notable segments."""
         limit = self.limit
         if total <= limit:
             return kept
@@ -143,35 +142,35 @@ class ConnectionLogs:
 
 
 class RecentLogs:
-    """Logs of connections that a screen may be asked about, as far as the slots still hold them.
+    """Logs of the connections that the screen may show, as far as the slots still hold them.
 
-    The slots are read by the thread that tracks, when it looks at its table: what it hands on are copies that nobody
-    changes, made at the same moment as the connections that they explain.  What was read last is remembered.
+    The tracking thread reads the slots during a refresh and passes on copies, which therefore agree with the snapshot
+    of the connections.  Logs read at the last refresh are kept, so that only new segments are read.
     """
 
     def __init__(self, tracker: Any) -> None:
         self.slots = Slots(tracker)
         self._tracker = tracker
-        self._logs: dict[int, Kept[LoggedSegment]] = {}  # by the first frame, which no two connections share
-        self._read = 0  # segments that had been logged when these were read
+        self._logs: dict[int, Kept[LoggedSegment]] = {}  # by first frame, which is unique
+        self._read = 0  # the tracker's `logged` at the last read
         self._hashes = np.frombuffer(tracker.segment_rows, dtype=np.dtype(Segment))["hash"]
         self._first_frames = np.frombuffer(tracker.connection_rows, dtype=np.dtype(rows.Connection))["first_frame"]
 
     def of(self, numbers: Sequence[int], embryos: Sequence[int]) -> list[SegmentLog]:
-        """The logs of connections, then of lone SYNs, given by their rows in the table."""
+        """Return the logs of connections, then of lone SYNs, given by their table rows."""
         table = self._tracker.table
         wanted = {int(table.connection_rows[number].first_frame): number for number in numbers}
         self._take(wanted)
         logs = []
         for first_frame, number in wanted.items():
             last = _copied(table, number)
-            logs.append(SegmentLog(_joined(self._logs[first_frame]), last, last.segments))
+            logs.append(SegmentLog(_chained(self._logs[first_frame]), last, last.segments))
         return logs + self._alone(embryos)
 
     def _take(self, wanted: dict[int, int]) -> None:
-        """Read what is new of the wanted connections, and forget all others."""
+        """Read new segments of the wanted connections, and drop the logs of all others."""
         known = self._logs
-        self._logs = {frame: known.get(frame) or Kept(MOST // 2, 0, MOST // 2) for frame in wanted}
+        self._logs = {frame: known.get(frame) or Kept(MAX_LISTED // 2, 0, MAX_LISTED // 2) for frame in wanted}
         new = [
             (first_frame, slot)
             for place, slot in self._slots_of(wanted.values())
@@ -183,7 +182,7 @@ class RecentLogs:
         self._read = self._tracker.logged
 
     def _slots_of(self, numbers: Iterable[int]) -> list[tuple[int, int]]:
-        """Logged segments of these 4-tuples, oldest first: how many were logged before each, and its slot."""
+        """Return the logged segments of these connections' 4-tuples, oldest first, as (number logged before, slot)."""
         total, count = self._tracker.logged, len(self._hashes)
         connections = [self._tracker.table.connection_rows[number] for number in numbers]
         hashes = [fourtuple.hash_four_tuple(c.hi0, c.lo0, c.port0, c.hi1, c.lo1, c.port1) for c in connections]
@@ -192,7 +191,7 @@ class RecentLogs:
         return list(zip(places.tolist(), (places % count).tolist(), strict=True))
 
     def _alone(self, embryos: Sequence[int]) -> list[SegmentLog]:
-        """The logs of SYNs that nothing followed."""
+        """Return the logs of lone SYNs."""
         table = self._tracker.table
         frames = [int(table.embryo_frame(number)) for number in embryos]
         syns = self.slots.syns(frames)
@@ -203,18 +202,18 @@ class RecentLogs:
 
 
 class Slots:
-    """Copies of what stands in the slots of a tracker."""
+    """Reads copies of segments and rows from the slots of a tracker."""
 
     def __init__(self, tracker: Any) -> None:
         self._tracker = tracker
         self._frames = np.frombuffer(tracker.syn_rows, dtype=np.dtype(Segment))["frame"]
 
     def is_recalled(self, slot: int) -> bool:
-        """Whether the segment in the slot is a SYN as the table remembered it."""
+        """Return True if the segment in the slot is a SYN rebuilt from its embryo row."""
         return bool(self._tracker.segment_rows[slot].kind == KIND_NONE)
 
     def read(self, slots: Sequence[int]) -> list[LoggedSegment]:
-        """The segments in these slots; SYNs that the table remembered are replaced by the whole ones."""
+        """Return the segments in these slots; SYNs rebuilt from embryo rows are replaced by the captured ones."""
         segments = [Segment.from_buffer_copy(self._tracker.segment_rows[slot]) for slot in slots]
         syns = self.syns(segment.frame for segment in segments if segment.kind == KIND_NONE)
         logged = []
@@ -227,7 +226,7 @@ class Slots:
         return logged
 
     def syns(self, frames: Iterable[int]) -> dict[int, Any]:
-        """Those of the SYNs with these frame numbers that are kept, by their frame numbers."""
+        """Return the SYNs with these frame numbers that are still in the ring, by frame number."""
         wanted = np.array(sorted(frames), dtype=np.uint64)
         held = min(self._tracker.syns_logged, SYNS)
         found = np.flatnonzero(np.isin(self._frames[:held], wanted)) if len(wanted) else wanted
@@ -235,8 +234,8 @@ class Slots:
         return {int(syn.frame): syn for syn in whole}
 
 
-def _joined(logged: Iterable[LoggedSegment]) -> list[LoggedSegment]:
-    """The segments in order; what the tracker noted between two that follow each other belongs to the second."""
+def _chained(logged: Iterable[LoggedSegment]) -> list[LoggedSegment]:
+    """Return the segments; for consecutive ones, the rows before the second are set to those after the first."""
     joined: list[LoggedSegment] = []
     for each in logged:
         follows = joined and joined[-1].place + 1 == each.place
@@ -245,7 +244,7 @@ def _joined(logged: Iterable[LoggedSegment]) -> list[LoggedSegment]:
 
 
 def _copied(holder: Any, i: int) -> ConnectionRows:
-    """Copies of the rows of connection `i` in a table, or of row `i` in the slots of a tracker."""
+    """Copy the rows of connection `i` of a table, or log row `i` of a tracker."""
     ends = holder.endpoint_rows
     return ConnectionRows(
         rows.Connection.from_buffer_copy(holder.connection_rows[i]),
@@ -254,12 +253,12 @@ def _copied(holder: Any, i: int) -> ConnectionRows:
 
 
 def _alone(syn: Any) -> SegmentLog:
-    """The log of an attempt of which only this SYN is known."""
+    """Return the log of a lone SYN."""
     return SegmentLog((LoggedSegment(0, syn, None, asked(syn)),), asked(syn), 1)
 
 
 def asked(syn: Any) -> ConnectionRows:
-    """The rows of an attempt of which only this SYN is known."""
+    """Return the connection and endpoint rows of a lone SYN."""
     client = rows.Endpoint(
         iss=syn.seq, snd_nxt=(syn.seq + 1) & MASK32, state=next_state(Event(SENT_SYN), TcpState.CLOSED),
         traits=TRAIT_ISS | TRAIT_SEEN, frames=1,
@@ -273,7 +272,7 @@ def asked(syn: Any) -> ConnectionRows:
 
 
 def _remembered(table: Any, number: int, frame: int) -> Any:
-    """The SYN of an embryo, as far as the table remembers it."""
+    """Rebuild a SYN from its embryo row."""
     embryo = table.embryo_rows[number]
     src_hi, src_lo, dst_hi, dst_lo = table.embryo_addresses(number)
     return Segment(

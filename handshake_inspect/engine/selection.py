@@ -1,4 +1,4 @@
-"""Which connection is meant: by id, by address, by finding; and what is near when there is none."""
+"""Select connections by id, address or finding, and suggest near matches if there are none."""
 
 import re
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from handshake_inspect.report.model import Connection, Report
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.wire.address import address_halves, halves_within
 
-NEAR = 3  # suggestions
-MATCHES = 1000  # connections of one wish that are looked at
+MAX_SUGGESTIONS = 3
+MAX_MATCHES = 1000  # matching connections considered
 
 _END = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<four>[0-9.]+)):(?P<port>[0-9]{1,5})")
 _BETWEEN = re.compile(r"\s*(?:->|→|[-,>]|\s)\s*")
@@ -25,29 +25,29 @@ End = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class Wish:
-    """A connection as somebody named it; nothing at all means the only one there is."""
+class ConnectionQuery:
+    """A connection as the user named it; an empty query means the only connection."""
 
     text: str = ""
     number: int | None = None
-    quic: bool = False  # the number is that of a QUIC connection
+    quic: bool = False  # `number` is the id of a QUIC connection
     ends: tuple[End, ...] = ()
     host: tuple[int, int] | None = None
     finding: str | None = None
 
 
-def parse(text: str) -> Wish:
-    """Read `7`, `client:port`, `client:port-server:port`, an address alone, or `q7` of QUIC; UsageError for all else.
+def parse(text: str) -> ConnectionQuery:
+    """Parse `7`, `q7` (QUIC), `client:port`, `client:port-server:port` or an address; raises UsageError otherwise.
 
-    IPv6 addresses stand in brackets where a port follows.
+    IPv6 addresses with a port are in brackets.
     """
     text = text.strip()
     if re.fullmatch(r"q[0-9]{1,18}", text, re.ASCII):
-        return Wish(text, number=int(text[1:]), quic=True)
+        return ConnectionQuery(text, number=int(text[1:]), quic=True)
     if re.fullmatch(r"#?[0-9]{1,18}", text, re.ASCII):
-        return Wish(text, number=int(text.lstrip("#")))
+        return ConnectionQuery(text, number=int(text.lstrip("#")))
     with suppress(ValueError):
-        return Wish(text.strip("[]"), host=address_halves(str(ip_address(text.strip("[]")))))
+        return ConnectionQuery(text.strip("[]"), host=address_halves(str(ip_address(text.strip("[]")))))
     try:
         ends = tuple(_end(part) for part in _BETWEEN.split(text))
     except ValueError:
@@ -57,7 +57,7 @@ def parse(text: str) -> Wish:
             f"{text!r} is not a connection: give its id (q7 for QUIC), a host, an end as host:port or both as"
             " client:port-server:port ([v6]:port for IPv6)"
         )
-    return Wish(text, ends=ends)
+    return ConnectionQuery(text, ends=ends)
 
 
 def _end(text: str) -> End:
@@ -67,43 +67,43 @@ def _end(text: str) -> End:
     return (*address_halves(match["six"] or match["four"]), int(match["port"]))
 
 
-def log(tracker: LoggingTracker, wish: Wish) -> None:
-    """Make the tracker log what may turn out to be meant."""
-    if wish.quic:
+def log(tracker: LoggingTracker, query: ConnectionQuery) -> None:
+    """Make the tracker log all connections that may match."""
+    if query.quic:
         return
-    if wish.number is not None:
-        tracker.log_id(wish.number)
-    elif wish.ends:
-        tracker.log_end(*wish.ends[0])
-        for end in wish.ends[1:]:
+    if query.number is not None:
+        tracker.log_id(query.number)
+    elif query.ends:
+        tracker.log_end(*query.ends[0])
+        for end in query.ends[1:]:
             tracker.log_peer(*end)
     else:
         tracker.log_all()
 
 
-def found(report: Report, trace: Attempts, wish: Wish) -> bool:
-    """Whether any TCP connection is meant."""
+def found(report: Report, trace: Attempts, query: ConnectionQuery) -> bool:
+    """Return True if any TCP connection matches."""
     try:
-        return bool(matches(report, trace, wish))
+        return bool(matches(report, trace, query))
     except UsageError:
         return False
 
 
-def matches(report: Report, trace: Attempts, wish: Wish) -> list[int]:
-    """The ids of all connections that are meant.  UsageError when there is none, naming some that are near."""
+def matches(report: Report, trace: Attempts, query: ConnectionQuery) -> list[int]:
+    """Return the ids of all matching connections; raises UsageError with suggestions if there are none."""
     total = len(report.connections)
-    if wish.finding is not None:
-        return _of_finding(report, trace, wish.finding)
-    if wish.number is not None:
-        if wish.number < total:
-            return [wish.number]
-        raise UsageError(f"no connection {wish.number}: {_range(report)}")
-    if wish.ends:
-        found = _between(trace, wish.ends)
+    if query.finding is not None:
+        return _of_finding(report, trace, query.finding)
+    if query.number is not None:
+        if query.number < total:
+            return [query.number]
+        raise UsageError(f"no connection {query.number}: {_range(report)}")
+    if query.ends:
+        found = _between(trace, query.ends)
         if found:
             return found
-        near = _suggestions(report, _near(trace, wish.ends))
-        raise UsageError(f"no connection {wish.text}{near or _suggestions(report, _interesting(report), 'there are')}")
+        near = _suggestions(report, _near(trace, query.ends))
+        raise UsageError(f"no connection {query.text}{near or _suggestions(report, _interesting(report), 'there are')}")
     if total == 1:
         return [0]
     raise UsageError(f"which connection? {_range(report)}{_suggestions(report, _interesting(report), 'for example')}")
@@ -115,27 +115,27 @@ def _range(report: Report) -> str:
 
 
 def _held(sign: str, total: int) -> list[str]:
-    """How many there are, by their ids."""
+    """Return the range of ids as text; empty if there are none."""
     return [f"only connection {sign}0" if total == 1 else f"connections {sign}0 to {sign}{total - 1}"] if total else []
 
 
-def quic_matches(report: Report, wish: Wish) -> list[int]:
-    """The ids of the QUIC connections that are meant, as far as only they can be; UsageError for a number too high."""
+def quic_matches(report: Report, query: ConnectionQuery) -> list[int]:
+    """Return the ids of matching QUIC connections; raises UsageError if a QUIC id is out of range."""
     quic = report.quic_connections
-    if wish.quic:
-        assert wish.number is not None  # noqa: S101
-        if wish.number < len(quic):
-            return [wish.number]
-        raise UsageError(f"no connection {wish.text}: {_range(report)}")
-    if wish.ends:
+    if query.quic:
+        assert query.number is not None  # noqa: S101
+        if query.number < len(quic):
+            return [query.number]
+        raise UsageError(f"no connection {query.text}: {_range(report)}")
+    if query.ends:
         pairs = ((each.id, (each.client, each.server)) for each in quic)
-        return [i for i, pair in pairs if set(wish.ends) <= {(*address_halves(end.ip), end.port) for end in pair}]
-    if wish.finding is not None:
+        return [i for i, pair in pairs if set(query.ends) <= {(*address_halves(end.ip), end.port) for end in pair}]
+    if query.finding is not None:
         frames = {
-            frame for finding in report.findings if finding.id == wish.finding for frame in finding.evidence.frames
+            frame for finding in report.findings if finding.id == query.finding for frame in finding.evidence.frames
         }
         return [each.id for each in quic if each.first_frame in frames or frames & set(each.evidence)]
-    return [0] if wish == Wish() and len(quic) == 1 and not len(report.connections) else []
+    return [0] if query == ConnectionQuery() and len(quic) == 1 and not len(report.connections) else []
 
 
 def _is(trace: Attempts, end: End, far: bool) -> Any:
@@ -144,7 +144,7 @@ def _is(trace: Attempts, end: End, far: bool) -> Any:
 
 
 def _between(trace: Attempts, ends: Sequence[End]) -> list[int]:
-    """Ids of the connections between these ends; of one end alone those that it opened, else those it accepted."""
+    """Return ids of the connections between two ends; for one end, those it opened, else those it accepted."""
     if len(ends) == 2:
         one, other = ends
         mask = _is(trace, one, False) & _is(trace, other, True) | _is(trace, other, False) & _is(trace, one, True)
@@ -161,7 +161,7 @@ def _ids(trace: Attempts, mask: Any) -> list[int]:
 
 
 def _near(trace: Attempts, ends: Sequence[End]) -> list[int]:
-    """Ids of connections that share an end, else a host and a port, else a host or a port."""
+    """Return ids of connections that share an end, else a host and a port, else a port, else a host."""
     port = np.zeros(len(trace), dtype=bool)
     host = port.copy()
     whole = port.copy()
@@ -178,20 +178,20 @@ def _near(trace: Attempts, ends: Sequence[End]) -> list[int]:
 
 
 def _interesting(report: Report) -> list[int]:
-    troubled = [connection.id for connection in report.connections.trouble(NEAR)]
-    return troubled or list(range(min(NEAR, len(report.connections))))
+    troubled = [connection.id for connection in report.connections.trouble(MAX_SUGGESTIONS)]
+    return troubled or list(range(min(MAX_SUGGESTIONS, len(report.connections))))
 
 
 def _suggestions(report: Report, ids: Sequence[int], lead: str = "near it") -> str:
     if not ids:
         return ""
-    named = ", ".join(name(report.connections[i]) for i in ids[:NEAR])
-    more = f" and {len(ids) - NEAR} more" if len(ids) > NEAR else ""
+    named = ", ".join(name(report.connections[i]) for i in ids[:MAX_SUGGESTIONS])
+    more = f" and {len(ids) - MAX_SUGGESTIONS} more" if len(ids) > MAX_SUGGESTIONS else ""
     return f"; {lead}: {named}{more}"
 
 
 def name(connection: Connection) -> str:
-    """Name a connection so that it can be asked for: `7 (192.0.2.1:40000-192.0.2.2:80)`."""
+    """Return a name that `parse` accepts in both forms: `7 (192.0.2.1:40000-192.0.2.2:80)`."""
     return f"{connection.id} ({connection.client}-{connection.server})"
 
 
@@ -213,7 +213,7 @@ def _of_finding(report: Report, trace: Attempts, wanted: str) -> list[int]:
 
 
 def _of_targets(trace: Attempts, targets: Sequence[Any]) -> list[int]:
-    """Ids of connections to the services or hosts that findings are about."""
+    """Return ids of the connections to the targets of findings: services or hosts."""
     mask = np.zeros(len(trace), dtype=bool)
     for target in targets:
         hi, low, high = (np.uint64(half) for half in halves_within(target.ip))

@@ -5,7 +5,7 @@ from handshake_inspect.decode.segment cimport Segment
 from handshake_inspect.tcp cimport rows
 
 cdef Py_ssize_t SLOTS
-cdef Py_ssize_t MOST
+cdef Py_ssize_t MAX_HOSTS
 
 @cython.final
 cdef class Senders:

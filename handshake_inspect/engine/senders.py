@@ -1,7 +1,7 @@
-"""Which hosts sent anything but TCP: a datagram, an answer to a ping, an ICMP error.
+"""The set of hosts that sent anything but TCP: UDP, echo replies, ICMP errors.
 
-Such a host lives even where none of its ports answers a SYN (`verdicts.unanswered`).  The newest host of each slot is
-compared without Python, so that a stream of datagrams costs next to nothing; `MOST` hosts are kept at most.
+Such a host is up even if none of its ports answers a SYN (`verdicts.unanswered`).  A direct-mapped cache of recent
+hosts avoids the Python set for most datagrams.  At most `MAX_HOSTS` hosts are kept.
 """
 
 from typing import Any
@@ -9,11 +9,11 @@ from typing import Any
 from handshake_inspect.tcp import room, rows
 
 SLOTS = 1 << 10
-MOST = 1 << 16
+MAX_HOSTS = 1 << 16
 
 
 class Senders:
-    """The addresses, as the halves of 128 bits that segments have."""
+    """The addresses, as (high, low) 64-bit halves."""
 
     def __init__(self) -> None:
         self.hosts: set[tuple[int, int]] = set()
@@ -21,9 +21,9 @@ class Senders:
         self.slots = rows.words_of(self.storage)
 
     def note(self, record: Any) -> int:
-        """Keep who sent this packet; nobody where the decoder says no address."""
+        """Add the sender of this packet; ignored if the decoder found no address."""
         hi, lo = record.src_hi, record.src_lo
-        if record.icmp_type:  # an error: these are of the packet that it quotes
+        if record.icmp_type:  # an ICMP error: the addresses above are of the quoted packet
             hi, lo = record.reporter_hi, record.reporter_lo
         at = 2 * ((lo ^ lo >> 16 ^ hi) & (SLOTS - 1))
         if hi | lo == 0 or (self.slots[at] == hi and self.slots[at + 1] == lo):
@@ -32,7 +32,7 @@ class Senders:
         return self.keep(hi, lo)
 
     def keep(self, hi: int, lo: int) -> int:
-        """Keep an address if there is room."""
-        if len(self.hosts) < MOST:
+        """Add an address, up to the limit."""
+        if len(self.hosts) < MAX_HOSTS:
             self.hosts.add((hi, lo))
         return 0

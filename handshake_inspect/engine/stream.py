@@ -1,6 +1,6 @@
-"""A source, the pump that takes its frames, and the time of the capture, which goes on while the link is idle.
+"""A source, its pump, and the capture clock, which advances even while the link is idle.
 
-Time is that of the frames.  When none come it goes on, from the last one, as fast as the clock of this machine.
+The capture clock follows frame timestamps.  Without frames, it advances with the local clock from the last frame on.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from handshake_inspect.tcp.tracker import Tracker
 
 NS = 1_000_000_000
-PATIENCE_S = 0.25  # the longest wait for frames: so long a wish to stop may wait
+MAX_WAIT_S = 0.25  # maximum wait for frames, which also bounds the delay of `stop`
 
 Progress = Callable[[int, int | None], None]
 
@@ -27,7 +27,7 @@ def pump_all(
     progress: Progress | None = None,
     drain: Callable[[Pump, FrameReader], int] = Pump.drain,
 ) -> None:
-    """Pump an open capture to its end; `progress` is called with the bytes read and their total after each block."""
+    """Pump an open capture to its end; call `progress` with the bytes read and their total after each block."""
     drain(pump, source.reader)
     while source.fill():
         if progress is not None:
@@ -36,10 +36,10 @@ def pump_all(
 
 
 class Stream:
-    """One live source and its pump, from the first frame to the end.
+    """A live source and its pump.
 
-    Call `wait`, and `take` when it is True, until `take` is False or the stream `is_full`.  `stop` may be called from a
-    signal handler or another thread.
+    Call `wait`, then `take` if it returned True, until `take` returns False or the stream `is_full`.  `stop` is safe to
+    call from a signal handler or another thread.
     """
 
     def __init__(
@@ -51,31 +51,31 @@ class Stream:
         duration_s: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """The stream ends by itself after so many frames, or so many seconds from now or from `restart`."""
+        """Limit the stream to `frames` frames and to `duration_s` seconds from now, or from `restart`."""
         self.source = source
         self.pump = Pump(tracker)
         if frames is not None:
-            self.pump.most = frames
+            self.pump.max_frames = frames
         self.clock = clock
         self.began_s = clock()
-        self.last_s = self.began_s  # when the last frames came, by this machine's clock
+        self.last_s = self.began_s  # local time of the last frames
         self.stopped = False
-        self._idle_s: float | None = None  # when nothing had come since then
+        self._idle_s: float | None = None  # local time until which the link was idle after `last_s`
         self._duration_s = duration_s
         self._deadline_s = None if duration_s is None else self.began_s + duration_s
 
     def restart(self) -> None:
-        """Count the duration from now."""
+        """Restart the duration limit."""
         if self._duration_s is not None:
             self._deadline_s = self.clock() + self._duration_s
 
     @property
     def is_full(self) -> bool:
-        """Whether as many frames came as were asked for."""
-        return bool(self.pump.frames >= self.pump.most)
+        """Return True if the frame limit is reached."""
+        return bool(self.pump.frames >= self.pump.max_frames)
 
-    def wait(self, longest_s: float = PATIENCE_S) -> bool:
-        """Whether there is something to take within `longest_s` seconds.  Stops the source when its time is over."""
+    def wait(self, longest_s: float = MAX_WAIT_S) -> bool:
+        """Wait at most `longest_s` seconds; return True if frames are available.  Stops the source at its deadline."""
         if self._deadline_s is not None:
             left_s = self._deadline_s - self.clock()
             if left_s <= 0:
@@ -89,7 +89,7 @@ class Stream:
         return False
 
     def take(self) -> bool:
-        """Pump a block of frames; False when there will be no more."""
+        """Pump a block of frames; return False at the end of the source."""
         before = self.pump.frames
         more = self.source.fill() and self.pump.drain(self.source.reader) == NEED_MORE
         if self.pump.frames > before:
@@ -97,28 +97,28 @@ class Stream:
         return more
 
     def note_idle(self) -> None:
-        """Note that until now nothing came after the last frame."""
+        """Record that the link has been idle from the last frame until now."""
         self._idle_s = self.clock()
 
     @property
     def now_ns(self) -> int:
-        """The time of the capture, in nanoseconds since the epoch: that of its last frame, and what passed since."""
+        """The capture clock in nanoseconds since the epoch: time of the last frame plus idle time."""
         return self.pump.last_ns + (0 if self._idle_s is None else int((self._idle_s - self.last_s) * NS))
 
     def note_end(self, not_before_ns: int = 0) -> None:
-        """Note in the source until when nothing came after the last frame: not before `not_before_ns`."""
+        """Record the end of the capture, including idle time, in the source: not before `not_before_ns`."""
         end_ns = max(self.now_ns, not_before_ns)
-        if self.pump.timed and end_ns > self.pump.last_ns:
+        if self.pump.has_times and end_ns > self.pump.last_ns:
             self.source.note_end(end_ns)
 
     def stop(self) -> None:
-        """Capture no more; what was captured until now can still be taken."""
+        """Stop capturing; frames captured so far can still be read."""
         self.stopped = True
-        with contextlib.suppress(OSError):  # what is gone need not be stopped
+        with contextlib.suppress(OSError):  # the interface may be gone
             self.source.stop()
         self.end_host()
 
     def end_host(self) -> None:
-        """Read the host's counters as they are when the capture ends, not when its last frame is judged."""
+        """Read the host's counters at the end of the capture, before the last frames are judged."""
         if self.source.host is not None:
             self.source.host.end()

@@ -1,4 +1,4 @@
-"""Connections in trouble by what it is and with whom: those in the table, and what is left of those that are gone."""
+"""Groups of connections in trouble, by outcome, cause and server: those in the table, and counts of expired ones."""
 
 from dataclasses import dataclass, field
 
@@ -8,14 +8,14 @@ from handshake_inspect.engine.attempt_ids import TableView
 from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.verdicts.words import CAUSES, OUTCOMES
 
-Kind = tuple[int, int, int, int, int]  # places in OUTCOMES and CAUSES, address and port of the server
+Kind = tuple[int, int, int, int, int]  # indexes in OUTCOMES and CAUSES, address (hi, lo) and port of the server
 
-MOST = 20_000  # kinds that are gone; beyond that those that happened least are forgotten
+MAX_KINDS = 20_000  # kinds kept of expired connections; beyond that the least frequent are dropped
 
 
 @dataclass
 class Group:
-    """How many of a kind there are, when the newest began, and which rows they are, in the order they were given."""
+    """The number of connections of a kind, the start of the newest, and their rows in the order given."""
 
     count: int
     last_ns: int
@@ -23,12 +23,12 @@ class Group:
 
 
 def newest_first(view: TableView, rows: AttemptRows) -> AttemptRows:
-    """The same rows, the newest connection first."""
+    """Sort rows, the newest connection first."""
     return rows[np.argsort(-view.ids[rows], kind="stable")]
 
 
 def grouped(view: TableView, rows: AttemptRows) -> dict[Kind, Group]:
-    """These attempts by kind; of the newest first the kind of the newest is the first."""
+    """Group these attempts by kind; kinds are in the order of their first rows."""
     if not len(rows):
         return {}
     attempts, outcomes = view.case.attempts, view.case.outcomes
@@ -52,22 +52,22 @@ def grouped(view: TableView, rows: AttemptRows) -> dict[Kind, Group]:
 
 
 class PastTrouble:
-    """Trouble of attempts whose rows are gone."""
+    """Counts of the trouble of expired attempts."""
 
     def __init__(self) -> None:
         self.of: dict[Kind, Group] = {}
 
     def add(self, view: TableView, rows: AttemptRows) -> None:
-        """Count these, which are about to go."""
+        """Count these attempts before their rows are freed."""
         for kind, now in grouped(view, newest_first(view, rows)).items():
             before = self.of.get(kind, Group(0, now.last_ns))
             self.of[kind] = Group(before.count + now.count, max(before.last_ns, now.last_ns))
-        if len(self.of) > MOST:
+        if len(self.of) > MAX_KINDS:
             most = sorted(self.of.items(), key=lambda each: -each[1].count)
-            self.of = dict(most[: MOST // 2])
+            self.of = dict(most[: MAX_KINDS // 2])
 
     def with_(self, kept: dict[Kind, Group]) -> dict[Kind, Group]:
-        """All groups, those of `kept` with what is gone of them; the newest first."""
+        """Return all groups, those of `kept` merged with expired ones, newest first."""
         every = dict(kept)
         for kind, gone in self.of.items():
             now = kept.get(kind, Group(0, gone.last_ns))

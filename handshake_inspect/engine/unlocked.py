@@ -1,4 +1,4 @@
-"""What the pump does, without Python's lock in the compiled build, so that other threads can run."""
+"""Run the pump and the relay without the GIL in the compiled build, so that other threads can run."""
 
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.engine.pump import Pump
@@ -6,10 +6,10 @@ from handshake_inspect.engine.relay import Relay
 
 
 def drain(pump: Pump, reader: FrameReader) -> int:
-    """Decode and track all frames that the reader has; see `Pump.drain`."""
+    """Decode and track all frames in the reader's buffer; see `Pump.drain`."""
     return pump.run(reader)
 
 
 def follow(relay: Relay) -> int:
-    """Track what comes through a relay."""
+    """Track the batches of a relay; see `Relay.run`."""
     return relay.run()

@@ -58,7 +58,7 @@ class Listener(Observer):
 
 
 def test_frames_do_not_wait_until_all_is_exported(monkeypatch):
-    monkeypatch.setattr(export, "AT_ONCE", 4)
+    monkeypatch.setattr(export, "BATCH_SIZE", 4)
     packets = []
     for number in range(400):
         ns, client, server = START + number * SECOND // 50, ("10.0.0.1", 2000 + number), ("10.9.0.1", 80)

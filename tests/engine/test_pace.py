@@ -41,5 +41,5 @@ def test_no_rows_are_no_reason_to_wait():
 
 
 def test_the_documentation_has_the_shares_of_looks_and_searches():
-    share = f"at most {100 * (live.LOOK_SHARE + search.SHARE):.0f} % of the time"
+    share = f"at most {100 * (live.REFRESH_SHARE + search.SHARE):.0f} % of the time"
     assert f"Looking at the table and searching it for findings take {share}" in (DOCS / "live.md").read_text()

@@ -78,7 +78,7 @@ def test_groups_count_what_is_gone_too(where, count):
 
 
 def test_of_too_many_kinds_that_are_gone_the_rarest_are_forgotten(monkeypatch):
-    monkeypatch.setattr(trouble, "MOST", 4)
+    monkeypatch.setattr(trouble, "MAX_KINDS", 4)
     ports = [81, *range(1000, 1100), 81, *range(2000, 2100), 81, *range(3000, 3100)]  # one of them again and again
     packets = []
     for number, port in enumerate(ports):

@@ -57,7 +57,7 @@ def read_by_pump(content, at=None, most=None):
     """All that a pump makes of a file, which comes in two blocks."""
     pump, reader = Pump(Tracker(64)), PcapReader()
     if most is not None:
-        pump.most = most
+        pump.max_frames = most
     pump.sieve = moves = Moves(pump, None, 1)
     at = len(content) if at is None else min(at, len(content))
     reader.feed(content, 0, at, 0)
@@ -65,7 +65,7 @@ def read_by_pump(content, at=None, most=None):
     reader.feed(content, reader.position, len(content), 0)
     got.append(pump.drain(reader))
     counted = (
-        pump.frames, pump.tcp_segments, pump.icmp_errors, pump.first_ns, pump.last_ns, pump.before_ns, pump.backwards,
+        pump.frames, pump.tcp_segments, pump.icmp_errors, pump.first_ns, pump.last_ns, pump.previous_ns, pump.backwards,
         pump.first_backwards, pump.fragments, pump.cut_headers, pump.damaged_headers, pump.cut_options,
         pump.bad_options, pump.datagrams, reader.frames, reader.position, reader.ts_ns, reader.problems,
     )  # fmt: skip

@@ -9,10 +9,10 @@ from support.samples import DIRECTORY
 from handshake_inspect.about import build
 from handshake_inspect.capture import read_ahead
 from handshake_inspect.capture.source import open_source
-from handshake_inspect.engine.clearing import LARGE_PAGE, Clearing
 from handshake_inspect.engine.draining import drain, follow
+from handshake_inspect.engine.prefault import LARGE_PAGE, Prefaulter
 from handshake_inspect.engine.pump import Pump
-from handshake_inspect.engine.relay import FEW
+from handshake_inspect.engine.relay import PURE_SLOTS
 from handshake_inspect.tcp.tracker import Tracker
 
 NAMES = sorted(path.name for path in DIRECTORY.glob("*.pcap*"))[::9]
@@ -27,7 +27,7 @@ def pump():
 @pytest.fixture
 def relay(pump):
     """A relay with a thread behind it."""
-    relay = pump.relayed(FEW)
+    relay = pump.start_relay(PURE_SLOTS)
     thread = threading.Thread(target=follow, args=(relay,))
     thread.start()
     yield relay
@@ -74,7 +74,7 @@ def test_what_stops_tracking_is_raised_where_frames_are_taken(pump, relay):
 @pytest.mark.skipif(build() == "compiled", reason="C calls the method itself")
 def test_who_decodes_does_not_wait_for_a_thread_that_has_failed(monkeypatch):
     pump = Pump(Tracker(4096))
-    tracking = threading.Thread(target=follow, args=(pump.relayed(FEW),))
+    tracking = threading.Thread(target=follow, args=(pump.start_relay(PURE_SLOTS),))
     monkeypatch.setattr(Tracker, "track_all", lambda *_: 1 // 0)
     tracking.start()
     with pytest.raises(ZeroDivisionError):
@@ -84,7 +84,7 @@ def test_who_decodes_does_not_wait_for_a_thread_that_has_failed(monkeypatch):
 
 
 def test_what_was_made_before_it_was_closed_is_tracked(pump):
-    relay = pump.relayed(FEW)
+    relay = pump.start_relay(PURE_SLOTS)
     with open_source(DIRECTORY / "refused.pcap") as source:
         while source.fill():
             drain(pump, source.reader)
@@ -95,21 +95,21 @@ def test_what_was_made_before_it_was_closed_is_tracked(pump):
 
 def test_pages_are_cleared_ahead_of_rows_and_rows_stay(pump):
     """The kernel says nothing of it; what was written is there, and the address space ends where it did."""
-    clearing = Clearing(pump.tracker.table)
+    prefault = Prefaulter(pump.tracker.table)
     before = pumped(pump, NAMES[0])
-    clearing.go_on()
+    prefault.advance()
     assert rows(pump.tracker.table) == before
 
 
 @pytest.mark.parametrize("used", [0, 1])
 def test_no_page_beyond_the_rows_is_cleared(monkeypatch, pump, used):
     asked = []
-    monkeypatch.setattr("handshake_inspect.engine.clearing._populate", lambda start, size: asked.append((start, size)))
-    clearing = Clearing(pump.tracker.table)
-    for room in clearing._rooms:
-        room._used = lambda room=room: used * (room._end - room._start) // room._width
-    clearing.go_on()
-    clearing.go_on()
+    monkeypatch.setattr("handshake_inspect.engine.prefault._populate", lambda start, size: asked.append((start, size)))
+    prefault = Prefaulter(pump.tracker.table)
+    for array in prefault._arrays:
+        array._used = lambda array=array: used * (array._end - array._start) // array._width
+    prefault.advance()
+    prefault.advance()
     table = pump.tracker.table
     dense = (table.connection_rows, table.endpoint_rows, table.embryo_rows)
     within = [range(ctypes.addressof(each), ctypes.addressof(each) + ctypes.sizeof(each) + 1) for each in dense]

@@ -13,7 +13,7 @@ from handshake_inspect.engine.explain import explain
 from handshake_inspect.engine.export import Observer
 from handshake_inspect.engine.live import LiveOptions, LiveRun
 from handshake_inspect.engine.segment_log import SEGMENTS, Kept
-from handshake_inspect.engine.selection import Wish
+from handshake_inspect.engine.selection import ConnectionQuery
 from handshake_inspect.live.session import open_file
 from handshake_inspect.render.layout import Style
 from handshake_inspect.report.explain import explain_now
@@ -66,7 +66,10 @@ def test_a_ladder_is_that_of_explain_without_what_is_plain(name, pcaps):
         pytest.skip("too large for a pass per connection")
     snapshot = watched(path.read_bytes())
     for connection in some(snapshot.trouble):
-        shown, story = explain_now(snapshot, connection), explain([path], Wish(number=connection.id), limit=10_000)
+        shown, story = (
+            explain_now(snapshot, connection),
+            explain([path], ConnectionQuery(number=connection.id), limit=10_000),
+        )
         whole = {step.frame: step for step in story.steps}
         assert shown.connection.first_frame == story.connection.first_frame
         assert [alike(step) for step in shown.steps] == [alike(whole[step.frame]) for step in shown.steps]

@@ -8,7 +8,7 @@ from support import captures, frames
 
 from handshake_inspect.capture.source import open_source
 from handshake_inspect.engine.pump import Pump
-from handshake_inspect.engine.stream import PATIENCE_S, Stream, pump_all
+from handshake_inspect.engine.stream import MAX_WAIT_S, Stream, pump_all
 from handshake_inspect.live.pipe import PipeSource
 from handshake_inspect.tcp.tracker import Tracker
 
@@ -84,14 +84,14 @@ def test_all_frames_are_taken_in_order():
     stream, link, _ = linked()
     assert drained(stream) == COUNT
     assert stream.now_ns == stream.pump.last_ns == START + (COUNT - 1) * SECOND
-    assert set(link.waits) == {PATIENCE_S}
+    assert set(link.waits) == {MAX_WAIT_S}
     stream.note_end()
     assert link.ends == []  # nobody waited after the last frame
 
 
 def test_time_goes_on_while_the_link_is_idle_and_comes_back_to_that_of_frames():
     stream, link, clock = linked()
-    while not stream.pump.timed:
+    while not stream.pump.has_times:
         assert stream.wait()
         assert stream.take()
     link.idle = iter([True, True])
@@ -126,12 +126,12 @@ def test_no_more_frames_than_were_asked_for(frames_wanted):
 def test_it_stops_when_its_time_is_over():
     stream, link, clock = linked(idle=itertools.repeat(True, 3), duration_s=0.4)
     assert [stream.wait() for _ in range(2)] == [False, False]
-    assert link.waits == [PATIENCE_S, pytest.approx(0.15)]
+    assert link.waits == [MAX_WAIT_S, pytest.approx(0.15)]
     assert not stream.stopped
     clock.now += 1e-6
     stream.wait()
     assert (stream.stopped, link.stops) == (True, 1)
-    assert link.waits[-1] == PATIENCE_S
+    assert link.waits[-1] == MAX_WAIT_S
     assert stream.wait()  # what was captured until then is still to be taken
     assert stream.take()
     assert link.stops == 1

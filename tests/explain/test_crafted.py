@@ -9,7 +9,7 @@ from support.frames import ACK, CLIENT, CLIENT_ISN, FIN, RST, SERVER, SERVER_ISN
 
 from handshake_inspect import engine
 from handshake_inspect.engine.explain import explain
-from handshake_inspect.engine.selection import Wish
+from handshake_inspect.engine.selection import ConnectionQuery
 from handshake_inspect.render import Options
 from handshake_inspect.render.story import render
 
@@ -22,7 +22,9 @@ def capture(frames):
 
 def marks(*frames):
     """The anomalies of every frame of the one connection."""
-    return [[mark.id for mark in step.anomalies] for step in explain([capture(frames)], Wish(number=0)).steps]
+    return [
+        [mark.id for mark in step.anomalies] for step in explain([capture(frames)], ConnectionQuery(number=0)).steps
+    ]
 
 
 OPENING = [syn(), syn_ack(), ack()]
@@ -48,7 +50,7 @@ def test_the_ack_of_a_forgotten_connection_and_its_rebuff():
 def test_copies_of_a_syn_on_a_living_connection_are_shown_where_they_belong():
     again = [syn(seq=77, ident=8 + number) for number in range(3)]
     answer = [syn_ack(seq=9, ack=78), ack(seq=78, ack=10)]
-    steps = explain([capture([*OPENING, *again, *answer])], Wish(number=1)).steps
+    steps = explain([capture([*OPENING, *again, *answer])], ConnectionQuery(number=1)).steps
     assert [step.frame for step in steps] == [4, 5, 6, 7, 8]
     assert [step.flags for step in steps] == ["S", "S", "S", "S.", "."]
     assert {step.window for step in steps} == {64240}
@@ -72,7 +74,7 @@ def test_a_ttl_that_is_not_the_usual_one_is_marked_once():
     assert [each for each in marks(*frames, *forged) if "other-ttl" in each] == [["other-ttl"]]
     (text,) = (
         mark.text
-        for step in explain([capture([*frames, *forged])], Wish(number=0)).steps
+        for step in explain([capture([*frames, *forged])], ConnectionQuery(number=0)).steps
         for mark in step.anomalies
         if mark.id == "other-ttl"
     )
@@ -82,7 +84,7 @@ def test_a_ttl_that_is_not_the_usual_one_is_marked_once():
 def test_a_state_that_nothing_proves_stands_in_parentheses():
     def page(*frames):
         out = io.BytesIO()
-        render(explain([capture(frames)], Wish(number=0)), out, Options())
+        render(explain([capture(frames)], ConnectionQuery(number=0)), out, Options())
         return out.getvalue().decode()
 
     assert "(ESTABLISHED)" in page(syn(), syn_ack(), syn_ack())
@@ -122,7 +124,7 @@ def test_every_id_is_found_in_one_pass(seed):
     frames = random_frames(seed)
     connections = engine.analyze([capture(frames)]).connections
     for connection in connections:
-        story = explain([capture(frames)], Wish(number=connection.id))
+        story = explain([capture(frames)], ConnectionQuery(number=connection.id))
         assert story.connection == connection
         assert story.steps[0].frame == connection.first_frame
         assert connection.state.client in (story.steps[-1].state.client, "CLOSED")
@@ -138,4 +140,4 @@ def test_hostile_bytes_are_explained_or_refused():
         content = capture([bytes(frame) for frame in frames])
         for connection in engine.analyze([content]).connections:
             content.seek(0)
-            assert explain([content], Wish(number=connection.id)).steps
+            assert explain([content], ConnectionQuery(number=connection.id)).steps

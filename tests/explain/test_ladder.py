@@ -13,7 +13,7 @@ from support.samples import SAMPLES
 
 from handshake_inspect.engine import analyze
 from handshake_inspect.engine.explain import explain
-from handshake_inspect.engine.selection import Wish, parse
+from handshake_inspect.engine.selection import ConnectionQuery, parse
 from handshake_inspect.render import Options
 from handshake_inspect.render.story import render
 
@@ -21,7 +21,7 @@ LADDERS = Path(__file__).parent / "ladders"
 
 
 def page(path, number=0, limit=40, **looks):
-    story = explain([path], Wish(number=number), limit=limit)
+    story = explain([path], ConnectionQuery(number=number), limit=limit)
     out = io.BytesIO()
     render(story, out, Options(**looks))
     return out.getvalue().decode(looks.get("encoding", "utf-8"))
@@ -60,7 +60,7 @@ def test_golden_ladders(name, pcaps):
 def test_no_line_is_wider_than_the_terminal(name, pcaps, monkeypatch):
     monkeypatch.chdir(pcaps)  # the ladder names the file, and a long path cannot be broken
     capture = Path(f"{name}.pcap")
-    story = explain([capture], Wish(number=0) if analyze([capture]).connections else parse("q0"))
+    story = explain([capture], ConnectionQuery(number=0) if analyze([capture]).connections else parse("q0"))
     for width in (64, 72, 80, 100, 124, 160):
         out = io.BytesIO()
         render(story, out, Options(width=width))
@@ -94,7 +94,7 @@ def test_colour_adds_nothing_but_colour(pcaps):
 
 def test_both_states_stand_on_every_rung(pcaps):
     path = pcaps / "closed-by-client.pcap"
-    story = explain([path], Wish())
+    story = explain([path], ConnectionQuery())
     lines = [line for line in page(path).splitlines() if re.match(r" *[0-9.]+ +(\+[0-9.]+ \w+ +)?[0-9]+ ", line)]
     assert len(lines) == len(story.steps)
     for line, step in zip(lines, story.steps, strict=True):

@@ -9,7 +9,7 @@ from support import quic
 from support.quic import DCID, MS, SERVER_CID, V1, Flow
 
 from handshake_inspect.engine.explain import explain
-from handshake_inspect.engine.selection import Wish, parse
+from handshake_inspect.engine.selection import ConnectionQuery, parse
 from handshake_inspect.errors import UsageError
 from handshake_inspect.quic.initial import can_open
 from handshake_inspect.render import FORMATS, Options
@@ -29,7 +29,7 @@ def visit(flow=None, think=30 * MS):
 
 
 def story(flow, name="", **how):
-    shown = explain([flow.file()], parse(name) if name else Wish(), **how)
+    shown = explain([flow.file()], parse(name) if name else ConnectionQuery(), **how)
     assert isinstance(shown, QuicStory)
     return shown
 

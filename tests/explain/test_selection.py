@@ -6,7 +6,7 @@ from support.quic import Flow, initial
 from handshake_inspect import engine
 from handshake_inspect.engine.explain import explain
 from handshake_inspect.engine.segment_log import ConnectionLogs
-from handshake_inspect.engine.selection import Wish, parse
+from handshake_inspect.engine.selection import ConnectionQuery, parse
 from handshake_inspect.errors import UsageError
 
 
@@ -80,12 +80,12 @@ def test_incarnations_of_one_pair_are_counted(pcaps):
     ("name", "finding"), [("lost-syn", "syn-retransmission"), ("middlebox-reset-ignored", "rst-injection")]
 )
 def test_a_finding_leads_to_its_first_connection(name, finding, pcaps):
-    story = explain([pcaps / f"{name}.pcap"], Wish(finding=finding))
+    story = explain([pcaps / f"{name}.pcap"], ConnectionQuery(finding=finding))
     assert finding in {each.id for each in story.findings}
 
 
 def test_the_only_connection_needs_no_name(pcaps):
-    assert explain([pcaps / "handshake.pcap"], Wish()).connection.id == 0
+    assert explain([pcaps / "handshake.pcap"], ConnectionQuery()).connection.id == 0
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_the_only_connection_needs_no_name(pcaps):
         ("handshake", parse("10.0.0.1:40002"), "near it: 0 (10.0.0.1:40001-10.0.0.2:80)"),
         ("handshake", parse("10.9.9.9:40001"), "near it: 0 (10.0.0.1:40001-10.0.0.2:80)"),
         ("handshake", parse("10.9.9.9:9"), "no connection 10.9.9.9:9; there are: 0 (10.0.0.1:40001-10.0.0.2:80)"),
-        ("happy-eyeballs", Wish(), "which connection? the capture holds connections 0 to "),
-        ("handshake", Wish(finding="syn-flood"), "no finding syn-flood in this capture; its findings: "),
+        ("happy-eyeballs", ConnectionQuery(), "which connection? the capture holds connections 0 to "),
+        ("handshake", ConnectionQuery(finding="syn-flood"), "no finding syn-flood in this capture; its findings: "),
     ],
 )
 def test_what_is_not_there_is_said_with_what_is_near(name, wish, said, pcaps):
@@ -122,7 +122,7 @@ def test_quic_connections_are_asked_for_by_ids_of_their_own(wish, said):
 
 def test_a_capture_without_connections_says_so():
     with pytest.raises(UsageError, match=r"^which connection\? the capture has no TCP or QUIC connection$"):
-        explain([Flow().client(b"no QUIC").file()], Wish())
+        explain([Flow().client(b"no QUIC").file()], ConnectionQuery())
 
 
 def test_memory_is_bounded_and_what_was_not_kept_is_said(pcaps, monkeypatch):
@@ -145,4 +145,4 @@ def test_memory_is_bounded_and_what_was_not_kept_is_said(pcaps, monkeypatch):
 def test_a_connection_that_did_not_fit_is_asked_for_by_address(pcaps, monkeypatch):
     monkeypatch.setattr("handshake_inspect.engine.segment_log.ENTRIES", 0)
     with pytest.raises(UsageError, match="was not recorded in this pass"):
-        explain([pcaps / "handshake.pcap"], Wish())
+        explain([pcaps / "handshake.pcap"], ConnectionQuery())

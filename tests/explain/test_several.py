@@ -5,7 +5,7 @@ import pytest
 
 from handshake_inspect import engine
 from handshake_inspect.engine.explain import explain, stories
-from handshake_inspect.engine.selection import Wish
+from handshake_inspect.engine.selection import ConnectionQuery
 
 SAMPLES = [
     "healthy-burst.pcap",
@@ -28,7 +28,7 @@ def test_they_are_those_of_each_alone(pcaps, sample):
     chosen = [report.connections[i] for i in ids]
     shown = stories(paths, chosen, report)
     assert [story.connection.id for story in shown] == ids
-    assert [bare(story) for story in shown] == [bare(explain(paths, Wish(number=i))) for i in ids]
+    assert [bare(story) for story in shown] == [bare(explain(paths, ConnectionQuery(number=i))) for i in ids]
 
 
 @pytest.mark.parametrize("sample", ["quic-early-data.pcap", "quic-blocked.pcap"])

@@ -8,7 +8,7 @@ from support.samples import SAMPLES
 
 from handshake_inspect import engine
 from handshake_inspect.engine.explain import explain
-from handshake_inspect.engine.selection import Wish, parse
+from handshake_inspect.engine.selection import ConnectionQuery, parse
 from handshake_inspect.report.schema import story_schema
 
 LARGE = 2_000_000  # bytes: of larger samples only the first and the last connection are explained
@@ -27,7 +27,7 @@ def test_the_last_states_and_the_verdict_are_those_of_analyze(name, pcaps):
     begins = {connection.first_frame for connection in connections}
     for number in some(len(connections), path.stat().st_size > LARGE):
         connection = connections[number]
-        story = explain([path], Wish(str(number), number=number), limit=1000)
+        story = explain([path], ConnectionQuery(str(number), number=number), limit=1000)
         assert story.connection == connection
         assert story.steps[0].frame == connection.first_frame
         last = story.steps[-1].state
@@ -64,7 +64,7 @@ def test_every_key_of_the_schema_is_required():
 
 
 def tell(pcaps, name, number=0, **options):
-    return explain([pcaps / f"{name}.pcap"], Wish(str(number), number=number), **options)
+    return explain([pcaps / f"{name}.pcap"], ConnectionQuery(str(number), number=number), **options)
 
 
 def ids(story):
@@ -106,7 +106,7 @@ def test_what_is_plain_has_no_anomalies(name, pcaps):
 def test_a_full_accept_queue_shows_in_the_states(pcaps):
     path = pcaps / "accept-queue-overflow.pcap"
     half_open = [c.id for c in engine.analyze([path]).connections if c.cause == "accept-queue-overflow"]
-    story = explain([path], Wish(number=half_open[0]))
+    story = explain([path], ConnectionQuery(number=half_open[0]))
     marked = [step for step in story.steps if any(mark.id == "synack-after-ack" for mark in step.anomalies)]
     assert marked
     assert all(step.state.server == "SYN_RECEIVED" for step in marked)
@@ -127,7 +127,7 @@ def test_the_rtt_stands_where_it_became_known(pcaps):
 def test_every_connection_of_a_capture_can_be_explained_by_its_id(pcaps):
     """Also where a SYN on a living connection turned out to be a connection of its own."""
     path = pcaps / "stale-peer-client.pcap"
-    stories = [explain([path], Wish(number=number)) for number in (0, 1)]
+    stories = [explain([path], ConnectionQuery(number=number)) for number in (0, 1)]
     assert [story.steps[0].frame for story in stories] == [
         connection.first_frame for connection in engine.analyze([path]).connections
     ]
@@ -180,12 +180,12 @@ def test_several_captures_are_one_trace(pcaps):
 
 
 def test_the_syn_ack_of_a_server_that_sends_cookies_is_marked(pcaps):
-    cookies = explain([pcaps / "syn-cookies.pcap"], Wish(number=3))
+    cookies = explain([pcaps / "syn-cookies.pcap"], ConnectionQuery(number=3))
     assert [step.flags for step in cookies.steps if "syn-cookie" in {mark.id for mark in step.events}] == ["S."]
-    others = explain([pcaps / "handshake.pcap"], Wish())
+    others = explain([pcaps / "handshake.pcap"], ConnectionQuery())
     assert not any(mark.id == "syn-cookie" for step in others.steps for mark in step.events)
 
 
 def test_of_a_reset_by_somebody_else_the_ttl_is_shown(pcaps):
-    story = explain([pcaps / "middlebox-reset.pcap"], Wish(number=3))
+    story = explain([pcaps / "middlebox-reset.pcap"], ConnectionQuery(number=3))
     assert [mark.text.split(":")[0] for mark in story.steps[-1].anomalies] == ["TTL 243"]

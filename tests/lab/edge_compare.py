@@ -45,7 +45,7 @@ def rows_after_each(play: Play) -> Iterator[list[Row]]:
     pump = Pump(Tracker(64))
     with open_trace([io.BytesIO(play.pcap())]) as source:
         for count in range(1, len(play.taken) + 1):
-            pump.most = count
+            pump.max_frames = count
             while pump.drain(source.reader) == NEED_MORE and pump.frames < count and source.fill():
                 pass
             yield rows_of(source, pump, play)

@@ -11,7 +11,7 @@ from support.samples import SAMPLES
 from handshake_inspect.engine import packet_exports
 from handshake_inspect.engine.explain import explain
 from handshake_inspect.engine.export import Observer
-from handshake_inspect.engine.selection import Wish
+from handshake_inspect.engine.selection import ConnectionQuery
 from handshake_inspect.render import FORMATS, Options
 from handshake_inspect.report.setup_events import Marks
 
@@ -57,7 +57,7 @@ def test_what_says_something_passes_once_and_in_order(name, pcaps):
     assert not passed.skipped
     if not passed.shown:
         return  # there is nothing of TCP in it
-    story = explain([path], Wish(number=0), limit=10_000)
+    story = explain([path], ConnectionQuery(number=0), limit=10_000)
     by_frame = {packet.step.frame: packet for packet in passed.shown}
     setup = Marks(story.connection)  # what only a judged set-up knows
     for step in story.steps:
@@ -114,8 +114,8 @@ def many(count):
 def test_of_an_interface_no_more_than_there_is_time_for(monkeypatch):
     """And the lines say so."""
     monkeypatch.setattr("handshake_inspect.live.pipe.PipeSource.pending", lambda _: False)
-    monkeypatch.setattr(packet_exports, "AT_ONCE", 8)
-    clock = itertools.count(0, packet_exports.LONGEST_S)
+    monkeypatch.setattr(packet_exports, "BATCH_SIZE", 8)
+    clock = itertools.count(0, packet_exports.MAX_EXPORT_S)
     shown = Passing()
     run_of(many(100), shown, block_size=1 << 20, clock=lambda: next(clock)).run()
     assert shown.skipped

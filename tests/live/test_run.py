@@ -144,8 +144,8 @@ def mixed(count):
 
 def test_where_nobody_listens_there_are_only_looks_that_make_room(monkeypatch):
     looks = []
-    look = LiveRun.look
-    monkeypatch.setattr(LiveRun, "look", lambda run: looks.append(run.pump.frames) or look(run))
+    look = LiveRun.refresh
+    monkeypatch.setattr(LiveRun, "refresh", lambda run: looks.append(run.pump.frames) or look(run))
     data = mixed(600)
     quiet = run_of(data, block_size=512).run()
     assert not looks

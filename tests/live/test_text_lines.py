@@ -129,7 +129,7 @@ def test_segments_are_logged_no_more_when_a_single_one_is_wanted_and_there_are_o
     class Wanting(Observer):
         wants_single = True
 
-    monkeypatch.setattr(LiveRun, "look", None)  # nothing is to be drawn before the end
+    monkeypatch.setattr(LiveRun, "refresh", None)  # nothing is to be drawn before the end
     packets = [packet for number in range(200) for packet in refused(number, START + number * SECOND)]
     run = run_of(captures.pcap(packets, nano=True), Wanting(), 1 << 9)
     run.run()

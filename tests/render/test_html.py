@@ -21,7 +21,7 @@ from handshake_inspect.checks.rule_results import Holder
 from handshake_inspect.checks.settings import rules
 from handshake_inspect.cli.input_options import chosen_format
 from handshake_inspect.engine.explain import explain, stories
-from handshake_inspect.engine.selection import Wish
+from handshake_inspect.engine.selection import ConnectionQuery
 from handshake_inspect.errors import UsageError
 from handshake_inspect.render import DIFFS, FORMATS, STORIES, Options
 from handshake_inspect.report.connection_parts import Server
@@ -56,7 +56,7 @@ def tree(data):
 
 
 def story(pcaps, name="middlebox-reset", number=1):
-    return explain([pcaps / f"{name}.pcap"], Wish(number=number))
+    return explain([pcaps / f"{name}.pcap"], ConnectionQuery(number=number))
 
 
 @pytest.fixture(scope="module")
@@ -263,7 +263,7 @@ def test_a_quic_connection_has_a_ladder_too(form):
     flow = Flow()
     flow.client(initial(crypto(client_hello("name.example", b"h3")), size=1200))
     out = io.BytesIO()
-    FORMATS[form].render_story(explain([io.BytesIO(pcap(flow.frames, nano=True))], Wish()), out, Options())
+    FORMATS[form].render_story(explain([io.BytesIO(pcap(flow.frames, nano=True))], ConnectionQuery()), out, Options())
     assert b"Initial +1,200" in out.getvalue()
 
 

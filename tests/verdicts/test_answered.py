@@ -5,7 +5,7 @@ from support import frames
 from support.wire import MS, SECOND, Wire
 
 from handshake_inspect.engine.explain import explain
-from handshake_inspect.engine.selection import Wish
+from handshake_inspect.engine.selection import ConnectionQuery
 
 
 def shown(wire, **words):
@@ -117,5 +117,5 @@ def test_a_copy_behind_the_answer_is_not_meant():
 def test_explain_says_of_no_ack_that_it_was_lost_before_one_was_sent(tmp_path):
     path = tmp_path / "capture.pcap"
     path.write_bytes(synack_lost(Wire(at="server")).pcap())
-    (again,) = [mark.text for step in explain([path], Wish()).steps for mark in step.anomalies]
+    (again,) = [mark.text for step in explain([path], ConnectionQuery()).steps for mark in step.anomalies]
     assert again == "The server sends its SYN-ACK for the 2nd time: no final ACK has passed yet."

@@ -1,7 +1,7 @@
-"""Which 4-tuples a frame is about, fragments included, and frames that wait until that is known.
+"""Find the connection that owns each frame, for `--write`; IP fragments included.
 
-A later fragment has no ports: it belongs to the connection of its first one, whatever came first.  Fragments that came
-before are held, and all that is to be written behind them, `HELD_BYTES` at most and no longer than a datagram waits.
+Only the first fragment of a datagram has ports.  Later fragments that arrive before it are buffered, together with all
+frames that must be written after them: at most `HELD_BYTES`, and no longer than the reassembly timeout.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from handshake_inspect.wire.const import (
 
 HELD_BYTES: Final = 16 << 20
 
-End = tuple[int, int, int]
-Pair = tuple[End, End]
+Endpoint = tuple[int, int, int]
+FourTuple = tuple[Endpoint, Endpoint]
 Owner = TypeVar("Owner")
 
 
 class Frame(NamedTuple):
-    """A frame as it was captured."""
+    """A captured frame."""
 
     number: int
     ts_ns: int
@@ -39,22 +39,22 @@ class Frame(NamedTuple):
     link_type: int
 
 
-class About(NamedTuple):
-    """What a frame is about: 4-tuples, and the datagram that it is a fragment of."""
+class FrameTuples(NamedTuple):
+    """The 4-tuples of a frame, and the datagram if the frame is an IP fragment."""
 
-    pairs: list[Pair]
+    tuples: list[FourTuple]
     datagram: Key | None = None
 
 
-class Pairs:
-    """Reads the frames of one trace, in their order."""
+class TupleReader:
+    """Decodes the frames of one trace, in order, to find their 4-tuples."""
 
     def __init__(self) -> None:
         self._storage = segment.segments(1)
         self._reassembler = Reassembler()
 
-    def of(self, frame: Frame) -> About:
-        """What it is about; no pair where that is unknown, or not known yet."""
+    def of(self, frame: Frame) -> FrameTuples:
+        """Return the 4-tuples of a frame; none if unknown, or not known until its first fragment arrives."""
         parts: list[uncommon.Part] = []
         kind = decode_bytes(frame.data, frame.wire_len, frame.link_type, self._storage, 0)
         if kind == KIND_DECLINED:
@@ -62,48 +62,48 @@ class Pairs:
         first = self._storage[0].notes & NOTE_FIRST_FRAGMENT != 0
         if kind == KIND_FRAGMENT or (first and kind in (KIND_TCP, KIND_DAMAGED)):
             return self._of_fragment(frame, kind)
-        pairs = self._pair(kind)
-        for part in parts:  # other packets of the same frame
-            pairs += self._pair(uncommon.decode_part(part, self._storage, 0))
-        return About(pairs)
+        tuples = self._pair(kind)
+        for part in parts:  # further packets in the same frame
+            tuples += self._pair(uncommon.decode_part(part, self._storage, 0))
+        return FrameTuples(tuples)
 
-    def _of_fragment(self, frame: Frame, kind: int) -> About:
+    def _of_fragment(self, frame: Frame, kind: int) -> FrameTuples:
         try:
             part = uncommon.part_of(frame.data, frame.wire_len, frame.link_type)
             piece = None if part is None else locate(*part)
         except uncommon.damage():
             part = piece = None
         kind = self._reassembler.take(part, frame.ts_ns, self._storage, 0)
-        return About(self._pair(kind), None if piece is None else piece.key)
+        return FrameTuples(self._pair(kind), None if piece is None else piece.key)
 
-    def _pair(self, kind: int) -> list[Pair]:
+    def _pair(self, kind: int) -> list[FourTuple]:
         if kind not in (KIND_TCP, KIND_ICMP_ERROR):
             return []
         record: Any = self._storage[0]
         ends = (record.src_hi, record.src_lo, record.src_port), (record.dst_hi, record.dst_lo, record.dst_port)
-        return [ordered(*ends)]
+        return [normalized(*ends)]
 
 
-def ordered(one: End, other: End) -> Pair:
-    """A 4-tuple, the same in both directions."""
+def normalized(one: Endpoint, other: Endpoint) -> FourTuple:
+    """Return a 4-tuple that is the same for both directions."""
     return (one, other) if one <= other else (other, one)
 
 
-class Owners(Generic[Owner]):
-    """Gives frames to `write` with what owns them, in their order; those of nobody are left out."""
+class OwnerAssignment(Generic[Owner]):
+    """Passes each frame and its owner to `write`, in order; frames without an owner are dropped."""
 
-    def __init__(self, find: Callable[[Pair, int], Owner | None], write: Callable[[Frame, Owner], None]) -> None:
+    def __init__(self, find: Callable[[FourTuple, int], Owner | None], write: Callable[[Frame, Owner], None]) -> None:
         self._find = find
         self._write = write
-        self._pairs = Pairs()
-        self._datagrams: dict[Key, tuple[int, Owner | None]] = {}  # since when, in that order
+        self._pairs = TupleReader()
+        self._datagrams: dict[Key, tuple[int, Owner | None]] = {}  # time of the first fragment and owner, oldest first
         self._held: deque[tuple[Frame, Key | None, Owner | None]] = deque()
         self._held_bytes = 0
 
     def take(self, frame: Frame) -> None:
-        """The next frame of the trace."""
+        """Process the next frame of the trace."""
         about = self._pairs.of(frame)
-        owner = next((found for pair in about.pairs if (found := self._find(pair, frame.number)) is not None), None)
+        owner = next((found for pair in about.tuples if (found := self._find(pair, frame.number)) is not None), None)
         if about.datagram is not None:
             known = self._datagram(about, frame.ts_ns, owner)
             if known is None:
@@ -119,18 +119,18 @@ class Owners(Generic[Owner]):
             self._write(frame, owner)
 
     def end(self) -> None:
-        """There are no more frames: who owns the others will not be known."""
+        """Flush the buffer at the end of the trace; fragments whose first one is missing are dropped."""
         self._release(None)
 
-    def _datagram(self, about: About, now: int, owner: Owner | None) -> tuple[int, Owner | None] | None:
-        """Whose datagram it is; None while that is unknown."""
+    def _datagram(self, about: FrameTuples, now: int, owner: Owner | None) -> tuple[int, Owner | None] | None:
+        """Return the time and owner of the datagram, or None while its first fragment is missing."""
         assert about.datagram is not None  # noqa: S101
         while self._datagrams:
             oldest = next(iter(self._datagrams))
             if now - self._datagrams[oldest][0] <= TIMEOUT_NS and len(self._datagrams) < DATAGRAMS:
                 break
             del self._datagrams[oldest]
-        if about.pairs:
+        if about.tuples:
             self._datagrams.pop(about.datagram, None)
             self._datagrams[about.datagram] = now, owner
         return self._datagrams.get(about.datagram)
@@ -141,7 +141,7 @@ class Owners(Generic[Owner]):
         self._release(frame.ts_ns)
 
     def _release(self, now: int | None) -> None:
-        """Write what is first and known; what waited for too long is nobody's.  With no time, all is to go."""
+        """Write buffered frames up to the first that still waits; drop fragments that timed out.  None flushes all."""
         while self._held:
             frame, key, owner = self._held[0]
             if key is not None and owner is None:

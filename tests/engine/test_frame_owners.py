@@ -9,7 +9,7 @@ from support import captures, frames
 from support.wire import MS, SECOND, START, Wire
 
 from handshake_inspect import analyze
-from handshake_inspect.engine import belonging
+from handshake_inspect.engine import frame_owners
 from handshake_inspect.engine.extract import extract
 from handshake_inspect.expression.language import parse
 from handshake_inspect.expression.select import filtered
@@ -100,11 +100,11 @@ def test_a_first_fragment_that_is_not_in_the_capture(kept):
 
 def test_what_waits_is_bounded(kept, monkeypatch):
     """The first fragment comes after more than may be held."""
-    monkeypatch.setattr(belonging, "HELD_BYTES", 4000)
+    monkeypatch.setattr(frame_owners, "HELD_BYTES", 4000)
     mine = timed(conversation(5000), order=[2, 1, 0])
     parts = kept(mine, 5000)
     assert parts == expected(mine)
-    monkeypatch.setattr(belonging, "HELD_BYTES", 1000)
+    monkeypatch.setattr(frame_owners, "HELD_BYTES", 1000)
     assert len(kept(mine, 5000)) < len(mine)
 
 
