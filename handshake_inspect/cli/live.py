@@ -141,12 +141,12 @@ def _source(given: WatchOptions) -> LiveSource:
 
 def _usual(given: WatchOptions) -> str:
     """The interface that is meant where none is named; a line on stderr says which."""
-    from handshake_inspect.live.interfaces import interfaces, usual
+    from handshake_inspect.live.interfaces import default_interface, interfaces
 
     word = given.words[0] if given.words else None
     if any(each.name == word for each in interfaces()):
         raise UsageError(f"{word} is an interface, which goes after -i: hsi live -i {word}")
-    found = usual()
+    found = default_interface()
     if found is None:
         raise UsageError("name an interface with -i (hsi live -D lists them), or a stream with -r")
     name, why = found

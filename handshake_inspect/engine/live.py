@@ -152,7 +152,7 @@ class LiveRun:
         begun = self.pump.tracker.table.begun
         if self.source.sockets is not None and begun != self._asked:
             self._asked = begun
-            self.source.sockets.ask()
+            self.source.sockets.request()
 
     def _case(self, now_ns: int) -> Case:
         if self.source.sockets is not None:

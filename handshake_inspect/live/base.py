@@ -1,4 +1,4 @@
-"""What every live source offers the pump."""
+"""The interface of live sources, as the pump sees them."""
 
 from typing import NamedTuple
 
@@ -11,9 +11,9 @@ from handshake_inspect.live.writer import PcapngWriter
 
 
 class Counters(NamedTuple):
-    """Frames that passed the filter and those of them that were lost for want of room; None when nobody counts.
+    """Frames that passed the filter, and how many of them were dropped because a buffer was full; None if unknown.
 
-    As tcpdump counts: what was received includes what was dropped.
+    As in tcpdump, `received` includes `dropped`.
     """
 
     received: int | None
@@ -21,22 +21,23 @@ class Counters(NamedTuple):
 
 
 class LiveSource(Closes):
-    """Frames of an interface, block by block; driven as a capture file is.
+    """Frames of an interface, in blocks; read like a capture file.
 
-    The pump calls `reader.step()`; at NEED_MORE it calls `fill()`, which waits for the next block and is False when
-    the source has ended.  Who has other things to do calls `wait` first: True says that `fill` will answer at once,
-    False that the time is up and the link idle.  A frame is valid until the next `wait` or `fill`.
+    Call `reader.step()` until it returns NEED_MORE, then `fill()`, which blocks until the next block of frames arrives
+    and returns False at the end of the source.  Call `wait(timeout)` first to bound the delay: it returns True when
+    `fill` will not block, False when the timeout expired and the link was idle.  A frame is valid until the next `wait`
+    or `fill`.
 
-    `stop()` may be called from a signal handler or another thread: what was captured until then is still given, then
+    `stop()` is safe to call from a signal handler or another thread.  Frames captured before it can still be read; then
     the source ends.
     """
 
     format = "live"
     compression: str | None = None
-    size: int | None = None  # a live source has no end yet
-    host: HostWatch | None = None  # the kernel's own view, where this host owns the interface
-    sockets: SocketWatch | None = None  # and whose its sockets are
-    filter_text: str | None = None  # what this source lets pass; None where somebody else captures
+    size: int | None = None  # unknown while capturing
+    host: HostWatch | None = None  # kernel counters, if the interface is on this host
+    sockets: SocketWatch | None = None  # sockets of this host and their processes
+    filter_text: str | None = None  # the capture filter; None if another program captured the frames
 
     def __init__(self, name: str, backend: str, reader: FrameReader, snap_len: int | None) -> None:
         self.name = name
@@ -44,84 +45,84 @@ class LiveSource(Closes):
         self.reader = reader
         self.snap_len = snap_len
         self.problems: list[Problem] = reader.problems
-        self.failure: LiveError | None = None  # why the source ended, when nobody stopped it
+        self.failure: LiveError | None = None  # why the source ended without being stopped
         self._writer: PcapngWriter | None = None
         self._ended_ns: int | None = None
 
     @property
     def names(self) -> list[str]:
-        """The name, as the only one of a list."""
+        """The names of the inputs: here only one."""
         return [self.name]
 
     @property
     def link_types(self) -> list[int]:
-        """Link types that were declared so far."""
+        """Link types declared so far."""
         return self.reader.link_types
 
     @property
     def filters(self) -> list[str | None]:
-        """The capture filter: one of its own, or what the capturing program reports."""
+        """Capture filters: the one of this source, or those recorded by the capturing program."""
         return (self.reader.filters or [None]) if self.filter_text is None else [self.filter_text]
 
     @property
     def complete(self) -> bool:
-        """Ended by nothing but `stop`, so far."""
+        """Return True unless the source failed or its stream was damaged."""
         return self.failure is None and not self.reader.damaged
 
     @property
     def consumed(self) -> int:
-        """Frames, for want of bytes of a file, that were read."""
+        """Frames read so far (of a file: bytes)."""
         return self.reader.frames
 
     @property
     def received(self) -> int | None:
-        """Frames that passed the filter, those that were dropped among them; None when not known (yet)."""
+        """Frames that passed the filter, including dropped ones; None if not (yet) known."""
         return self.counters().received
 
     @property
     def dropped(self) -> int | None:
-        """Frames that were lost because this process was too slow; None when not known (yet)."""
+        """Frames dropped because this process was too slow; None if not (yet) known."""
         return self.counters().dropped
 
     @property
     def seen_until_ns(self) -> int | None:
-        """When the capture ended: as noted by the run, or reported by the capturing program; None if unknown."""
+        """End of the capture, as set by `note_end` or reported by the capturing program; None if unknown."""
         ends = [ns for ns in (self._ended_ns, self.reader.seen_until()) if ns is not None]
         return max(ends) if ends else None
 
     def note_end(self, ns: int) -> None:
-        """Remember that nothing was sent from the last frame until `ns` (since the epoch): files say so too."""
+        """Set the end of the capture (nanoseconds since the epoch) to after the last frame; also recorded in files."""
         self._ended_ns = ns
 
     def record(self, writer: PcapngWriter) -> None:
-        """Write every frame of this source also to `writer`; it is closed with the source."""
+        """Also write every frame to `writer`, which is closed with the source."""
         self._writer = writer
         self.reader = writer.record(self.reader)
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until `fill` can answer at once; False when `timeout_s` seconds pass without that."""
+        """Wait until `fill` will not block; return False on timeout (seconds)."""
         raise NotImplementedError
 
     def fill(self) -> bool:
-        """Put the next block into the reader, however long that takes; False when the source has ended."""
+        """Load the next block into the reader, blocking if necessary; return False at the end of the source."""
         if self._writer is not None:
             self._writer.flush()
         return self._next_block()
 
     def pending(self) -> bool | None:
-        """Whether frames were captured that `fill` has not given yet; None when nobody knows."""
+        """Return True if captured frames are waiting to be read; None if unknown."""
         return None
 
     def counters(self) -> Counters:
-        """Say what was received and dropped so far."""
+        """Return the counts of received and dropped frames so far."""
         return Counters(None, None)
 
     def stop(self) -> None:
-        """Capture no more: `fill` gives what was captured until now, and then is False."""
+        """Stop capturing: `fill` returns the frames captured so far, then False."""
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of everything; the counters stay."""
+        """Release all resources; the counters stay available."""
         counters = self.counters()
         try:
             self._release()
@@ -134,7 +135,7 @@ class LiveSource(Closes):
                 self._writer.close(counters.received, counters.dropped, self.seen_until_ns)
 
     def fail(self, kind: str, message: str) -> None:
-        """Note why the source ends though nobody stopped it."""
+        """Record why the source ends without being stopped."""
         self.failure = LiveError(message)
         self.problems.append(Problem(kind, message, self.reader.frames))
 

@@ -1,4 +1,4 @@
-"""tcpdump's filter expressions, compiled by libpcap and run by the kernel: what they refuse never gets here."""
+"""Capture filters: tcpdump expressions, compiled to classic BPF by libpcap through ctypes and run by the kernel."""
 
 import ctypes
 import ctypes.util
@@ -16,15 +16,15 @@ __all__ = ["HANDSHAKES_ONLY", "REJECT_ALL", "accept", "attach", "compile_filter"
 
 _NAMES = {"darwin": ("/usr/lib/libpcap.A.dylib",)}
 _LINUX_NAMES = ("libpcap.so.1", "libpcap.so.0.8")
-_WIRESHARK = re.compile(r"\b(eth|frame|icmp|ip|ipv6|tcp|udp)\.[a-z]|&&.*==|\beq\b")  # words of its display filters
-_MOST_INSTRUCTIONS = 4096  # BPF_MAXINSNS
+_WIRESHARK = re.compile(r"\b(eth|frame|icmp|ip|ipv6|tcp|udp)\.[a-z]|&&.*==|\beq\b")  # display filter syntax
+_MAX_INSTRUCTIONS = 4096  # BPF_MAXINSNS
 _UNKNOWN_NETMASK = 0xFFFF_FFFF
 _SO_ATTACH_FILTER = 26
 _INSTRUCTION = struct.Struct("=HBBI")
 
 _LINUX_SLL2 = 276
 _SLL2_HEADER = 20
-# A cooked header is made after the filter has run: its fields are loaded from where the kernel has them (SKF_AD_*).
+# The cooked header is created after the filter has run: load its fields from the kernel's metadata (SKF_AD_*).
 _ANCILLARY = 0x1_0000_0000 - 0x1000
 _COOKED_FIELDS = {0: _ANCILLARY, 4: _ANCILLARY + 8, 8: _ANCILLARY + 28, 10: _ANCILLARY + 4}
 
@@ -46,7 +46,7 @@ class _Program(ctypes.Structure):
 
 
 def accept(snap_len: int) -> bytes:
-    """Make a program that takes the first `snap_len` bytes of every frame."""
+    """Return a program that accepts the first `snap_len` bytes of every frame."""
     return _INSTRUCTION.pack(0x06, 0, 0, snap_len)
 
 
@@ -54,16 +54,16 @@ REJECT_ALL = _INSTRUCTION.pack(0x06, 0, 0, 0)
 
 
 def compile_filter(expression: str, link_type: int, snap_len: int, interface: str) -> bytes:
-    """Compile an expression for the kernel: the instructions of a classic BPF program.
+    """Compile an expression and return the instructions of a classic BPF program for the kernel.
 
-    UsageError with libpcap's own message when it is not one; LiveError when there is no libpcap.
+    Raises UsageError with libpcap's message if the expression is invalid, LiveError if libpcap is missing.
     """
     if not expression.strip():
         return accept(snap_len)
     if "\0" in expression:
         raise UsageError("filter: contains a zero byte")
     library = _libpcap()
-    # The kernel takes VLAN tags off before a filter runs.  Only a handle that is a live one knows where they are then.
+    # The kernel strips VLAN tags before the filter runs; libpcap takes that into account only for a live handle.
     vlan = re.search(r"\bvlan\b", expression) is not None
     handle = _live_handle(library, interface, link_type) if vlan else None
     handle = handle or library.pcap_open_dead(link_type, snap_len)
@@ -73,11 +73,11 @@ def compile_filter(expression: str, link_type: int, snap_len: int, interface: st
         program = _compile(library, handle, expression)
     finally:
         library.pcap_close(handle)
-    return _fitted(program, link_type, snap_len, expression)
+    return _adapted(program, link_type, snap_len, expression)
 
 
 def hint(expression: str) -> str:
-    """What somebody may have meant by a filter that libpcap refuses."""
+    """Return advice, to append to the error message, for a filter that libpcap rejects."""
     if _WIRESHARK.search(expression):
         return (
             "; that looks like a display filter of Wireshark: it goes after -Y; a filter of packets is as for tcpdump,"
@@ -87,7 +87,7 @@ def hint(expression: str) -> str:
 
 
 def is_available() -> bool:
-    """Whether there is a libpcap to compile expressions."""
+    """Return True if libpcap can be loaded."""
     try:
         _libpcap()
     except LiveError:
@@ -96,7 +96,7 @@ def is_available() -> bool:
 
 
 def attach(sock: socket.socket, program: bytes) -> None:
-    """Make the kernel run a program on every frame of a socket."""
+    """Attach a BPF program to a socket."""
     held = ctypes.create_string_buffer(program, len(program))
     count = len(program) // _INSTRUCTION.size
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", count, ctypes.addressof(held)))
@@ -113,19 +113,19 @@ def _compile(library: Any, handle: Any, expression: str) -> list[tuple[int, int,
         library.pcap_freecode(ctypes.byref(program))
 
 
-def _fitted(program: list[tuple[int, int, int, int]], link_type: int, snap_len: int, expression: str) -> bytes:
-    """Fit a program to what the kernel runs it on."""
-    if len(program) > _MOST_INSTRUCTIONS:
+def _adapted(program: list[tuple[int, int, int, int]], link_type: int, snap_len: int, expression: str) -> bytes:
+    """Adapt a program to the frames as the kernel sees them: set the snap length, and relocate cooked headers."""
+    if len(program) > _MAX_INSTRUCTIONS:
         raise UsageError(f"filter '{expression}': too long for the kernel ({len(program)} instructions, at most 4096)")
-    fitted = bytearray()
+    adapted = bytearray()
     for code, jump_true, jump_false, value in program:
         k = value
-        if code == 0x06:  # return a constant: how much of the frame to take
+        if code == 0x06:  # return a constant: the number of bytes to accept
             k = snap_len if k else 0
         elif link_type == _LINUX_SLL2 and code & _CLASS in (_LOAD, _LOAD_X) and code & _MODE in _FROM_PACKET:
             k = _behind_cooked_header(k, expression)
-        fitted += _INSTRUCTION.pack(code, jump_true, jump_false, k)
-    return bytes(fitted)
+        adapted += _INSTRUCTION.pack(code, jump_true, jump_false, k)
+    return bytes(adapted)
 
 
 def _behind_cooked_header(k: int, expression: str) -> int:

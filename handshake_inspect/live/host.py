@@ -1,8 +1,8 @@
-"""What the kernel of this host counts while a capture runs, and the settings that decide it.
+"""Kernel counters of this host over the time of a capture, and the sysctl settings that explain them.
 
-Counters and settings are those of one network namespace, that of the process that opens their files under /proc: a
-container has its own, and a listener in another one is counted there.  All is opened when the watch begins, so that it
-stays the namespace of the capture, and can be read after root was given up.
+Counters and settings belong to a network namespace: that of the thread that opens their files under /proc.  Listeners
+in a container are counted in the container's namespace.  The files are opened when the watch begins, so that they stay
+those of the capture's namespace, and can still be read after root privileges are dropped.
 """
 
 import os
@@ -15,10 +15,10 @@ from typing import NamedTuple
 from handshake_inspect.live.interfaces import interfaces
 from handshake_inspect.wire.address import address_halves
 
-Number = int | None  # None: this kernel does not say
+Number = int | None  # None if this kernel does not provide it
 Setting = int | list[int] | None
 
-# Keys of a report and the names of the kernel, as nstat has them.
+# Keys in the report -> names of the kernel's counters, as printed by nstat.
 COUNTERS = {
     "active_opens": "TcpActiveOpens",
     "passive_opens": "TcpPassiveOpens",
@@ -46,75 +46,75 @@ SETTINGS = {
 }
 
 _FILES = ("snmp", "netstat")
-_ROOM = 1 << 18  # bytes: a file of counters is a few thousand
+_MAX_READ = 1 << 18  # bytes; the files have a few thousand
 
 
 class HostView(NamedTuple):
-    """What was counted from `start_ns` to `end_ns` (this machine's clock), and how the host was set at the start."""
+    """Increases of the counters from `start_ns` to `end_ns` (local clock), and the settings at the start."""
 
     start_ns: int
     end_ns: int
     counters: dict[str, Number]
     settings: dict[str, Setting]
-    addresses: frozenset[tuple[int, int]]  # of all interfaces, at the start
+    addresses: frozenset[tuple[int, int]]  # (hi, lo) of all interfaces, at the start
 
 
 class HostWatch:
-    """Counts from now on, until `end`, of one namespace, even if this process moves to another."""
+    """Counter increases of one namespace from creation to `end`, even if this process moves to another namespace."""
 
     def __init__(self) -> None:
-        """Begin; OSError where the kernel shows no counters."""
+        """Open the files and read the initial values; raises OSError if the kernel provides no counters."""
         self._files: list[int] = []
         self._last: tuple[int, dict[str, int]] | None = None
         try:
-            # A thread may live in another namespace than its process.
+            # A thread may be in another namespace than its process.
             self._files += [os.open(f"/proc/thread-self/net/{name}", os.O_RDONLY) for name in _FILES]
             self._start = self._read()
             self._settings = {key: _setting(name) for key, name in SETTINGS.items()}
             known = interfaces()
         except BaseException:
-            self._let_go()
+            self._close_files()
             raise
         self.interfaces = frozenset(each.name for each in known)
         self._addresses = frozenset(address_halves(address) for each in known for address in each.addresses)
 
     def view(self) -> HostView:
-        """What was counted so far."""
+        """Return the increases so far."""
         end_ns, now = self._last or self._read()
         start_ns, before = self._start
-        counters = {key: _grown(before, now, name) for key, name in COUNTERS.items()}
+        counters = {key: _increase(before, now, name) for key, name in COUNTERS.items()}
         return HostView(start_ns, end_ns, counters, self._settings, self._addresses)
 
     def end(self) -> None:
-        """Count no more: `view` stays what it is now.  A second end changes nothing."""
+        """Freeze the counters: `view` no longer changes.  Idempotent."""
         if self._last is None:
             self._last = self._read()
 
     def close(self) -> None:
-        """Let go of the files; the view stays."""
+        """Close the files; `view` stays available."""
         self.end()
-        self._let_go()
+        self._close_files()
 
-    def _let_go(self) -> None:
+    def _close_files(self) -> None:
         while self._files:
             os.close(self._files.pop())
 
     def _read(self) -> tuple[int, dict[str, int]]:
         found: dict[str, int] = {}
         for file in self._files:
-            found.update(_counters(os.pread(file, _ROOM, 0).decode("ascii", "replace")))
+            found.update(_counters(os.pread(file, _MAX_READ, 0).decode("ascii", "replace")))
         return time.time_ns(), found
 
 
 def watch_host(interface: str) -> HostWatch | None:
-    """Begin to watch the host that has this interface; None if it is not this host, or its kernel has no counters."""
+    """Start to watch this host; return None if it lacks the interface, or if its kernel provides no counters."""
     if not sys.platform.startswith("linux"):
         return None
     try:
         watch = HostWatch()
     except OSError:
         return None
-    # Capturing programs know interfaces of their own, which may be on the other side of the world.
+    # Capture programs have interfaces of their own, which may be on a remote host.
     if interface in watch.interfaces:
         return watch
     watch.close()
@@ -122,19 +122,19 @@ def watch_host(interface: str) -> HostWatch | None:
 
 
 def _counters(text: str) -> Iterator[tuple[str, int]]:
-    """Read pairs of lines, `Tcp: ActiveOpens …` and `Tcp: 12 …`: each number by its name in nstat."""
+    """Parse pairs of lines, `Tcp: ActiveOpens …` and `Tcp: 12 …`, into (nstat name, value)."""
     lines = [line.partition(":") for line in text.splitlines()]
     for (group, _, names), (other, _, numbers) in zip(lines[::2], lines[1::2], strict=False):
         if group == other:
             yield from zip((group + name for name in names.split()), map(int, numbers.split()), strict=False)
 
 
-def _grown(before: dict[str, int], now: dict[str, int], name: str) -> Number:
+def _increase(before: dict[str, int], now: dict[str, int], name: str) -> Number:
     return max(now[name] - before[name], 0) if name in before and name in now else None
 
 
 def _setting(name: str) -> Setting:
-    """Read a sysctl: one number, or several."""
+    """Read a sysctl, which has one number or several; None if it is missing."""
     try:
         words = Path("/proc/sys", name.replace(".", "/")).read_text().split()
         numbers = [int(word) for word in words]

@@ -1,4 +1,4 @@
-"""The interfaces of this machine: number, name, addresses, up or down; on Linux from netlink."""
+"""List the network interfaces of this machine, on Linux through rtnetlink, and choose the default one."""
 
 import difflib
 import ipaddress
@@ -12,7 +12,7 @@ from handshake_inspect.errors import LiveError, NoSuchInterfaceError
 
 
 class Interface(NamedTuple):
-    """One interface; `up` and `hardware` (ARPHRD_*) are None where the system was not asked."""
+    """A network interface; `up` and `hardware` (ARPHRD_*) are None except on Linux."""
 
     number: int
     name: str
@@ -43,13 +43,13 @@ _ROUTE_ENTRY = struct.Struct("=8BI")
 _ATTRIBUTE = struct.Struct("=HH")
 
 
-def usual() -> tuple[str, str] | None:
-    """The interface to take where none is named, as tcpdump does, and why; None where nobody can say.
+def default_interface() -> tuple[str, str] | None:
+    """Return the default interface, chosen as tcpdump does, and the reason; None if unknown.
 
-    The default route's, else the first that is up: with an address before one without, loopback last.
+    It is that of the default route, else the first that is up, preferring those with an address, loopback last.
     """
     if not sys.platform.startswith("linux"):
-        return None  # names alone do not say which one is up
+        return None  # names alone do not show which interface is up
     known = [each for each in interfaces() if each.up and each is not ANY]
     by_number = {each.number: each.name for each in known}
     for number in _default_routes():
@@ -60,7 +60,7 @@ def usual() -> tuple[str, str] | None:
 
 
 def _default_routes() -> list[int]:
-    """Numbers of the interfaces that default routes lead to: IPv4 before IPv6, then as the kernel prefers them."""
+    """Return the interface numbers of the default routes: IPv4 before IPv6, then by metric."""
     found = []
     for body in _dump(_GET_ROUTE, _NEW_ROUTE):
         family, to_bits, _, _, table, _, _, kind, _ = _ROUTE_ENTRY.unpack_from(body)
@@ -73,14 +73,14 @@ def _default_routes() -> list[int]:
 
 
 def interfaces() -> list[Interface]:
-    """All interfaces by number; on Linux `any`, which stands for all of them, is the last."""
+    """Return all interfaces by number; on Linux, followed by the pseudo-interface `any`."""
     if not sys.platform.startswith("linux"):
         return [Interface(index, name, loopback=name.startswith("lo")) for index, name in socket.if_nameindex()]
     addresses: dict[int, list[str]] = {}
     for body in _dump(_GET_ADDRESS, _NEW_ADDRESS):
         family, _, _, _, index = _ADDRESS.unpack_from(body)
         attributes = dict(_attributes(body[_ADDRESS.size :]))
-        # On a point-to-point link IFA_ADDRESS is the other end.
+        # On a point-to-point link IFA_ADDRESS is the address of the peer.
         address = attributes.get(_IFA_LOCAL) or attributes.get(_IFA_ADDRESS)
         if address and family in (socket.AF_INET, socket.AF_INET6):
             addresses.setdefault(index, []).append(str(ipaddress.ip_address(address)))
@@ -94,7 +94,7 @@ def interfaces() -> list[Interface]:
 
 
 def resolve(text: str) -> Interface:
-    """Find the interface of a name or a number; NoSuchInterfaceError, with those like it, when there is none."""
+    """Find an interface by name or number; raises NoSuchInterfaceError, naming similar ones, if there is none."""
     known = interfaces()
     for interface in known:
         if interface.name == text:
@@ -107,7 +107,7 @@ def resolve(text: str) -> Interface:
 
 
 def no_such(text: str, names: list[str]) -> str:
-    """Say in one line that there is no such interface, and which one may be meant."""
+    """Return a one-line message that there is no such interface, with suggestions."""
     shown = text if text.isprintable() else ascii(text)[1:-1]
     near = difflib.get_close_matches(text, names, n=3, cutoff=0.5)
     if near:
@@ -117,7 +117,7 @@ def no_such(text: str, names: list[str]) -> str:
 
 
 def _dump(request: int, answer: int) -> Iterator[bytes]:
-    """Ask the kernel for all links, addresses or routes: the body of each answer; none where it has no such list."""
+    """Yield the bodies of a netlink dump of links, addresses or routes; nothing if the kernel does not support it."""
     with _netlink() as netlink:
         netlink.send(_HEADER.pack(_HEADER.size + 16, request, _DUMP_REQUEST, 1, 0) + bytes(16))
         while True:
@@ -137,7 +137,7 @@ def _dump(request: int, answer: int) -> Iterator[bytes]:
 def _netlink() -> socket.socket:
     try:
         return socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _ROUTE)
-    except OSError as error:  # some sandboxes have none
+    except OSError as error:  # some sandboxes forbid it
         why = f"netlink, which lists them, cannot be used ({error.strerror})"
         raise LiveError(f"interfaces: {why}; name one with -i, and capture with --backend tcpdump") from error
 

@@ -1,4 +1,4 @@
-"""Other network namespaces: sockets and programs that are begun in one stay there, whoever uses them later."""
+"""Enter other network namespaces; sockets and processes created in one stay there."""
 
 import ctypes
 import difflib
@@ -11,15 +11,16 @@ from pathlib import Path
 from handshake_inspect.errors import LiveError, UsageError
 
 _NAMED = Path("/run/netns")  # where `ip netns add` mounts them
-_NET = "ns/net"  # in /proc, of a process or a thread
+_NET = "ns/net"  # below /proc/PID
 _NEW_NET = 0x4000_0000
 
 
 @contextmanager
 def inside(where: str | None) -> Iterator[None]:
-    """Have this thread live in a namespace for the block: one of `ip netns`, that of a process, or a path; None: stay.
+    """Run the block in a network namespace, given by its `ip netns` name, a PID or a path; None keeps the present one.
 
-    UsageError when there is none such, LiveError when this process may not enter it.
+    Affects only the calling thread.  Raises UsageError if there is no such namespace, LiveError if it may not be
+    entered.
     """
     if where is None:
         yield
@@ -39,7 +40,7 @@ def inside(where: str | None) -> Iterator[None]:
 
 
 def _path(where: str) -> str:
-    """A name before a process: digits may be either."""
+    """Return the path of a namespace; digits are a name if there is one, else a PID."""
     if "/" in where:
         return where
     if where and (_NAMED / where).exists():
@@ -70,7 +71,7 @@ def _opened(path: str, where: str) -> int:
 
 
 def _enter(descriptor: int, where: str) -> None:
-    """Enter the namespace of this descriptor (`os.setns` exists from Python 3.12 on)."""
+    """Enter the namespace of this descriptor (`os.setns` needs Python 3.12)."""
     if ctypes.CDLL(None, use_errno=True).setns(descriptor, _NEW_NET) == 0:
         return
     code = ctypes.get_errno()

@@ -1,4 +1,4 @@
-"""A capture without an end: from standard input, or from a child process that captures for us."""
+"""Read a capture stream of unknown length from standard input or a child process."""
 
 import contextlib
 import os
@@ -11,28 +11,28 @@ from handshake_inspect.live.base import LiveSource
 
 
 class PipeSource(LiveSource):
-    """Frames of a pcap or pcapng stream that may never end: `ssh host tcpdump -U -w - | hsi live -r -`."""
+    """Frames of a pcap or pcapng stream that may never end, as in `ssh host tcpdump -U -w - | hsi live -r -`."""
 
     def __init__(
         self, source: Source, descriptor: int | None, backend: str = "pipe", snap_len: int | None = None
     ) -> None:
-        """Take over a source whose bytes come through `descriptor`; without one nobody can wait for them."""
+        """Take ownership of a source that reads from `descriptor`; without a descriptor, `wait` cannot poll."""
         super().__init__(source.name, backend, source.reader, snap_len)
         self.source = source
-        self._fresh = True  # the bytes that identified it were read and are waiting
+        self._fresh = True  # the bytes read to identify the format are still buffered
         self._ended = False
         self._stopping = False
         self._closed = False
         self._wake = os.pipe()
         self._poll = select.poll()
-        self._blind = descriptor is None or source.compression is not None
+        self._cannot_poll = descriptor is None or source.compression is not None
         if descriptor is not None:
             self._poll.register(descriptor, select.POLLIN)
         self._poll.register(self._wake[0], select.POLLIN)
 
     @property
     def compression(self) -> str | None:  # type: ignore[override]
-        """How the stream is compressed, None when it is not."""
+        """The compression of the stream, or None."""
         return self.source.compression
 
     @property
@@ -41,16 +41,16 @@ class PipeSource(LiveSource):
         return super().complete and self.source.complete
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for bytes; False when `timeout_s` seconds pass without any.
+        """Wait for data; return False on timeout (seconds).
 
-        Of a compressed stream nobody knows what is there before it is read: always True.
+        Always True for a compressed stream, whose decompressor may hold buffered data.
         """
-        if self._ended or self._stopping or self._fresh or self._blind:
+        if self._ended or self._stopping or self._fresh or self._cannot_poll:
             return True
         return bool(self._poll.poll(max(0, int(timeout_s * 1000))))
 
     def stop(self) -> None:
-        """Read no more: what is still in the pipe is not waited for."""
+        """Stop reading; data still in the pipe is discarded."""
         if not self._stopping and not self._closed:
             self._stopping = True
             os.write(self._wake[1], b"\0")
@@ -64,18 +64,18 @@ class PipeSource(LiveSource):
         try:
             if self.source.fill():
                 return True
-        except CaptureError as error:  # what came until now is reported all the same
+        except CaptureError as error:  # frames read so far are still reported
             self.fail("failed", str(error))
         self._ended = True
-        self._at_end()
+        self._on_end()
         return False
 
     def _drain(self) -> bool:
-        """Wait for what comes after `stop`; False when nothing of it is wanted."""
+        """Return True if data that arrives after `stop` is still to be read."""
         return False
 
-    def _at_end(self) -> None:
-        """See why the stream ended."""
+    def _on_end(self) -> None:
+        """Hook: called at the end of the stream."""
 
     def _release(self) -> None:
         if not self._closed:
@@ -87,13 +87,13 @@ class PipeSource(LiveSource):
 
 
 def standard_input() -> PipeSource:
-    """Read what is piped in; CaptureError when that is no capture.
+    """Open standard input as a capture stream; raises CaptureError if it is none.
 
-    Waits for the first bytes, which identify the format.
+    Blocks until the first bytes, which identify the format, arrive.
     """
     source = open_source("-")
     try:
-        descriptor = sys.stdin.fileno()  # the same pipe that the source reads
+        descriptor = sys.stdin.fileno()  # the pipe that the source reads
     except (OSError, ValueError):
         descriptor = None
     return PipeSource(source, descriptor)

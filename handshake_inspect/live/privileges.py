@@ -1,8 +1,8 @@
-"""Root is needed to open an interface and for nothing after that: what reads hostile frames should not be root.
+"""Drop root privileges after the interface is open: code that parses hostile frames must not run as root.
 
-Without `-Z` root becomes the user who called sudo (SUDO_UID and SUDO_GID), and nobody when that is not known; `-Z root`
-keeps root.  To be called when the source is open and before its first frame is read.  A file that is to be written as
-root has to be open by then; tcpdump opens its files after that, which is safer where others may write to the directory.
+Without `-Z`, root becomes the user who called sudo (SUDO_UID and SUDO_GID), else `nobody`; `-Z root` keeps root.  Call
+`drop` after opening the source and before reading its first frame.  Output files that need root must be open by then.
+tcpdump opens its files later, which is safer in directories that others may write to.
 """
 
 import os
@@ -13,7 +13,7 @@ from handshake_inspect.errors import LiveError, UsageError
 
 
 class Account(NamedTuple):
-    """Who the process is to be."""
+    """The account to switch to."""
 
     name: str
     uid: int
@@ -21,9 +21,9 @@ class Account(NamedTuple):
 
 
 def drop(user: str | None = None) -> Account | None:
-    """Become `user`, or the default, for good: who it is; None when this process stays who it was.
+    """Switch permanently to `user`, or to the default; return the new account, or None if nothing changed.
 
-    UsageError for a user that does not exist; LiveError when one that was asked for cannot be become.
+    Raises UsageError if the user does not exist, LiveError if the process may not switch to a given user.
     """
     if user is not None:
         account = named(user)
@@ -40,14 +40,14 @@ def drop(user: str | None = None) -> Account | None:
     try:
         _become(account)
     except PermissionError as error:
-        if user is None:  # a container without CAP_SETUID: its root is a small one already
+        if user is None:  # a container without CAP_SETUID, whose root is already restricted
             return None
         raise LiveError(f"-Z {user}: cannot become {user} ({error.strerror}); leave -Z out") from None
     return account
 
 
 def named(user: str) -> Account:
-    """Find the account of `-Z user`; UsageError when there is none."""
+    """Find the account for `-Z user`; raises UsageError if there is none."""
     try:
         entry = pwd.getpwnam(user)
     except (KeyError, ValueError):
@@ -73,7 +73,7 @@ def _become(account: Account) -> None:
         os.initgroups(account.name, account.gid)
     except PermissionError:
         raise
-    except OSError:  # a user without an entry
+    except OSError:  # no entry in the user database
         os.setgroups([])
     os.setresgid(account.gid, account.gid, account.gid)
     os.setresuid(account.uid, account.uid, account.uid)

@@ -7,18 +7,18 @@ from handshake_inspect.live cimport memory
 cdef int FRAME
 cdef uint32_t _ENHANCED_PACKET
 cdef Py_ssize_t _OVERHEAD
-cdef Py_ssize_t _ROOM
+cdef Py_ssize_t _CAPACITY
 cdef int64_t _MASK32
 
 cdef class RecordingReader(FrameReader):
     cdef public FrameReader reader
     cdef public object describe
-    cdef public object keep
-    cdef dict _known
-    cdef uint32_t _number
-    cdef int64_t _number_of
+    cdef public object write
+    cdef dict _interfaces
+    cdef uint32_t _interface
+    cdef int64_t _interface_link_type
     cdef bytearray _buffer
-    cdef Py_ssize_t _room
+    cdef Py_ssize_t _capacity
     cdef unsigned char *_out
     cdef Py_ssize_t _used
 
@@ -30,5 +30,5 @@ cdef class RecordingReader(FrameReader):
     cdef int record(self) except -1
 
     @cython.locals(link_type=uint32_t)
-    cdef int introduce(self) except -1
-    cdef int make_room(self, Py_ssize_t count) except -1
+    cdef int set_interface(self) except -1
+    cdef int reserve(self, Py_ssize_t count) except -1

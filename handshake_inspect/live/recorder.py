@@ -1,4 +1,4 @@
-"""Frames on their way to the pump, and a copy of each as an Enhanced Packet Block of a pcapng file."""
+"""Copy frames to a pcapng file, as Enhanced Packet Blocks, on their way to the pump."""
 
 from collections.abc import Callable
 
@@ -7,32 +7,32 @@ from handshake_inspect.live import memory
 
 _ENHANCED_PACKET = 6
 _OVERHEAD = 32  # bytes of an Enhanced Packet Block without options and data
-_ROOM = 1 << 20
+_CAPACITY = 1 << 20
 _MASK32 = 0xFFFF_FFFF
 
 
 class RecordingReader(FrameReader):
-    """Gives the frames of another reader and remembers each as a block until `blocks` is asked for.
+    """Wraps a reader, and buffers each frame as a pcapng block until `flush`, or until the buffer is full.
 
-    `describe` is called with a link type that did not occur before and gives the block that introduces it to the file;
-    interfaces of the file are numbered in that order.  `keep` is called with blocks when there is no more room.
+    `describe` is called with each new link type and returns its Interface Description Block; interfaces are numbered in
+    that order.  `write` is called with complete blocks.
     """
 
     def __init__(
-        self, reader: FrameReader, describe: Callable[[int], bytes], keep: Callable[[memoryview], None]
+        self, reader: FrameReader, describe: Callable[[int], bytes], write: Callable[[memoryview], None]
     ) -> None:
         super().__init__()
         self.reader = reader
         self.describe = describe
-        self.keep = keep
+        self.write = write
         self.problems = reader.problems
         self.link_types = reader.link_types
         self.filters = reader.filters
-        self._known: dict[int, int] = {}  # link type -> number of the interface in the file
-        self._number = 0
-        self._number_of = -1  # the link type that `_number` is for
-        self._buffer = bytearray(_ROOM)
-        self._room = _ROOM
+        self._interfaces: dict[int, int] = {}  # link type -> interface number in the file
+        self._interface = 0
+        self._interface_link_type = -1  # the link type of `_interface`
+        self._buffer = bytearray(_CAPACITY)
+        self._capacity = _CAPACITY
         self._out = memory.address(self._buffer)
         self._used = 0
 
@@ -51,19 +51,19 @@ class RecordingReader(FrameReader):
         return FRAME
 
     def record(self) -> int:
-        """Put the frame behind the blocks that are not yet in the file."""
+        """Append the frame to the buffer as an Enhanced Packet Block."""
         captured = self.frame_end - self.frame_start
         padded = (captured + 3) & -4
         total = _OVERHEAD + padded
-        if self.link_type != self._number_of:
-            self.introduce()
-        if self._room - self._used < total:
-            self.make_room(total)
+        if self.link_type != self._interface_link_type:
+            self.set_interface()
+        if self._capacity - self._used < total:
+            self.reserve(total)
         out = self._out
         time = self.ts_ns
         at = memory.put_u32(out, self._used, _ENHANCED_PACKET)
         at = memory.put_u32(out, at, total)
-        at = memory.put_u32(out, at, self._number)
+        at = memory.put_u32(out, at, self._interface)
         at = memory.put_u32(out, at, time >> 32 & _MASK32)
         at = memory.put_u32(out, at, time & _MASK32)
         at = memory.put_u32(out, at, captured)
@@ -73,46 +73,46 @@ class RecordingReader(FrameReader):
         self._used = memory.put_u32(out, at + padded, total)
         return 0
 
-    def introduce(self) -> int:
-        """Say in the file what link type the next frames have, unless it knows."""
+    def set_interface(self) -> int:
+        """Set the interface number for the present link type; write its description if it is new."""
         link_type = self.link_type
-        if link_type not in self._known:
+        if link_type not in self._interfaces:
             block = self.describe(link_type)
-            self.make_room(len(block))
+            self.reserve(len(block))
             self._buffer[self._used : self._used + len(block)] = block
             self._used += len(block)
-            self._known[link_type] = len(self._known)
-        self._number = self._known[link_type]
-        self._number_of = link_type
+            self._interfaces[link_type] = len(self._interfaces)
+        self._interface = self._interfaces[link_type]
+        self._interface_link_type = link_type
         return 0
 
-    def make_room(self, count: int) -> int:
-        """See to it that `count` bytes fit behind those that are there."""
-        if self._room - self._used >= count:
+    def reserve(self, count: int) -> int:
+        """Ensure space for `count` bytes: flush, and grow the buffer if necessary."""
+        if self._capacity - self._used >= count:
             return 0
         self.flush()
-        if count > self._room:
+        if count > self._capacity:
             self._buffer = bytearray(count)
-            self._room = count
+            self._capacity = count
             self._out = memory.address(self._buffer)
         return 0
 
     def flush(self) -> None:
-        """Hand over the blocks that were recorded so far; every one is whole."""
+        """Write the buffered blocks."""
         used = self._used
         self._used = 0
         if used:
             with memoryview(self._buffer) as view:
-                self.keep(view[:used])
+                self.write(view[:used])
 
     def unfinished(self) -> int:
-        """Byte of the stream where the record starts that the input broke off in; -1 if it ended between records."""
+        """Return the offset of the record that the input was cut in; -1 if it ended between records."""
         return self.reader.unfinished()
 
     def seen_until(self) -> int | None:
-        """When the capture ended, in nanoseconds since the epoch; None when the container does not say."""
+        """Return the end of the capture in nanoseconds since the epoch; None if the file does not state it."""
         return self.reader.seen_until()
 
     def dropped(self) -> int | None:
-        """Packets that the capturing side lost, None when the container does not say."""
+        """Return the packets dropped by the capturing side; None if the file does not state it."""
         return self.reader.dropped()

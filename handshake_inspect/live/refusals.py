@@ -1,21 +1,21 @@
-"""Why this process may not capture, and what would change that, on one line."""
+"""One-line error messages for missing capture permissions, with the remedy."""
 
 import os
 import sys
 from pathlib import Path
 
 _NET_RAW = 1 << 13  # CAP_NET_RAW
-_BOUNDING = "CapBnd:"  # what a process and its children can ever have
+_BOUNDING = "CapBnd:"  # upper limit of the capabilities of a process and its children
 _CONTAINER_MARKS = ("/.dockerenv", "/run/.containerenv")
 _CONTAINER_WORDS = ("docker", "kubepods", "containerd", "libpod", "lxc")
 
 
 def no_permission(interface: str, root: str = "/") -> str:
-    """Say what is missing for capturing on `interface`, and how to do without."""
+    """Return what is missing for capturing on `interface`, and an alternative."""
     without = f"or capture elsewhere: tcpdump -U -i {interface} -w - | hsi live -r -"
     if sys.platform == "darwin":
         return f"{interface}: no permission to capture (/dev/bpf*); run hsi with sudo, {without}"
-    if not _may_have(root):
+    if not _can_obtain(root):
         return f"{interface}: capturing needs CAP_NET_RAW, {_withheld(root)}, {without}"
     if os.geteuid() == 0:
         return f"{interface}: capturing needs CAP_NET_RAW, which this root user lacks; grant it again, {without}"
@@ -28,7 +28,7 @@ def no_permission(interface: str, root: str = "/") -> str:
 
 
 def _withheld(root: str) -> str:
-    """Who keeps the capability from every process here, root's too, and how to get it."""
+    """Return what withholds the capability even from root, and how to grant it."""
     if in_container(root):
         return (
             "which this container lacks; start it with --cap-add=NET_RAW (Kubernetes:"
@@ -41,7 +41,7 @@ def _withheld(root: str) -> str:
 
 
 def in_container(root: str = "/") -> bool:
-    """Whether this looks like the inside of a container."""
+    """Return True if this process seems to run in a container."""
     base = Path(root)
     if any((base / mark.lstrip("/")).exists() for mark in _CONTAINER_MARKS):
         return True
@@ -52,8 +52,8 @@ def in_container(root: str = "/") -> bool:
     return any(word in groups for word in _CONTAINER_WORDS)
 
 
-def _may_have(root: str) -> bool:
-    """Whether this process or its children can ever have CAP_NET_RAW; where the kernel does not say, they can."""
+def _can_obtain(root: str) -> bool:
+    """Return True if this process or its children can obtain CAP_NET_RAW, or if that is unknown."""
     try:
         status = (Path(root) / "proc/self/status").read_text()
     except OSError:

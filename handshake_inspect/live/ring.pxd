@@ -39,23 +39,23 @@ cdef class RingReader(FrameReader):
     cdef unsigned char *ring
     cdef Py_ssize_t size
     cdef uint32_t loopback
-    cdef public uint32_t left
+    cdef public uint32_t frames_left
 
     @cython.locals(data="const unsigned char *")
-    cpdef void take(self, Py_ssize_t block, Py_ssize_t size) except *
+    cpdef void set_block(self, Py_ssize_t block, Py_ssize_t size) except *
 
     @cython.locals(data="const unsigned char *", at=Py_ssize_t, start=Py_ssize_t, end=Py_ssize_t, before=Py_ssize_t,
                    length=Py_ssize_t, seconds=int64_t)
     cdef int step(self) except -1 nogil
 
     @cython.locals(ring="unsigned char *")
-    cdef Py_ssize_t put_tag_back(self, Py_ssize_t at, Py_ssize_t start, Py_ssize_t end) noexcept nogil
+    cdef Py_ssize_t restore_vlan_tag(self, Py_ssize_t at, Py_ssize_t start, Py_ssize_t end) noexcept nogil
 
     @cython.locals(data="const unsigned char *", ring="unsigned char *", tpid=uint32_t)
     cdef Py_ssize_t write_tag(self, Py_ssize_t at, Py_ssize_t where) noexcept nogil
 
     @cython.locals(data="const unsigned char *", ring="unsigned char *", tagged=bint, packet=Py_ssize_t,
                    protocol=uint32_t, interface=uint32_t)
-    cdef Py_ssize_t cook(self, Py_ssize_t at, Py_ssize_t start) except -1 nogil
+    cdef Py_ssize_t add_cooked_header(self, Py_ssize_t at, Py_ssize_t start) except -1 nogil
 
-    cdef int lost(self) except -1 with gil
+    cdef int skip_block(self) except -1 with gil

@@ -1,8 +1,8 @@
-"""Frames of a TPACKET_V3 ring: blocks that the kernel fills in memory shared with this process (packet(7)).
+"""Parse the blocks of a TPACKET_V3 ring, which the kernel fills in shared memory (packet(7)).
 
-A block is the kernel's or ours.  Ours holds frames, one behind the other, each with a tpacket3_hdr and a sockaddr_ll in
-front of it and room between them and the frame: there goes what the kernel took off (a VLAN tag) or never had (the
-header of a cooked capture), so that no frame is copied.
+A block belongs either to the kernel or to this process.  It holds frames, each preceded by a tpacket3_hdr, a
+sockaddr_ll and headroom.  The headroom takes the VLAN tag that the kernel stripped, or the header of a cooked capture,
+so that frames need not be copied.
 """
 
 import sys
@@ -15,17 +15,17 @@ from handshake_inspect.wire.const import ETHERNET, NS_PER_SECOND
 
 _LINUX_SLL2 = 276
 
-ROOM = 24  # bytes kept free in front of every frame: a header of a cooked capture and a VLAN tag
+HEADROOM = 24  # bytes before every frame, for a cooked capture header and a VLAN tag
 
 _BIG = sys.byteorder == "big"
 
-# struct tpacket_block_desc: where its fields are.
+# Offsets in struct tpacket_block_desc.
 BLOCK_STATUS = 8
 _BLOCK_FRAMES = 12
 _BLOCK_FIRST = 16
 _BLOCK_HEADER = 48
 
-# struct tpacket3_hdr, 48 bytes, and the sockaddr_ll behind it, 20 bytes.
+# Offsets in struct tpacket3_hdr (48 bytes) and the sockaddr_ll after it (20 bytes).
 _NEXT = 0
 _SECONDS = 4
 _NANOSECONDS = 8
@@ -35,7 +35,7 @@ _STATUS = 20
 _MAC = 24
 _VLAN_TCI = 32
 _VLAN_TPID = 36
-_PROTOCOL = 50  # in network order
+_PROTOCOL = 50  # in network byte order
 _INTERFACE = 52
 _HARDWARE = 56
 _PACKET_TYPE = 58
@@ -51,14 +51,14 @@ _SLL2_HEADER = 20
 
 
 class RingReader(FrameReader):
-    """The frames of one block of a ring after the other.
+    """Reads the frames of one ring block at a time.
 
-    A frame is valid until its block goes back to the kernel.  Blocks are read once: what is put in front of a frame
-    stays there.
+    A frame is valid until its block is returned to the kernel.  A block must be read only once, since restored headers
+    are written into it.
     """
 
     def __init__(self, ring: Any, link_type: int, loopback: int) -> None:
-        """Read the mapped `ring`; what goes out of the interface of index `loopback` also comes in, and is left out."""
+        """Read the mapped `ring`; skip outgoing packets of interface `loopback`, which are also received (0: none)."""
         super().__init__()
         self.buffer = ring
         self.data = memory.address(ring)
@@ -66,49 +66,49 @@ class RingReader(FrameReader):
         self.size = len(ring)
         self.link_type = link_type
         self.loopback = loopback
-        self.left = 0  # frames of the block that were not looked at yet
+        self.frames_left = 0  # unread frames of the block
         self.saw_link_type(link_type)
 
-    def take(self, block: int, size: int) -> None:
-        """Go on with the block of `size` bytes at byte `block` of the ring."""
+    def set_block(self, block: int, size: int) -> None:
+        """Continue with the block of `size` bytes at offset `block` of the ring; raises ValueError if it is outside."""
         if block < 0 or size < _BLOCK_HEADER or block + size > self.size:
             raise ValueError("no such block in the ring")
         data = self.data
-        self.left = fields.u32(data, block + _BLOCK_FRAMES, _BIG)
+        self.frames_left = fields.u32(data, block + _BLOCK_FRAMES, _BIG)
         self.position = block + fields.u32(data, block + _BLOCK_FIRST, _BIG)
         self.limit = block + size
 
-    def let_go(self) -> None:
-        """Forget the ring: it is about to be unmapped."""
-        self.left = self.position = self.limit = self.size = 0
+    def detach(self) -> None:
+        """Drop all references to the ring before it is unmapped."""
+        self.frames_left = self.position = self.limit = self.size = 0
         self.buffer = b""
         self.data = b""
 
     def unfinished(self) -> int:
-        """Say -1: blocks hold whole frames."""
+        """Return -1: blocks hold only complete frames."""
         return -1
 
     def step(self) -> int:
-        """Step to the next frame of the block: FRAME, or NEED_MORE when there is none left."""
+        """Step to the next frame of the block: FRAME, or NEED_MORE if there is none left."""
         data = self.data
-        while self.left:
+        while self.frames_left:
             at = self.position
             if self.limit - at < _HEADERS:
-                return self.lost()
+                return self.skip_block()
             start = at + fields.u16(data, at + _MAC, _BIG)
             end = start + fields.u32(data, at + _CAPTURED, _BIG)
             length = fields.u32(data, at + _NEXT, _BIG)
-            self.left -= 1
-            if start < at + _HEADERS or end < start or end > self.limit or (length < _HEADERS and self.left):
-                return self.lost()
+            self.frames_left -= 1
+            if start < at + _HEADERS or end < start or end > self.limit or (length < _HEADERS and self.frames_left):
+                return self.skip_block()
             self.position = at + length
             if data[at + _PACKET_TYPE] == _OUTGOING and fields.u32(data, at + _INTERFACE, _BIG) == self.loopback:
                 continue
             before = start
             if self.link_type == _LINUX_SLL2:
-                start = self.cook(at, start)
+                start = self.add_cooked_header(at, start)
             elif self.link_type == ETHERNET and fields.u32(data, at + _STATUS, _BIG) & _VLAN_VALID:
-                start = self.put_tag_back(at, start, end)
+                start = self.restore_vlan_tag(at, start, end)
             self.frame_start = start
             self.frame_end = end
             self.wire_len = fields.u32(data, at + _LENGTH, _BIG) + before - start
@@ -118,8 +118,8 @@ class RingReader(FrameReader):
             return FRAME
         return NEED_MORE
 
-    def put_tag_back(self, at: int, start: int, end: int) -> int:
-        """Move the addresses of an Ethernet frame forward and put the VLAN tag behind them; where the frame starts."""
+    def restore_vlan_tag(self, at: int, start: int, end: int) -> int:
+        """Move the Ethernet addresses forward by 4 bytes and insert the VLAN tag; return the new start of the frame."""
         ring = self.ring
         if start - 4 < at + _HEADERS or end - start < 12:
             return start
@@ -129,7 +129,7 @@ class RingReader(FrameReader):
         return start
 
     def write_tag(self, at: int, where: int) -> int:
-        """Write the tag that the kernel took off the frame of the header `at`: protocol, then priority and VLAN."""
+        """Write the VLAN tag (TPID, TCI) that the kernel stripped from the frame with the header at `at`."""
         data = self.data
         ring = self.ring
         tpid = _TAG
@@ -138,19 +138,19 @@ class RingReader(FrameReader):
         where = memory.put_be16(ring, where, tpid)
         return memory.put_be16(ring, where, fields.u32(data, at + _VLAN_TCI, _BIG))
 
-    def cook(self, at: int, start: int) -> int:
-        """Put a Linux cooked header (version 2), and the VLAN tag if there was one, in front of a packet; its start."""
+    def add_cooked_header(self, at: int, start: int) -> int:
+        """Prepend a Linux cooked header (SLL2) and the VLAN tag, if any; return the new start of the frame."""
         data = self.data
         ring = self.ring
         tagged = fields.u32(data, at + _STATUS, _BIG) & _VLAN_VALID
         packet = start
         start -= _SLL2_HEADER + 4 if tagged else _SLL2_HEADER
         if start < at + _HEADERS:
-            self.lost()
+            self.skip_block()
             return packet
         protocol = data[at + _PROTOCOL] << 8 | data[at + _PROTOCOL + 1]
         if tagged:
-            self.write_tag(at, start)  # its protocol becomes that of the header
+            self.write_tag(at, start)  # the TPID becomes the protocol of the header
             memory.put_be16(ring, packet - 4, fields.u32(data, at + _VLAN_TCI, _BIG))
             memory.put_be16(ring, packet - 2, protocol)
         else:
@@ -165,8 +165,8 @@ class RingReader(FrameReader):
         memory.copy(ring, start + 12, data, at + _ADDRESS, 8)
         return start
 
-    def lost(self) -> int:
-        """Leave the rest of a block whose headers make no sense, as no kernel should write them."""
-        self.left = 0
+    def skip_block(self) -> int:
+        """Skip the rest of a block with invalid headers."""
+        self.frames_left = 0
         self.odd_time(self.frames, "a block of the ring is not as the kernel should have written it")
         return NEED_MORE

@@ -1,4 +1,4 @@
-"""One way in to every live source."""
+"""Open live sources: an interface with any backend, standard input, or a file."""
 
 import sys
 
@@ -22,11 +22,11 @@ __all__ = [
     "open_standard_input",
 ]
 
-_WHOLE_FRAMES = 262_144  # what libpcap and Wireshark take as everything
+_WHOLE_FRAMES = 262_144  # the snap length that libpcap and Wireshark use for whole frames
 
 
 def default_backend() -> str:
-    """Say how this system captures when nobody chooses: the ring on Linux, else what is installed."""
+    """Return the default backend: the ring on Linux, else the first capture program installed."""
     if sys.platform.startswith("linux"):
         return "ring"
     for program in ("tcpdump", "dumpcap", "tshark"):
@@ -48,15 +48,15 @@ def open_live(
     host: bool = True,
     sockets: bool = False,
 ) -> LiveSource:
-    """Begin to capture on an interface, given by name or number, or `any`.
+    """Start capturing on an interface, given by name or number, or `any`.
 
-    `filter_text` is a tcpdump expression; `handshakes_only` leaves out segments that only carry data.  A `snap_len` of
-    0 takes whole frames.  `ring_mib` is how much the kernel may hold for us.  `write_to` names a pcapng file (`-`:
-    standard output) that gets every frame that is read.  With `host` the kernel's own counters are read over the same
-    time; with `sockets`, too, a program is started that finds out which process has which socket.
+    `filter_text` is a tcpdump expression; `handshakes_only` drops segments that only carry data.  `snap_len` is in
+    bytes, 0 for whole frames; `ring_mib` is the size of the kernel's buffer in MiB.  `write_to` names a pcapng file
+    (`-` for standard output) to which every frame read is written.  `host` enables the kernel counters; `sockets`, in
+    addition, starts a program that maps sockets to processes.
 
-    When it returns, what crosses the interface is captured.  LiveError, one line with the cause and the fix, when it
-    cannot be; UsageError for an argument that cannot be meant.
+    On return, capturing has started.  Raises LiveError, a line with the cause and the remedy, if capturing is not
+    possible, and UsageError for an invalid argument.
     """
     backend = backend or default_backend()
     if backend not in BACKENDS:
@@ -69,23 +69,23 @@ def open_live(
     if backend == "ring":
         source = _ring(interface, filter_text, snap_len, ring_mib, promiscuous)
     else:
-        wish = child.Wish(_name(interface), filter_text, snap_len, ring_mib, promiscuous)
-        source = child.ChildSource(backend, wish)
+        request = child.CaptureRequest(_name(interface), filter_text, snap_len, ring_mib, promiscuous)
+        source = child.ChildSource(backend, request)
     if host:
         source.host = watch_host(source.name)
         source.sockets = watch_sockets() if sockets and source.host is not None else None
     source.filter_text = filter_text
-    return _written(source, write_to, snap_len, filter_text)
+    return _recorded(source, write_to, snap_len, filter_text)
 
 
 def open_standard_input(write_to: str | None = None) -> LiveSource:
-    """Read a pcap or pcapng stream that is piped in and may never end."""
-    return _written(standard_input(), write_to, 0, "")
+    """Open a pcap or pcapng stream on standard input, which may never end."""
+    return _recorded(standard_input(), write_to, 0, "")
 
 
 def open_file(where: Input, write_to: str | None = None) -> LiveSource:
-    """Read a file, or a named pipe, as if it were captured now."""
-    return _written(PipeSource(open_source(where), None), write_to, 0, "")
+    """Open a file, or a named pipe, as if it were captured live."""
+    return _recorded(PipeSource(open_source(where), None), write_to, 0, "")
 
 
 def _ring(interface: str, filter_text: str, snap_len: int, ring_mib: int | None, promiscuous: bool) -> LiveSource:
@@ -97,7 +97,7 @@ def _ring(interface: str, filter_text: str, snap_len: int, ring_mib: int | None,
 
 
 def _name(interface: str) -> str:
-    """Give a number its name; names that only the capturing program knows stay as they are."""
+    """Convert an interface number to its name; names are passed on, since a capture program may have its own."""
     if interface.isascii() and interface.isdigit():
         return interfaces.resolve(interface).name
     if interface.startswith("-") or not interface or "\0" in interface:
@@ -105,7 +105,7 @@ def _name(interface: str) -> str:
     return interface
 
 
-def _written(source: LiveSource, write_to: str | None, snap_len: int, filter_text: str) -> LiveSource:
+def _recorded(source: LiveSource, write_to: str | None, snap_len: int, filter_text: str) -> LiveSource:
     if write_to is not None:
         try:
             source.record(PcapngWriter(write_to, source.name, snap_len, filter_text))

@@ -1,14 +1,13 @@
-"""A program of its own that stays root when hsi does not: it reports who has the TCP sockets of a namespace.
+"""A separate program that keeps root privileges and reports the TCP sockets of a namespace and their processes.
 
-It takes the descriptor of a netlink socket (sock_diag(7)) of the namespace, and needs nothing but the standard library:
-`python -I -S socket_finder.py DESCRIPTOR`.  Who may not see the descriptors of other users sees only those of its own.
-Nothing that it reads comes from frames: whatever arrives on standard input means "look again".  It ends with its
-standard input.
+Usage: `python -I -S socket_finder.py DESCRIPTOR`, with the descriptor of a netlink socket (sock_diag(7)) of the
+namespace.  It needs only the standard library.  Without root it finds only processes of the same user.  It reads
+nothing that comes from frames: any byte on standard input requests a poll, and end of file ends the program.
 
-A look dumps all sockets, as `ss -tani` shows them, and writes a line of JSON if anything is new: the time
-and, for each socket that is new or has changed, a list in the order of `FIELDS`.  Looks take at most `SHARE` of
-one CPU.  Connections of other hosts are asked for as well, so it looks only if the kernel has counted new ones here:
-the kernel goes through all of its hash table even for a single socket.
+A poll dumps all sockets, like `ss -tani`.  If any are new or have changed, it writes a line of JSON: the time, and a
+list per socket in the order of `FIELDS`.  Polls take at most `SHARE` of one CPU.  Requests also arrive for connections
+of other hosts, so it polls only if the kernel has counted new connections on this host: a dump walks the kernel's whole
+hash table even for a single socket.
 """
 # ruff: noqa: PTH115, PTH123, PTH208
 
@@ -32,11 +31,11 @@ FIELDS = (
     "rtt_us", "rtt_var_us", "min_rtt_us", "retransmissions", "cwnd", "queued", "backlog",
 )  # fmt: skip
 SHARE = 0.04
-EVERY_S = 1.0
-TRIES = 3
-AFTERWARDS = 3  # looks after one that may have shown something new: a socket is found, and accepted, a moment later
-PAUSE_S = 0.05  # between two questions whether anything new was opened
-MANY = 2_000  # sockets: with more, only new ones are reported, and those whose state changed
+INTERVAL_S = 1.0
+MAX_TRIES = 3
+EXTRA_POLLS = 3  # polls after the last new connection: its process is known, and it is accepted, slightly later
+PAUSE_S = 0.05  # between checks for new connections
+MAX_DETAILED = 2_000  # with more sockets, report only new ones and changes of state, not of measurements
 LISTEN = 10
 _DIAG, _DONE, _ERROR = 20, 3, 2
 _DUMP = 0x301
@@ -52,7 +51,7 @@ _LXC = re.compile(r"/lxc(?:\.payload)?[./]([^/]+)")
 
 
 def dump(netlink: socket.socket) -> Iterator[Row]:
-    """All TCP sockets: cookie, ends, state, user, inode, and what the kernel measures."""
+    """Yield the rows of all TCP sockets (see `read`)."""
     for family in (socket.AF_INET, socket.AF_INET6):
         body = _REQUEST.pack(family, socket.IPPROTO_TCP, 1 << (_INFO - 1), _STATES)
         netlink.send(_HEADER.pack(_HEADER.size + len(body), _DIAG, _DUMP, family, 0) + body)
@@ -75,7 +74,7 @@ def _answers(netlink: socket.socket) -> Iterator[Row]:
 
 
 def read(body: bytes) -> Row:
-    """One socket: its row, with the inode for the process that is not known yet."""
+    """Parse an inet_diag_msg into a row in the order of `FIELDS`, with the inode in place of the PID."""
     family, state, _, _, sport, dport, src, dst, _, low, high, _, queued, room, uid, inode = _MESSAGE.unpack_from(body)
     size = 4 if family == socket.AF_INET else 16
     info = _attribute(body, _INFO)
@@ -100,7 +99,7 @@ def _attribute(body: bytes, wanted: int) -> bytes:
 
 
 def _measured(info: bytes) -> list[int | None]:
-    """RTT, its variance and the smallest one in microseconds, segments sent again, and the congestion window."""
+    """Return smoothed RTT, its variation and minimum in microseconds, retransmissions, and congestion window."""
 
     def word(at: int) -> int | None:
         return int.from_bytes(info[at : at + 4], sys.byteorder) if at + 4 <= len(info) else None
@@ -112,7 +111,7 @@ def _measured(info: bytes) -> list[int | None]:
 
 
 class Processes:
-    """Whose inodes of sockets are, remembered as long as they are asked for."""
+    """Maps socket inodes to processes; keeps the inodes of the last query."""
 
     def __init__(self, root: str = "/proc") -> None:
         self._root = root
@@ -120,18 +119,18 @@ class Processes:
         self._tries: dict[int, int] = {}
 
     def of(self, inodes: set[int]) -> dict[int, list[Any]]:
-        """PID, name, unit and container for each of these inodes that is anybody's."""
+        """Return PID, name, unit and container for each of these inodes whose process is found."""
         self._known = {inode: self._known[inode] for inode in inodes & self._known.keys()}
-        # A process has a socket a moment after the kernel does; what is still nobody's is out of our sight.
+        # The descriptor appears slightly later than the socket; after `MAX_TRIES` the process is taken as invisible.
         self._tries = {inode: self._tries.get(inode, 0) + 1 for inode in inodes - self._known.keys()}
-        if wanted := {f"socket:[{inode}]": inode for inode, tries in self._tries.items() if tries <= TRIES}:
+        if wanted := {f"socket:[{inode}]": inode for inode, tries in self._tries.items() if tries <= MAX_TRIES}:
             self._search(wanted)
         return self._known
 
     def _search(self, wanted: dict[str, int]) -> None:
-        """Go through the descriptors of all processes; of those who share a socket the first has it.
+        """Search the descriptors of all processes; a shared socket is assigned to the first one found.
 
-        Who has sockets already comes first: servers accept, and clients connect again.
+        Processes with known sockets come first: they are likely to have the new ones, too.
         """
         busy = {about[0] for about in self._known.values()}
         pids = (int(name) for name in os.listdir(self._root) if name.isdigit())
@@ -143,13 +142,13 @@ class Processes:
                 return
 
     def about(self, pid: int) -> list[Any]:
-        """PID, name, systemd unit and container of a process."""
+        """Return PID, name, systemd unit and container of a process."""
         name = _text(f"{self._root}/{pid}/comm").rstrip("\n") or None
-        return [pid, name, *group(_text(f"{self._root}/{pid}/cgroup"))]
+        return [pid, name, *unit_and_container(_text(f"{self._root}/{pid}/cgroup"))]
 
 
-def group(text: str) -> tuple[str | None, str | None]:
-    """The systemd unit and the container that a process is in, by its cgroups."""
+def unit_and_container(text: str) -> tuple[str | None, str | None]:
+    """Parse /proc/PID/cgroup into systemd unit and container."""
     paths = [line.split(":", 2)[2] for line in text.splitlines() if line.count(":") >= 2]
     container = next((match[1][:12] for path in paths for match in _CONTAINER.finditer(path)), None)
     container = container or next((match[1] for path in paths for match in _LXC.finditer(path)), None)
@@ -162,7 +161,7 @@ def _links(folder: str) -> Iterator[str]:
         for name in os.listdir(folder):
             yield os.readlink(f"{folder}/{name}")
     except OSError:
-        return  # it has ended, or is not ours to see
+        return  # the process has ended, or is not visible
 
 
 def _text(path: str) -> str:
@@ -174,18 +173,18 @@ def _text(path: str) -> str:
 
 
 class Finder:
-    """Looks, and reports what is new."""
+    """Polls the sockets and returns what is new."""
 
     def __init__(self, netlink: socket.socket, processes: Processes | None = None) -> None:
         self._netlink = netlink
         self._processes = processes or Processes()
         self._reported: dict[int, list[Any]] = {}
 
-    def look(self) -> list[Row]:
-        """The rows of sockets that are new or changed."""
+    def poll(self) -> list[Row]:
+        """Return the rows of sockets that are new or have changed."""
         rows = list(dump(self._netlink))
         owners = self._processes.of({row[7] for row in rows if row[7]})
-        many = len(rows) > MANY
+        many = len(rows) > MAX_DETAILED
         reported: dict[int, list[Any]] = {}
         news = []
         for row in rows:
@@ -198,56 +197,56 @@ class Finder:
         return news
 
 
-class Opened:
-    """Whether sockets have been opened in this network namespace since looks that found all that there was."""
+class OpenCounter:
+    """Detects from kernel counters whether connections were opened in this namespace since the last polls."""
 
     def __init__(self, path: str = "/proc/self/net/snmp") -> None:
         self._path = path
         self._count: list[str] = []
-        self._looks = 0  # since it changed
+        self._polls = 0  # since the count changed
 
-    def note_look(self) -> None:
-        """Note that a look begins."""
+    def note_poll(self) -> None:
+        """Record that a poll begins."""
         count = self._read()
-        self._looks = self._looks + 1 if count == self._count else 0
+        self._polls = self._polls + 1 if count == self._count else 0
         self._count = count
 
-    def anything(self) -> bool:
-        """Whether a look may find new ones; True where the kernel does not count."""
-        return self._looks < AFTERWARDS or not self._count or self._read() != self._count
+    def may_have_new(self) -> bool:
+        """Return True if a poll may find new sockets, or if the kernel provides no counters."""
+        return self._polls < EXTRA_POLLS or not self._count or self._read() != self._count
 
     def _read(self) -> list[str]:
-        """ActiveOpens and PassiveOpens (RFC 4022): what was counted of connections made and accepted."""
+        """Read ActiveOpens and PassiveOpens (RFC 4022)."""
         return _text(self._path).rpartition("\nTcp: ")[2].split(None, 6)[4:6]
 
 
-def asked(opened: Opened, until: float) -> bool:
-    """Wait until it is time to look; False when nobody will ask any more, also where that time is over already."""
+def wait_for_request(counter: OpenCounter, until: float) -> bool:
+    """Wait for a request with news, at most until `until`; return False at end of file, even after `until`."""
     while select.select([0], [], [], max(until - time.monotonic(), 0))[0]:
         if not os.read(0, 4096):
             return False
-        if opened.anything() or time.monotonic() >= until:
+        if counter.may_have_new() or time.monotonic() >= until:
             break
         time.sleep(PAUSE_S)
     return True
 
 
 def main(descriptor: int) -> None:
-    """Look when asked to, and now and then."""
+    """Poll on request, and at least every `INTERVAL_S`."""
     os.nice(5)
-    finder, opened = Finder(socket.socket(fileno=descriptor)), Opened()
-    going = True
-    while going:
+    finder, counter = Finder(socket.socket(fileno=descriptor)), OpenCounter()
+    running = True
+    while running:
         at = time.time_ns()
         began = time.monotonic()
-        opened.note_look()
-        news = finder.look()
+        counter.note_poll()
+        news = finder.poll()
         took = time.monotonic() - began
         if news:
             sys.stdout.write(json.dumps([at, news], separators=(",", ":")) + "\n")
             sys.stdout.flush()
         time.sleep(took / SHARE)
-        going = asked(opened, began + EVERY_S)
+        running = wait_for_request(counter, began + INTERVAL_S)
 
 
 if __name__ == "__main__":

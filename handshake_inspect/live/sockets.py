@@ -1,4 +1,7 @@
-"""Who has which socket: asked of a small program that stays root (see `socket_finder`), so that nothing here waits."""
+"""Sockets of this host and their processes, from a helper program that keeps root privileges (see `socket_finder`).
+
+The helper runs asynchronously, so that capturing never waits for it.
+"""
 
 import os
 import socket
@@ -15,14 +18,14 @@ from handshake_inspect.wire.const import IPV4_MAPPED, MASK64
 
 _SOCK_DIAG = 4  # NETLINK_SOCK_DIAG
 _READ = 1 << 16
-_GOODBYE_S = 5
+_EXIT_TIMEOUT_S = 5
 _LINES = msgspec.json.Decoder(tuple[int, list[list[Any]]])
 
-Address = tuple[int, int]  # as rows hold them
+Address = tuple[int, int]  # (hi, lo) halves, as in connection rows
 
 
 class Socket(NamedTuple):
-    """A TCP socket as the kernel had it at `seen_ns` (since the epoch), and the process that has it open."""
+    """A TCP socket at time `seen_ns` (since the epoch), and the process that has it open."""
 
     seen_ns: int
     local: Address
@@ -40,67 +43,67 @@ class Socket(NamedTuple):
     min_rtt_us: int | None
     retransmissions: int | None
     cwnd: int | None
-    queued: int | None  # of a listener: connections that wait for accept(), and how many may
+    queued: int | None  # for a listener: connections that wait for accept(), and their limit
     backlog: int | None
 
     @property
     def listens(self) -> bool:
-        """Whether it is a listener."""
+        """Return True for a listener."""
         return self.state == socket_finder.LISTEN
 
 
 class SocketWatch:
-    """The sockets of the network namespace that this thread is in now."""
+    """Watches the sockets of the network namespace of the thread that creates it."""
 
     def __init__(self) -> None:
-        """Begin; OSError where the kernel lists no sockets."""
+        """Start the helper program; raises OSError if the kernel does not support sock_diag."""
         self._rest = b""
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, _SOCK_DIAG) as netlink:
             script = str(Path(socket_finder.__file__).with_suffix(".py"))
             self._process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-I", "-S", script, str(netlink.fileno())],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                pass_fds=[netlink.fileno()], start_new_session=True,  # Ctrl-C is not for it
+                pass_fds=[netlink.fileno()], start_new_session=True,  # Ctrl-C must not reach it
             )  # fmt: skip
         for stream in (self._process.stdin, self._process.stdout):
             os.set_blocking(stream.fileno(), False)  # type: ignore[union-attr]
 
     def fileno(self) -> int:
-        """For select(): it has reported something."""
+        """Return the descriptor that becomes readable when there are reports."""
         assert self._process.stdout is not None  # noqa: S101
         return self._process.stdout.fileno()
 
-    def ask(self) -> None:
-        """Have it look soon: there are new connections."""
+    def request(self) -> None:
+        """Request a poll, since there are new connections."""
         if self._process.stdin is not None and not self._process.stdin.closed:
-            with suppress(OSError):  # it has enough to do, or has ended
+            with suppress(OSError):  # enough requests are pending, or it has ended
                 os.write(self._process.stdin.fileno(), b"\n")
 
     def take(self) -> list[Socket]:
-        """What it has reported since the last time."""
+        """Return the sockets reported since the last call."""
         *lines, self._rest = (self._rest + self._read()).split(b"\n")
         return [_socket(at, row) for at, rows in map(_LINES.decode, filter(None, lines)) for row in rows]
 
     def close(self) -> None:
-        """Let it end."""
+        """End the helper program."""
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
                 with suppress(OSError):
                     stream.close()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_GOODBYE_S)
+            self._process.wait(_EXIT_TIMEOUT_S)
 
     def _read(self) -> bytes:
         parts = []
         stream = self._process.stdout
-        with suppress(OSError, ValueError):  # nothing more there, or closed
+        with suppress(OSError, ValueError):  # no more data, or closed
             while stream is not None and (part := os.read(stream.fileno(), _READ)):
                 parts.append(part)
         return b"".join(parts)
 
 
 def watch_sockets() -> SocketWatch | None:
-    """Begin to watch; None where nothing can be said."""
+    """Start to watch; return None if that is not supported."""
     if not sys.platform.startswith("linux") or not sys.executable:
         return None
     try:

@@ -1,7 +1,7 @@
-"""pyshark as the capturing program of last resort: `python -m handshake_inspect.live.tshark` with four arguments.
+"""Capture program of last resort, on pyshark: `python -m handshake_inspect.live.tshark` with four arguments.
 
-Runs as a child process of its own (child.py), for pyshark brings an event loop and several processes.  Writes pcapng to
-standard output, each frame as soon as tshark has printed it; what dumpcap says goes to standard error.
+It runs as a child process (child.py), because pyshark brings an event loop and several processes.  It writes pcapng to
+standard output, each frame as soon as tshark has printed it, and passes dumpcap's messages on to standard error.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from typing import Any, NamedTuple
 from handshake_inspect.live import writer
 from handshake_inspect.wire.const import NS_PER_SECOND
 
-# Wireshark's number of a link layer (frame.encap_type) -> LINKTYPE.
+# Wireshark's frame.encap_type -> LINKTYPE.
 _LINK_TYPES = {1: 1, 4: 9, 7: 101, 15: 0, 20: 105, 23: 127, 25: 113, 129: 228, 130: 229, 210: 276}
-_UNKNOWN_LINK_TYPE = 147  # for private use: nobody decodes it
+_UNKNOWN_LINK_TYPE = 147  # private use: not decoded
 
 
 class Frame(NamedTuple):
-    """One frame as pyshark returns it."""
+    """A frame from pyshark."""
 
     link_type: int
     ts_ns: int
@@ -32,7 +32,7 @@ class Frame(NamedTuple):
 
 
 def frames(interface: str, snap_len: int, promiscuous: bool, filter_text: str) -> Iterator[Frame]:
-    """Capture through pyshark until SIGTERM; the section header is written when dumpcap has begun."""
+    """Capture through pyshark until SIGTERM; the section header is written once dumpcap captures."""
     capture = _capture(interface, snap_len, promiscuous, filter_text)
     signal.signal(signal.SIGTERM, lambda *_: capture.end())
     for packet in capture.sniff_continuously():
@@ -40,10 +40,10 @@ def frames(interface: str, snap_len: int, promiscuous: bool, filter_text: str) -
 
 
 def frame_of(packet: Any) -> Frame:
-    """Take the frame itself out of a packet of pyshark's EK mode with raw data."""
+    """Extract the frame from a packet of pyshark's EK mode with raw data."""
     fields = packet.frame_info
     raw = packet["FRAME_RAW"]
-    text = getattr(raw, "_fields_dict", None)  # no public name leads to it in this mode
+    text = getattr(raw, "_fields_dict", None)  # not public in this mode
     data = bytes.fromhex(text if isinstance(text, str) else raw.value)
     encapsulation = int(fields.get_field("encap_type"))
     link_type = _LINK_TYPES.get(encapsulation, _UNKNOWN_LINK_TYPE)
@@ -51,7 +51,7 @@ def frame_of(packet: Any) -> Frame:
 
 
 def nanoseconds(time: str) -> int:
-    """Read a time since the epoch, or a date (Wireshark 4.2 and later): nanoseconds since the epoch."""
+    """Convert seconds since the epoch, or an ISO date (Wireshark 4.2 and later), to nanoseconds since the epoch."""
     whole, _, fraction = time.rstrip("Z").partition(".")
     if "T" in whole:
         date = datetime.datetime.fromisoformat(whole).replace(tzinfo=datetime.UTC)
@@ -66,19 +66,19 @@ def _capture(interface: str, snap_len: int, promiscuous: bool, filter_text: str)
     from pyshark.tshark.tshark import get_process_path  # noqa: PLC0415
 
     class Capture(pyshark.LiveCapture):  # type: ignore[misc]
-        """pyshark's own capture, with what it does not offer: a snap length, an end, dumpcap's words."""
+        """pyshark's live capture, extended by a snap length, a clean end and dumpcap's messages."""
 
         dumpcap: Any = None
         ended = False
 
         def __init__(self) -> None:
-            # Past LiveCapture, which asks tshark for all interfaces first.
+            # Bypass LiveCapture, which first has tshark list all interfaces.
             super(pyshark.LiveCapture, self).__init__(use_ek=True, include_raw=True, debug=False)
             self.interfaces, self.bpf_filter, self.monitor_mode = [interface], filter_text or None, False
 
         def get_parameters(self, packet_count: int | None = None) -> list[str]:
-            # dumpcap's pipe as a file: a tshark that captures (`-i -`), or lists interfaces, runs every extcap program,
-            # and androiddump would knock at port 5037 of this host, in the middle of the capture.
+            # Read dumpcap's pipe as a file: with `-i -` tshark would run every extcap program, and androiddump would
+            # connect to port 5037 of this host during the capture.
             return [*super(pyshark.LiveCapture, self).get_parameters(packet_count=packet_count), "-r", "-"]
 
         def end(self) -> None:
@@ -91,13 +91,13 @@ def _capture(interface: str, snap_len: int, promiscuous: bool, filter_text: str)
             return parameters if promiscuous else [*parameters, "-p"]
 
         async def _get_tshark_process(self, packet_count: int | None = None, stdin: Any = None) -> Any:
-            # As pyshark does it, except that only dumpcap holds the writing end of the pipe: else tshark never ends.
+            # Like pyshark, but only dumpcap keeps the write end of the pipe; otherwise tshark would never end.
             read, write = os.pipe()
             command = [get_process_path(process_name="dumpcap"), *self._get_dumpcap_parameters()]
             self.dumpcap = await asyncio.create_subprocess_exec(*command, stdout=write, stderr=subprocess.PIPE)
             os.close(write)
             self._listening = asyncio.ensure_future(_repeat(self.dumpcap.stderr))
-            # Past LiveCapture, whose own method this is.
+            # Bypass LiveCapture, whose method this replaces.
             tshark = await super(pyshark.LiveCapture, self)._get_tshark_process(packet_count=packet_count, stdin=read)
             os.close(read)
             if self.ended:
@@ -105,13 +105,13 @@ def _capture(interface: str, snap_len: int, promiscuous: bool, filter_text: str)
             return tshark
 
         def _verify_capture_parameters(self) -> None:
-            """Leave it to dumpcap to say that there is no such interface."""
+            """Skip the check: dumpcap reports unknown interfaces itself."""
 
     return Capture()
 
 
 async def _repeat(lines: Any) -> None:
-    """Say what dumpcap says; when it captures, begin the file."""
+    """Pass on dumpcap's messages; write the section header once it captures."""
     while line := await lines.readline():
         if line.startswith(b"File: "):
             _put(writer.section_header())
@@ -125,7 +125,7 @@ def _put(data: bytes) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Capture as the arguments say and write to standard output."""
+    """Capture and write to standard output; `arguments`: interface, snap length, promiscuous ("1"), filter."""
     warnings.simplefilter("ignore")
     interface, snap_len, promiscuous, filter_text = arguments
     numbers: dict[int, int] = {}

@@ -1,4 +1,4 @@
-"""What is captured, written as pcapng while it is captured: whole blocks, so that a kill leaves a readable file."""
+"""Write captured frames as pcapng during the capture, in whole blocks, so that the file stays readable if killed."""
 
 import contextlib
 import errno
@@ -24,10 +24,10 @@ _MASK32 = 0xFFFF_FFFF
 
 
 class PcapngWriter(Closes):
-    """A pcapng file with the frames that went through `reader`, times in nanoseconds."""
+    """A pcapng file with the frames of a reader; timestamps in nanoseconds."""
 
     def __init__(self, where: str, interface: str, snap_len: int, filter_text: str = "") -> None:
-        """Create the file `where` (`-`: standard output); LiveError when it cannot be."""
+        """Create the file `where` (`-` for standard output); raises LiveError if that fails."""
         self.name = "standard output" if where == "-" else where
         self._interface = interface
         self._filter = filter_text
@@ -39,26 +39,26 @@ class PcapngWriter(Closes):
         self._write(section_header())
 
     def record(self, reader: FrameReader) -> RecordingReader:
-        """Give a reader in the place of `reader` whose frames are also written."""
+        """Return a reader to use instead of `reader`, whose frames are also written."""
         self._reader = RecordingReader(reader, self._describe, self._write)
         return self._reader
 
     def flush(self) -> None:
-        """Write what was recorded so far: once per block of the ring, not per frame."""
+        """Write the buffered frames: called once per block of the ring, not per frame."""
         if self._reader is not None:
             self._reader.flush()
             self._last_ns = self._reader.ts_ns
 
     def close(self, received: int | None = None, dropped: int | None = None, ended_ns: int | None = None) -> None:
-        """Write what is left, what the kernel counted, and when the capture ended, and close the file."""
+        """Write buffered frames and the statistics (kernel counters, end of the capture), and close the file."""
         if self._descriptor < 0:
             return
         try:
             self.flush()
             written = self._reader.frames - self._reader.events if self._reader is not None else 0
             if written:
-                said = {_RECEIVED: received, _DROPPED: dropped, _DELIVERED: written}
-                values = {code: struct.pack("=Q", count) for code, count in said.items() if count is not None}
+                counts = {_RECEIVED: received, _DROPPED: dropped, _DELIVERED: written}
+                values = {code: struct.pack("=Q", count) for code, count in counts.items() if count is not None}
                 end = {} if ended_ns is None else {_END_TIME: struct.pack("=II", *_halves(ended_ns))}
                 time = struct.pack("=III", 0, *_halves(max(self._last_ns, ended_ns or 0)))
                 self._write(_block(_INTERFACE_STATISTICS, time, end | values))
@@ -85,45 +85,45 @@ class PcapngWriter(Closes):
             while done < len(blocks):
                 done += os.write(self._descriptor, blocks[done:])
         except BrokenPipeError:
-            raise  # the reader has gone: the command ends quietly
+            raise  # the consumer has gone: the command ends quietly
         except OSError as error:
-            self._take_back(done)
+            self._truncate(done)
             fix = "free some space, or write elsewhere" if error.errno == errno.ENOSPC else "write elsewhere"
             raise LiveError(f"{self.name}: writing failed ({_reason(error)}); {fix}") from None
 
-    def _take_back(self, count: int) -> None:
-        """Cut the file where the blocks that could not be written whole begin."""
+    def _truncate(self, count: int) -> None:
+        """Remove the last `count` bytes, an incomplete write, from the file."""
         if self._regular and count:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._descriptor, os.lseek(self._descriptor, 0, os.SEEK_CUR) - count)
 
 
 def section_header() -> bytes:
-    """Make the block that a file begins with."""
+    """Return the Section Header Block."""
     return _block(_SECTION_HEADER, struct.pack("=IHHq", _BYTE_ORDER_MAGIC, 1, 0, -1), {4: b"hsi"})
 
 
 def only_filter(filters: Sequence[str | None]) -> str:
-    """The filter that all frames passed, if it is known."""
+    """Return the filter that all frames passed; empty if unknown."""
     return filters[0] or "" if len(filters) == 1 else ""
 
 
 def interface_description(link_type: int, interface: str, snap_len: int, filter_text: str = "") -> bytes:
-    """Make the block that introduces frames of a link type, times in nanoseconds."""
+    """Return an Interface Description Block with nanosecond timestamps."""
     options = {2: interface.encode(errors="replace"), 9: bytes([_NANOSECONDS])}
     if filter_text:
-        options[11] = b"\0" + filter_text.encode(errors="replace")  # 0: a libpcap expression follows
+        options[11] = b"\0" + filter_text.encode(errors="replace")  # if_filter; 0: a libpcap expression follows
     return _block(_INTERFACE_DESCRIPTION, struct.pack("=HHI", link_type, 0, snap_len), options)
 
 
 def enhanced_packet(interface: int, ts_ns: int, data: bytes, wire_len: int, comment: str = "") -> bytes:
-    """Make the block of one frame (the ring's frames are written by the recorder, many at a time)."""
+    """Return an Enhanced Packet Block (frames of the ring are written by the recorder instead)."""
     options = {1: comment.encode(errors="replace")[:0xFFFC]} if comment else {}
     return _block(_ENHANCED_PACKET, struct.pack("=5I", interface, *_halves(ts_ns), len(data), wire_len) + data, options)
 
 
 def _block(kind: int, body: bytes, options: dict[int, bytes]) -> bytes:
-    """Make a block of `kind` with its options, padded as pcapng asks."""
+    """Return a block with its options, padded to 32 bits."""
     body = _padded(body)
     for code, value in options.items():
         body += struct.pack("=HH", code, len(value)) + _padded(value)

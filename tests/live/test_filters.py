@@ -56,7 +56,7 @@ def test_a_bad_expression(expression, words, link_type):
 
 def test_too_long_for_the_kernel():
     with pytest.raises(UsageError, match=r"^filter 'many hosts': too long for the kernel \(4097 instructions"):
-        filters._fitted([(0x06, 0, 0, 0)] * 4097, ETHERNET, 96, "many hosts")
+        filters._adapted([(0x06, 0, 0, 0)] * 4097, ETHERNET, 96, "many hosts")
 
 
 def test_without_libpcap(monkeypatch):

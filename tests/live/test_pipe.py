@@ -166,7 +166,7 @@ def test_nothing_is_left_running_when_this_process_is_killed(network):
     code = (
         "from handshake_inspect.live.session import open_live\n"
         "source = open_live('wire', backend='tcpdump')\n"
-        "print(source._keeper.pid, flush=True)\n"
+        "print(source._supervisor.pid, flush=True)\n"
         "input()\n"
     )
     with network.client():
@@ -194,7 +194,7 @@ def test_nothing_is_left_running_when_this_process_is_killed(network):
     ],
 )
 def test_counters_in_the_words_of_programs(words, counters):
-    assert child._counts(words) == counters
+    assert child._parse_counts(words) == counters
 
 
 # pyshark

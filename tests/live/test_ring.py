@@ -206,7 +206,7 @@ def block(*frames, size=4096, count=None):
 
 def read(ring, link_type=1):
     reader = RingReader(ring, link_type, 0)
-    reader.take(0, len(ring))
+    reader.set_block(0, len(ring))
     found = []
     while reader.advance():
         found.append(bytes(ring[reader.frame_start : reader.frame_end]))
@@ -268,7 +268,7 @@ def test_any_bytes_at_all(link_type):
                 struct.pack_into("=H", ring, at + 24, chance.randrange(60, 120))
                 at += 288
         reader = RingReader(ring, link_type, 0)
-        reader.take(0, len(ring))
+        reader.set_block(0, len(ring))
         while reader.advance():
             assert 0 <= reader.frame_start <= reader.frame_end <= len(ring)
 
@@ -277,6 +277,6 @@ def test_a_block_outside_the_ring():
     reader = RingReader(bytearray(4096), 1, 0)
     for place, size in ((4096, 4096), (-1, 100), (0, 10), (0, 5000)):
         with pytest.raises(ValueError, match="no such block"):
-            reader.take(place, size)
-    reader.let_go()
+            reader.set_block(place, size)
+    reader.detach()
     assert reader.advance() == 0

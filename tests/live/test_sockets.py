@@ -44,7 +44,7 @@ TCP_INFO = struct.Struct("8B24I")
     ],
 )
 def test_the_unit_or_the_container_of_a_process(text, unit, container):
-    assert socket_finder.group(text) == (unit, container)
+    assert socket_finder.unit_and_container(text) == (unit, container)
 
 
 @pytest.fixture
@@ -73,9 +73,9 @@ def test_of_those_who_share_a_socket_the_first_has_it(processes):
 def test_what_is_nobodys_is_not_looked_for_for_ever(processes, monkeypatch):
     searched = []
     monkeypatch.setattr(processes, "_search", searched.append)
-    for _ in range(socket_finder.TRIES + 2):
+    for _ in range(socket_finder.MAX_TRIES + 2):
         processes.of({999})
-    assert searched == [{"socket:[999]": 999}] * socket_finder.TRIES
+    assert searched == [{"socket:[999]": 999}] * socket_finder.MAX_TRIES
 
 
 SNMP = """\
@@ -92,39 +92,39 @@ def test_it_looks_again_when_the_kernel_has_counted_new_sockets(tmp_path):
     """And a few times more, for a socket is accepted later than it is counted."""
     counters = tmp_path / "snmp"
     counters.write_text(SNMP.format(7, 8))
-    opened = socket_finder.Opened(str(counters))
+    opened = socket_finder.OpenCounter(str(counters))
     for made, accepted in ((7, 8), (7, 9), (8, 9)):
         counters.write_text(SNMP.format(made, accepted))
-        for _ in range(1 + socket_finder.AFTERWARDS):
-            assert opened.anything()
-            opened.note_look()
-        assert not opened.anything()
+        for _ in range(1 + socket_finder.EXTRA_POLLS):
+            assert opened.may_have_new()
+            opened.note_poll()
+        assert not opened.may_have_new()
     counters.write_text(SNMP.format(8, 10))
-    assert opened.anything()
+    assert opened.may_have_new()
 
 
 @pytest.mark.parametrize("text", [None, "", "Ip: 1\n"])
 def test_where_nothing_is_counted_it_always_looks(tmp_path, text):
     if text is not None:
         (tmp_path / "snmp").write_text(text)
-    opened = socket_finder.Opened(str(tmp_path / "snmp"))
-    for _ in range(2 * socket_finder.AFTERWARDS):
-        opened.note_look()
-        assert opened.anything()
+    opened = socket_finder.OpenCounter(str(tmp_path / "snmp"))
+    for _ in range(2 * socket_finder.EXTRA_POLLS):
+        opened.note_poll()
+        assert opened.may_have_new()
 
 
 @pytest.mark.parametrize(("given", "goes_on"), [(b"", False), (b"\n", True)])
 def test_it_ends_with_the_command_though_a_look_takes_longer_than_the_time_between_two(given, goes_on):
-    look = "import sys; from handshake_inspect.live.socket_finder import Opened, asked; print(asked(Opened(), 0.0))"
+    code = "from handshake_inspect.live import socket_finder as f; print(f.wait_for_request(f.OpenCounter(), 0.0))"
     environment = os.environ | {"PYTHONPATH": str(Path(handshake_inspect.__file__).parents[1])}
-    command = [sys.executable, "-P", "-c", look]
+    command = [sys.executable, "-P", "-c", code]
     done = subprocess.run(command, input=given, stdout=subprocess.PIPE, env=environment, check=True)
     assert done.stdout.split() == [str(goes_on).encode()]
 
 
 @pytest.mark.skipif(not Path("/proc/self/net/snmp").exists(), reason="needs Linux")
 def test_this_kernel_counts_both_ends_of_a_connection():
-    opened = socket_finder.Opened()
+    opened = socket_finder.OpenCounter()
     with socket.create_server(("127.0.0.1", 0)) as server:
         before = opened._read()
         with socket.create_connection(server.getsockname()), server.accept()[0]:
@@ -204,7 +204,7 @@ def until(watch, condition):
     """Learn what a watch reports until that holds."""
     sockets, end = Sockets(), time.monotonic() + PATIENCE_S
     while True:
-        watch.ask()
+        watch.request()
         assert select.select([watch], [], [], max(end - time.monotonic(), 0))[0], "it reported nothing of that"
         sockets.learn(watch.take())
         if found := condition(sockets):
