@@ -21,7 +21,7 @@ from many_files import cut
 from handshake_inspect import engine
 from handshake_inspect.cli import memory
 from handshake_inspect.cluster import threads
-from handshake_inspect.cluster.analysis import Here, analyze
+from handshake_inspect.cluster.analysis import InlineRunner, analyze
 from handshake_inspect.cluster.parts import Sizes
 from handshake_inspect.cluster.scheduler import Workers
 from handshake_inspect.cluster.tables import Pumped
@@ -36,7 +36,7 @@ MOVES = {"tuples": "hashes", "datagrams": "datagrams", "times": "times"}
 EACH = Sizes(least=0)  # every file is a part
 
 
-class Counting(Here):
+class Counting(InlineRunner):
     """Counts what moves."""
 
     def __init__(self):
@@ -44,7 +44,7 @@ class Counting(Here):
 
     def submit(self, stage, function, *given):
         value = super().submit(stage, function, *given)
-        if function.__name__ == "one_way":
+        if function.__name__ == "shard_of":
             self.moved["segments"] += value.nbytes
         return value
 
@@ -128,7 +128,7 @@ def measure(given, directories, size, client):
         analyze(paths, counting, sizes=EACH)
         expected = written(engine.analyze(paths))
         with threads.started(given.workers) as own:
-            ways = {"here": (Here(), None), f"{given.workers} threads": (own, None),
+            ways = {"here": (InlineRunner(), None), f"{given.workers} threads": (own, None),
                     f"{given.workers} Dask workers": (Workers(client), client)}  # fmt: skip
             for what, (runner, there) in ways.items():
                 report, wall, used = best(given.rounds, partial(analyze, paths, runner, sizes=EACH), there)

@@ -1,15 +1,16 @@
-"""One trace in parts, on one machine or many: the same report as of one pass, byte for byte.
+"""Analyse one trace in parts, on one machine or many; the report is byte for byte that of a single pass.
 
-Local first.  Each part is decoded where it lies (`scanning`), and says which 4-tuples it has.  A 4-tuple that one part
-alone has is tracked there (`tracking`); the segments of the others are moved to a tracker of their own, in the order of
-their frames.  Rows of all trackers are put together (`tables`) and judged once.  What else is known beyond one 4-tuple
-moves as well: datagrams of QUIC servers that several parts have, lookups of names, fragments, and paths on which some
-checksums are right and some are wrong (`sharing`).  Frames have their numbers of the whole trace from the start: ranks,
-which are counted without merging (`numbering`).
+Data stays local where possible.  A first pass over each part decodes it and lists its 4-tuples (`scanning`).  A second
+pass tracks the 4-tuples found in one part only (`tracking`); segments of 4-tuples in several parts are moved to
+separate trackers, in frame order.  The rows of all trackers are concatenated (`tables`) and judged once.  State that
+spans 4-tuples is moved as well: datagrams of QUIC servers seen in several parts, DNS lookups, IP fragments, and paths
+with both good and bad checksums (`sharing`).  Frame numbers of the whole trace are computed as ranks, without merging
+the frames (`numbering`).
 
-Parts are files, several small ones of one sensor, or a stretch of a large one (`stretches`).
+A part is a file, several small files of one sensor, or a stretch of a large file (`stretches`).
 
-A stage is a plain function of plain values; `analysis` has threads call them (`threads`), or a scheduler (`scheduler`).
+Stages are plain functions of plain values; `analysis` runs them in threads (`threads`) or on a Dask cluster
+(`scheduler`).
 """
 # ruff: noqa: PLC0415
 
@@ -29,19 +30,19 @@ if TYPE_CHECKING:
 def analyze(
     inputs: Sequence[Input], client: Any, *, options: Options | None = None, progress: Progress | None = None
 ) -> Report:
-    """Analyse captures as one trace, by the workers of a Dask client's cluster; the report is that of one process."""
+    """Analyse captures as one trace on the cluster of a Dask client; the report is the same as with one process."""
     from handshake_inspect.cluster import analysis, scheduler
 
     return analysis.analyze(inputs, scheduler.Workers(client), options=options, progress=progress)
 
 
 LOCAL = "local:"
-MOST = 1024  # threads
+MAX_THREADS = 1024
 
 
 @contextmanager
 def workers(where: str) -> Iterator[Runner]:
-    """Who calls the stages: workers of the Dask cluster at `tcp://…`, or with `local:N` so many threads.
+    """Yield the runner of the stages: the Dask cluster at `tcp://…`, or N threads for `local:N`.
 
     Raises UsageError and ClusterError.
     """
@@ -61,6 +62,6 @@ def _count(where: str) -> int:
     from handshake_inspect.errors import UsageError
 
     number = where.removeprefix(LOCAL)
-    if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= MOST:
+    if not number.isascii() or not number.isdigit() or not 1 <= int(number) <= MAX_THREADS:
         raise UsageError(f"--cluster {where}: say how many threads, as in local:4")
     return int(number)

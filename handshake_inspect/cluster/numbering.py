@@ -1,8 +1,8 @@
-"""Numbers of frames in the whole trace, as ranks: no frame is merged with another.
+"""Compute the frame numbers of the whole trace as ranks, without merging the frames.
 
-A merge gives the sensor whose next frame is the earliest, and of equal times that whose file was named first.  So a
-frame comes when the latest frame up to it in its own sensor does: its key is the running maximum of time and place of
-the file.  Its number is its place in its own sensor, and how many keys of other sensors are smaller.
+A merge takes the frame of the sensor whose next frame is the earliest; on a tie, that of the file named first.  A frame
+can therefore not precede any earlier frame of its own sensor: its key is the running maximum of (time, index of the
+file).  Its number is its index within its sensor plus the number of smaller keys of other sensors.
 """
 
 from bisect import bisect_left
@@ -21,33 +21,33 @@ from handshake_inspect.verdicts.arrays import Keys, Times
 
 _PAGE = 1 << 16
 
-Key = tuple[int, int]  # time, and place of the file
+Key = tuple[int, int]  # time (ns), index of the file
 
 EARLIEST: Key = (NO_FRAME_NS, -1)
 
 
 class Outline(NamedTuple):
-    """What of a part is needed to number others: plain and small."""
+    """The properties of a scanned part that other stages need: plain and small."""
 
     sensor: int
     numbers: int
-    last_ns: int | None  # time of its last frame that has one
-    files: tuple[tuple[int, int], ...]  # numbers before each, and its place
-    first: Key  # the key of its first frame, if nothing came before it
-    highest: Key  # of any of its frames, likewise
-    begun: Stretch  # where it was read from: of stretches of a file, the right place if the one before ended there
-    ended: int  # byte behind its last record
-    head: bytes  # what is known of the file there
-    is_whole: bool  # neither cut nor damaged
-    odd_times: int  # frames whose time cannot be
-    has_loose: bool  # whether there is any of what `Scanned` has
+    last_ns: int | None  # time of the last frame that has one
+    files: tuple[tuple[int, int], ...]  # (numbers before it, index) of each file
+    first: Key  # key of the first frame, if no frame came before the part
+    highest: Key  # highest key, likewise
+    begun: Stretch  # where reading began: for a stretch, correct only if the previous one ended there
+    ended: int  # offset after the last record
+    head: bytes  # state of the file reader at that offset
+    is_whole: bool  # neither truncated nor damaged
+    odd_times: int  # frames with an impossible timestamp
+    has_fragments: bool  # whether the fields of `Scanned` are non-empty
     has_wrong: bool
     has_served: bool
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where a part begins in its sensor: numbers before it, the key so far, and the time of the last frame."""
+    """State of the sensor at the start of a part: numbers so far, highest key, and time of the last frame."""
 
     before: int
     key: Key
@@ -55,7 +55,7 @@ class Start:
 
 
 def outline(part: Part, scanned: Scanned) -> Outline:
-    """The outline of a part."""
+    """Return the outline of a part."""
     files = tuple(zip(scanned.starts, part.places, strict=True))
     keys = [EARLIEST]
     if scanned.times is not None and scanned.count:
@@ -63,13 +63,13 @@ def outline(part: Part, scanned: Scanned) -> Outline:
         keys = [(int(timed[0][1][0]), timed[0][0]), *((int(times.max()), place) for place, times in timed)]
     return Outline(
         part.sensor, scanned.count, scanned.last_ns, files, keys[0], max(keys), scanned.begun, scanned.ended,
-        scanned.head, scanned.is_whole, scanned.odd_times, bool(scanned.loose), bool(len(scanned.wrong)),
+        scanned.head, scanned.is_whole, scanned.odd_times, bool(scanned.fragments), bool(len(scanned.wrong)),
         bool(len(scanned.served)),
     )  # fmt: skip
 
 
 def _bounds(files: Sequence[tuple[int, int]], count: int) -> Iterator[tuple[int, int, int]]:
-    """Where files that use up any number begin and end, and their places."""
+    """Yield (first number, number after the last, index) of the files that have any frame."""
     ends = [*(start for start, _ in files[1:]), count]
     for (start, place), end in zip(files, ends, strict=True):
         if end > start:
@@ -89,16 +89,16 @@ def starts_of(outlines: Sequence[Outline]) -> list[Start]:
 
 
 class Spans:
-    """The parts of a sensor in their order, and the keys from which to which each has its numbers."""
+    """The parts of a sensor, in order, with the range of their keys."""
 
     def __init__(self) -> None:
         self.parts: list[int] = []
         self.lows: list[Key] = []
         self.highs: list[Key] = []
-        self.before = [0]  # numbers up to each
+        self.before = [0]  # numbers before each part
 
     def add(self, number: int, outline: Outline, start: Start) -> None:
-        """Take in the next part that has any."""
+        """Append the next non-empty part."""
         self.parts.append(number)
         self.lows.append(max(start.key, outline.first))
         self.highs.append(max(start.key, outline.highest))
@@ -106,7 +106,7 @@ class Spans:
 
 
 def spans_of(outlines: Sequence[Outline], starts: Sequence[Start]) -> dict[int, Spans]:
-    """The spans of each sensor."""
+    """Return the spans of each sensor."""
     spans: dict[int, Spans] = defaultdict(Spans)
     for number, (outline, start) in enumerate(zip(outlines, starts, strict=True)):
         if outline.numbers:
@@ -114,54 +114,54 @@ def spans_of(outlines: Sequence[Outline], starts: Sequence[Start]) -> dict[int, 
     return spans
 
 
-def rivals_of(outline: Outline, start: Start, spans: dict[int, Spans]) -> tuple[int, list[int]]:
-    """How many numbers of other sensors come before all of a part, and the parts among which its own are."""
+def overlapping(outline: Outline, start: Start, spans: dict[int, Spans]) -> tuple[int, list[int]]:
+    """Return how many frames of other sensors precede the whole part, and the parts that overlap it."""
     low, high = max(start.key, outline.first), max(start.key, outline.highest)
     before, among = 0, []
     for sensor, other in spans.items():
         if sensor != outline.sensor:
-            # Keys run: of each sensor, those from one place to another are among them.
+            # The keys of a sensor are sorted, so the overlapping parts are contiguous.
             begin, end = bisect_left(other.highs, low), bisect_left(other.lows, high)
             before += other.before[begin]
             among += other.parts[begin:end]
     return before, among
 
 
-class Running(NamedTuple):
-    """The keys of a part, running."""
+class RunningMax(NamedTuple):
+    """The keys of a part, as two sorted columns."""
 
     ns: Times
     place: Times
 
 
-def keys_of(outline: Outline, start: Start, times: Times) -> Running:
-    """The running maximum of time and place."""
+def keys_of(outline: Outline, start: Start, times: Times) -> RunningMax:
+    """Return the running maximum of (time, index of the file)."""
     ns, place = np.empty_like(times), np.empty_like(times)
     key = start.key
     for begin, end, rank in _bounds(outline.files, outline.numbers):
-        # Where a time is equal to that of the key so far, the place decides.
+        # If the time equals that of the key so far, the index decides.
         least = key[0] if rank > key[1] else key[0] + 1
         mine = np.maximum.accumulate(times[begin:end])
         held = mine < least
         ns[begin:end] = np.where(held, key[0], mine)
         place[begin:end] = np.where(held, key[1], rank)
         key = int(ns[end - 1]), int(place[end - 1])
-    return Running(ns, place)
+    return RunningMax(ns, place)
 
 
-def ranked(mine: Running, before: int, others: Sequence[Running]) -> Keys:
-    """The numbers of a part's frames: `before` of them come before all, and `others` lie among them."""
+def ranked(mine: RunningMax, before: int, others: Sequence[RunningMax]) -> Keys:
+    """Return the numbers of a part's frames; `before` frames precede the part, and `others` overlap it."""
     numbers = np.arange(before + 1, before + 1 + len(mine.ns), dtype=np.int64)
     for other in others:
         numbers += below(mine, other)
     return numbers.astype(np.uint64)
 
 
-def below(mine: Running, other: Running) -> Times:
-    """How many of another sensor's keys are smaller than each of these."""
+def below(mine: RunningMax, other: RunningMax) -> Times:
+    """Return, for each key, the number of smaller keys in `other`."""
     count = np.searchsorted(other.ns, mine.ns, side="left")
-    for place in np.unique(other.place).tolist():  # of equal times, those of earlier places
-        rows = np.flatnonzero(other.place == place)  # one behind the other
+    for place in np.unique(other.place).tolist():  # at equal times, files with a lower index come first
+        rows = np.flatnonzero(other.place == place)  # contiguous
         first, beyond = int(rows[0]), int(rows[-1]) + 1
         stop = np.searchsorted(other.ns[first:beyond], mine.ns, side="right") + first
         same = (stop > first) & (other.ns[np.maximum(stop - 1, 0)] == mine.ns) & (place < mine.place)
@@ -170,12 +170,12 @@ def below(mine: Running, other: Running) -> Times:
 
 
 def totals(outlines: Sequence[Outline]) -> int:
-    """How many numbers there are."""
+    """Return the total of numbers."""
     return sum(each.numbers for each in outlines)
 
 
 def pages(sensors: Sequence[int], outlines: Sequence[Outline], ranks: Sequence[Any]) -> list[bytes]:
-    """The sensor of each number, in packed pages, as `Places` reads them; none where there are no ranks."""
+    """Return the sensor of each number, in packed pages as read by `Places`; empty if there are no ranks."""
     if not ranks:
         return []
     marks = np.empty(totals(outlines), dtype=np.uint32)

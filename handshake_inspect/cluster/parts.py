@@ -1,4 +1,4 @@
-"""Parts of a trace: files of one sensor, end to end, and what was found of them when they were read."""
+"""Divide a trace into parts (files of one sensor, or stretches of a file), and read them."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -22,18 +22,18 @@ from handshake_inspect.errors import Problem, UsageError
 
 @dataclass(frozen=True)
 class Part:
-    """Files that one worker reads, end to end."""
+    """Consecutive files, or a stretch of one, to be read by one worker."""
 
     files: tuple[str, ...]
-    places: tuple[int, ...]  # of these among the files of the trace
+    places: tuple[int, ...]  # indexes of the files within the trace
     sensor: int
-    size: int  # bytes, as far as known
-    stretch: Stretch | None = None  # of its only file
+    size: int  # bytes; 0 if unknown
+    stretch: Stretch | None = None  # of the only file
 
 
 @dataclass
-class Ended:
-    """What a file says of itself when it was read; offers what a source offers."""
+class FileSummary:
+    """The properties of a file after reading; has the attributes of a source."""
 
     name: str
     format: str
@@ -45,31 +45,31 @@ class Ended:
     seen_until_ns: int | None
     problems: list[Problem]
     complete: bool
-    before: int  # frames that are counted in the numbers of its problems
-    said: list[Said]  # of a stretch of a pcapng
-    lost: int  # as packets of a pcapng say, -1 where none does
-    frames: int  # numbers up to its end
+    before: int  # frames before the file that the frame numbers of its problems include
+    said: list[Said]  # metadata in a stretch of a pcapng file
+    lost: int  # dropped packets by pcapng packet options; -1 if unknown
+    frames: int  # frames read
     events: int
-    reader: FrameReader = field(default_factory=FrameReader)  # knows how many frames there are
+    reader: FrameReader = field(default_factory=FrameReader)  # holds only the total of frames
 
     def __getstate__(self) -> dict[str, object]:
-        """All but the reader, which knows nothing yet."""
+        """Return all attributes except the reader, which is still empty."""
         return {name: value for name, value in vars(self).items() if name != "reader"}
 
     def __setstate__(self, state: dict[str, object]) -> None:
-        """Restore what was pickled, with a reader that knows nothing yet."""
+        """Restore the attributes, with an empty reader."""
         vars(self).update(state, reader=FrameReader())
 
     @property
     def names(self) -> list[str]:
-        """The name, as of a trace of one file."""
+        """The names of the files: only one."""
         return [self.name]
 
 
-def ended(file: File) -> Ended:
-    """What is known of a file that was read to its end."""
+def summary_of(file: File) -> FileSummary:
+    """Return the summary of a file that was read to its end."""
     source, reader = file.source, file.source.reader
-    return Ended(
+    return FileSummary(
         file.name,
         source.format,
         source.compression,
@@ -89,7 +89,7 @@ def ended(file: File) -> Ended:
 
 
 def read(part: Part, pump: Pump, after: FrameReader | None = None, through: PartReader | None = None) -> Sensor:
-    """Pump a part to its end: its numbers go on from those of `after`, or are those that `through` gives."""
+    """Pump a part to its end; frame numbers continue from those of `after`, or are assigned by `through`."""
     sensor = Sensor([File(where, BLOCK_SIZE, part.stretch) for where in part.files], after)
     try:
         while sensor.go_on():
@@ -104,25 +104,25 @@ def read(part: Part, pump: Pump, after: FrameReader | None = None, through: Part
 
 
 class Sizes(NamedTuple):
-    """How large parts are, in bytes."""
+    """Limits for the size of parts, in bytes."""
 
-    least: int = 64 << 20  # smaller files of one sensor are read together until they have as many
-    most: int = 256 << 20  # larger ones are read in stretches
+    least: int = 64 << 20  # smaller files of one sensor are combined up to this size
+    most: int = 256 << 20  # larger files are divided into stretches
 
     def among(self, workers: int, size: int) -> "Sizes":
-        """The same where so many have a trace of this size to read: none is idle if there is enough for each."""
+        """Return sizes that give each of so many workers a part of a trace of this size, if it is large enough."""
         return self._replace(most=min(self.most, max(self.least, -(-size // workers))))
 
 
 def parts_of(trace: Trace, inputs: Sequence[Input], sizes: Sizes) -> list[Part]:
-    """The parts of a trace, in the order of its sensors: small files together, and stretches of large ones."""
+    """Return the parts of a trace, in the order of its sensors: combined small files, and stretches of large ones."""
     if not isinstance(trace, MergedSource):
         return list(_stretched(Part((_place(inputs[0]),), (0,), 0, trace.size or 0), trace, sizes))
     return [part for number, sensor in enumerate(trace.sensors) for part in _together(sensor, number, sizes)]
 
 
 def _together(sensor: Sensor, number: int, sizes: Sizes) -> Iterator[Part]:
-    """A file whose first frame has no time has that of the frame before it, which must be known."""
+    """Yield the parts of a sensor; a file whose first frame has no time stays with the file before it."""
     files: list[File] = []
     for file in sensor.files:
         if files and file.first_ns is not None and (_size(files) >= sizes.least or _size([file]) > sizes.most):
@@ -133,7 +133,7 @@ def _together(sensor: Sensor, number: int, sizes: Sizes) -> Iterator[Part]:
 
 
 def _stretched(part: Part, source: Source, sizes: Sizes) -> Iterator[Part]:
-    """A part of one file, in so many stretches as it is too large."""
+    """Divide a part of one file into stretches if it is too large."""
     count = -(-part.size // sizes.most)
     if count < 2 or not source.has_stretches:
         yield part
@@ -150,7 +150,7 @@ def _part(files: Sequence[File], sensor: int, sizes: Sizes) -> Iterator[Part]:
 
 
 def check(inputs: Sequence[Input]) -> None:
-    """Refuse what cannot be opened elsewhere, or not twice."""
+    """Raise UsageError for inputs that cannot be opened in other processes, or cannot be read twice."""
     for where in inputs:
         if not isinstance(where, str | os.PathLike):
             raise UsageError("a cluster reads paths and addresses, no open files")
@@ -160,12 +160,12 @@ def check(inputs: Sequence[Input]) -> None:
 
 
 def _is_there_once(where: str | os.PathLike[str]) -> bool:
-    """Whether it is a pipe or a device."""
+    """Return True for a pipe or a device."""
     return not is_there_again(os.fspath(where)) and os.path.exists(where)  # noqa: PTH110
 
 
 def _place(where: Input) -> str:
-    """The same from any directory."""
+    """Return the absolute path or address."""
     assert isinstance(where, str | os.PathLike)  # noqa: S101
     return str(where) if is_remote(where) else os.path.abspath(os.fspath(where))  # noqa: PTH100
 

@@ -1,6 +1,6 @@
-"""Records that one pump decoded and another one follows: the fixed part as rows, what was captured of payloads beside.
+"""Decoded segments in transit from one pump to another: records as rows, and their captured payloads.
 
-A record has the place of its payload in `payloads` where a pump has the place in its own block.
+The payload position of a record is an offset in `payloads` instead of an offset in the pump's block.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.capture.frames import FrameReader
-from handshake_inspect.cluster.sieves import Gathered
+from handshake_inspect.cluster.sieves import RecordBuffer
 from handshake_inspect.decode.segment import Segment
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.verdicts.arrays import Array, Bools
@@ -24,49 +24,49 @@ _WORDS = RECORD.itemsize // 8
 
 @dataclass
 class Records:
-    """Records in the order of their frames."""
+    """Records in frame order."""
 
     rows: Array
     payloads: NDArray[np.uint8]
 
     @property
     def nbytes(self) -> int:
-        """How many bytes move."""
+        """Bytes to transfer."""
         return self.rows.nbytes + len(self.payloads)
 
     @classmethod
-    def of(cls, gathered: Gathered) -> "Records":
-        """Those that a sieve gathered: views of them."""
+    def of(cls, gathered: RecordBuffer) -> "Records":
+        """Return views of the records in a buffer."""
         return cls(np.frombuffer(gathered.records, dtype=RECORD), np.frombuffer(gathered.payloads, dtype=np.uint8))
 
 
 def words_of(storage: Any) -> Array:
-    """The records of a pump as words of 64 bits, which NumPy copies faster than fields: a view."""
+    """Return a view of a pump's records as 64-bit words, which NumPy copies faster than structured fields."""
     return np.frombuffer(storage, dtype=np.uint64).reshape(-1, _WORDS)
 
 
 def rows_of(words: Array) -> Array:
-    """The same with the names of fields: a view."""
+    """Return a view with named fields."""
     return words.view(RECORD)[:, 0]
 
 
 def has_payload(rows: Array) -> Bools:
-    """Which records are no errors: these have an address where others have their payload."""
+    """Return a mask of the records with a payload, not ICMP errors, which have an address in its fields."""
     held: Bools = (rows["kind"] != KIND_ICMP_ERROR) & (rows["kind"] != KIND_UDP_ERROR)
     return held
 
 
 def in_order(records: Sequence[Records]) -> list[Records]:
-    """The same in the order of their frames: put together where they lie among each other."""
+    """Return the records in frame order, merged if their frames are interleaved."""
     having = sorted((each for each in records if len(each.rows)), key=lambda each: int(each.rows["frame"][0]))
     frames = [each.rows["frame"] for each in having]
     apart = all(before[-1] < after[0] for before, after in pairwise(frames))
     if apart and all((each[1:] >= each[:-1]).all() for each in frames):
         return having
-    return [_joined(having)]
+    return [_merged(having)]
 
 
-def _joined(records: Sequence[Records]) -> Records:
+def _merged(records: Sequence[Records]) -> Records:
     rows = np.concatenate([each.rows for each in records])
     places = np.concatenate([[0], np.cumsum([len(each.payloads) for each in records])[:-1]]).astype(np.uint64)
     shift = np.repeat(places, [len(each.rows) for each in records])
@@ -75,8 +75,8 @@ def _joined(records: Sequence[Records]) -> Records:
     return Records(rows_of(words_of(rows)[order]), np.concatenate([each.payloads for each in records]))
 
 
-def follow(pump: Pump, records: Sequence[Records], datagrams: bool = False) -> None:
-    """Have a pump follow them, in the order of their frames."""
+def track_records(pump: Pump, records: Sequence[Records], datagrams: bool = False) -> None:
+    """Track the records with a pump, in frame order."""
     view = np.frombuffer(pump.storage, dtype=RECORD)
     batch = len(view)
     for each in in_order(records):

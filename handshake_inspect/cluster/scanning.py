@@ -1,4 +1,4 @@
-"""The first pass over a part: what it has, so that it is known what it shares with others; nothing is tracked."""
+"""The first pass over a part: list its 4-tuples, datagram ends and fragments, to find what parts share."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.ranks import TimedReader
 from handshake_inspect.cluster.parts import Part, read
 from handshake_inspect.cluster.records import rows_of, words_of
-from handshake_inspect.cluster.sieves import Noting
+from handshake_inspect.cluster.sieves import CollectingSieve
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.arrays import Array, Keys, Times
@@ -18,13 +18,13 @@ from handshake_inspect.verdicts.sets import host_key, is_member
 from handshake_inspect.wire.const import NOTE_BAD_CHECKSUM, NOTE_CHECKSUM_GOOD
 
 PATH = np.dtype([("path", np.uint64), ("tuple", np.uint64)])
-NO_FRAME_NS = -(2**63) + 1  # time of numbers of a file without frames: it is read before anything else
-_GATHERED = 1 << 20  # rows that are gathered before repeated ones are left out
+NO_FRAME_NS = -(2**63) + 1  # time for the numbers of a file without frames, which sorts before all others
+_COMPACT_ROWS = 1 << 20  # rows to collect before duplicates are removed
 _FEW_ROWS = 16
 
 
-class Loose(NamedTuple):
-    """A frame that is put together with others."""
+class Fragment(NamedTuple):
+    """A frame with an IP fragment."""
 
     number: int
     ts_ns: int
@@ -36,18 +36,18 @@ class Loose(NamedTuple):
 
 @dataclass
 class Scanned:
-    """What a part has."""
+    """The result of the first pass over a part."""
 
     starts: list[int]  # numbers before each of its files
-    count: int  # numbers: of frames, and of records that only use one up
-    last_ns: int | None  # time of its last frame that has one
-    tuples: Keys  # hashes of 4-tuples, each once
-    wrong: Array  # paths on which checksums were wrong, with the 4-tuples that show it
-    served: Keys  # ends that a datagram that may begin QUIC was sent to
-    seen: Keys  # ends of datagrams, each once
-    loose: list[Loose]
-    times: Times | None  # of all numbers, where there are other sensors
-    begun: Stretch  # as in `numbering.Outline`
+    count: int  # numbers used by frames, and by other records that count as frames
+    last_ns: int | None  # time of the last frame that has one
+    tuples: Keys  # unique hashes of 4-tuples
+    wrong: Array  # paths with bad checksums, and the 4-tuples concerned
+    served: Keys  # destinations of datagrams that may begin a QUIC connection
+    seen: Keys  # unique ends of datagrams
+    fragments: list[Fragment]
+    times: Times | None  # of all numbers, if there are several sensors
+    begun: Stretch  # this and the following as in `numbering.Outline`
     ended: int
     head: bytes
     is_whole: bool
@@ -55,63 +55,63 @@ class Scanned:
 
 
 class Distinct:
-    """Different rows of very many."""
+    """Collects the unique rows of a large input."""
 
     def __init__(self) -> None:
         self._parts: list[Array] = [np.zeros(0, dtype=PATH)]
         self._count = 0
 
     def add(self, rows: Array) -> None:
-        """Take rows."""
+        """Add rows."""
         self._parts.append(rows)
         self._count += len(rows)
-        if self._count > _GATHERED and self._count > 2 * len(self._parts[0]):
+        if self._count > _COMPACT_ROWS and self._count > 2 * len(self._parts[0]):
             self.rows()
             self._count = 0
 
     def rows(self) -> Array:
-        """All that came, each once, sorted."""
+        """Return the unique rows, sorted."""
         self._parts = [np.unique(np.concatenate(self._parts))]
         return self._parts[0]
 
 
-class Scan(Noting):
+class ScanSieve(CollectingSieve):
     """The sieve of the first pass."""
 
     def __init__(self, pump: Pump) -> None:
         super().__init__(pump)
         self.rows = rows_of(words_of(pump.storage))
         self.wrong = Distinct()
-        self.loose: list[Loose] = []
+        self.fragments: list[Fragment] = []
 
     def sift(self, held: int) -> int:
-        """Note the 4-tuples of these records, and where a checksum is wrong."""
+        """Collect the 4-tuples of these records, and the paths with bad checksums; keep none for tracking."""
         self.is_wrong = False
-        Noting.sift(self, held)
+        CollectingSieve.sift(self, held)
         if self.is_wrong:
             self.wrong.add(checks_of(self.rows[:held], NOTE_BAD_CHECKSUM))
         return 0
 
     def takes_fragment(self, reader: FrameReader) -> bool:
-        """Fragments of one datagram may lie in several parts."""
+        """Collect a fragment, since those of one datagram may be in several parts."""
         data = bytes(memoryview(reader.buffer)[reader.frame_start : reader.frame_end])
-        self.loose.append(
-            Loose(reader.frames, reader.ts_ns, bool(reader.has_time), data, reader.wire_len, reader.link_type)
+        self.fragments.append(
+            Fragment(reader.frames, reader.ts_ns, bool(reader.has_time), data, reader.wire_len, reader.link_type)
         )
         return True
 
 
 class NoLookups:
-    """Stands in for lookups that are read in the second pass."""
+    """A stand-in for `Lookups`: DNS messages are read only in the second pass."""
 
     def take(self, *_: object) -> None:
-        """Leave it."""
+        """Ignore the message."""
 
 
 def scan(part: Part, ranked: bool) -> Scanned:
-    """Read a part; `ranked`: there are other sensors, among whose frames its own are numbered."""
+    """ScanSieve a part; `ranked`: there are several sensors, so that frame times are needed."""
     pump = _pump()
-    pump.sieve = sieve = Scan(pump)
+    pump.sieve = sieve = ScanSieve(pump)
     timed = TimedReader() if ranked else None
     sensor = read(part, pump, through=timed)
     count = int(sensor.reader.frames)
@@ -124,7 +124,7 @@ def scan(part: Part, ranked: bool) -> Scanned:
         sieve.wrong.rows(),
         sieve.served.keys(),
         sieve.seen.keys(),
-        sieve.loose,
+        sieve.fragments,
         None if timed is None else _filled(np.frombuffer(timed.times(), dtype=np.int64), count),
         last.stretch or Stretch(0),
         last.end,
@@ -134,8 +134,8 @@ def scan(part: Part, ranked: bool) -> Scanned:
     )
 
 
-class Rights(Scan):
-    """The sieve of a pass over a part for right checksums on some paths alone."""
+class ChecksumSieve(ScanSieve):
+    """The sieve of an additional pass, which collects only good checksums on given paths."""
 
     def __init__(self, pump: Pump, paths: Keys) -> None:
         super().__init__(pump)
@@ -143,16 +143,16 @@ class Rights(Scan):
         self.right = Distinct()
 
     def sift(self, held: int) -> int:
-        """Note which of these records have right ones."""
+        """Collect the records with good checksums."""
         right = checks_of(self.rows[:held], NOTE_CHECKSUM_GOOD)
         self.right.add(right[is_member(right["path"], self.paths)])
         return 0
 
 
 def rights_on(part: Part, paths: Keys) -> Array:
-    """The right checksums on these paths, as `Scanned.wrong`: seldom asked for, since mostly none is wrong."""
+    """Return the good checksums on these paths, in the form of `Scanned.wrong`; rarely needed."""
     pump = _pump()
-    pump.sieve = sieve = Rights(pump, paths)
+    pump.sieve = sieve = ChecksumSieve(pump, paths)
     read(part, pump)
     return sieve.right.rows()
 
@@ -164,7 +164,7 @@ def _pump() -> Pump:
 
 
 def checks_of(rows: Array, note: int) -> Array:
-    """The paths on which records have checksums with this note, and their 4-tuples; see `tcp.checksums`."""
+    """Return paths and 4-tuples of the records with this checksum flag; see `tcp.checksums`."""
     rows = rows[rows["notes"] & note != 0]
     found = np.empty(len(rows), dtype=PATH)
     found["path"] = host_key(rows["src_hi"], rows["src_lo"], rows["ttl"])
@@ -174,6 +174,6 @@ def checks_of(rows: Array, note: int) -> Array:
 
 
 def _filled(times: Times, count: int) -> Times:
-    """Numbers behind the last frame have its time."""
+    """Extend times to all numbers: those after the last frame get its time."""
     rest = count - len(times)
     return np.concatenate([times, np.full(rest, times[-1] if len(times) else NO_FRAME_NS, dtype=np.int64)])

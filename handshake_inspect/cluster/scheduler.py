@@ -1,4 +1,4 @@
-"""The stages called by the workers of a Dask cluster: `dask.distributed` is imported here, and nowhere else."""
+"""Run the stages on a Dask cluster; the only module that imports `dask.distributed`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -7,24 +7,24 @@ from typing import Any
 from uuid import uuid4
 
 from handshake_inspect.about import version
-from handshake_inspect.cluster.analysis import MOST_WAYS
+from handshake_inspect.cluster.analysis import MAX_SHARDS
 from handshake_inspect.errors import CaptureError, ClusterError, UsageError
 
-ANSWERS_S = 10  # a scheduler answers within this, and has workers
-REACHED_S = 1  # a worker is asked itself if it answers within this
+TIMEOUT_S = 10  # for the scheduler to answer and to have workers
+CONNECT_TIMEOUT_S = 1  # for a direct connection to a worker
 _FIX = "start one with `dask scheduler` and `dask worker`, or use --cluster local:4"
 
 
 @contextmanager
 def connected(where: str) -> Iterator[Any]:
-    """A client of the cluster at `tcp://…`."""
+    """Yield a client of the cluster at `tcp://…`."""
     with _remote(where) as client, _ending_quietly(client):
         yield client
 
 
 @contextmanager
 def _ending_quietly(client: Any) -> Iterator[None]:
-    """Log nothing of calls that are waited for no more, where something else ends the run: the loop is the client's."""
+    """If an error ends the run, suppress asyncio's log messages about abandoned calls on the client's event loop."""
     try:
         yield
     except BaseException:
@@ -36,7 +36,7 @@ def _ending_quietly(client: Any) -> Iterator[None]:
 def _remote(where: str) -> Iterator[Any]:
     dask = _dask()
     try:
-        client = dask.Client(where, timeout=ANSWERS_S)
+        client = dask.Client(where, timeout=TIMEOUT_S)
     except ValueError as error:
         raise ClusterError(f"{where}: is no address ({error}); write tcp://HOST:8786, or local:4") from None
     except OSError as error:
@@ -46,7 +46,7 @@ def _remote(where: str) -> Iterator[Any]:
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong at first, which Dask wraps."""
+    """Return the message of the original error, which Dask wraps."""
     while error.__cause__ is not None:
         error = error.__cause__
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -61,23 +61,23 @@ def _dask() -> Any:
 
 
 class Workers:
-    """Has each stage called by the workers of a client's cluster; see `analysis.Runner`."""
+    """Runs each stage on the workers of a client's cluster; see `analysis.Runner`."""
 
     def __init__(self, client: Any) -> None:
-        """Raises ClusterError where there are no workers, or some with another version of hsi."""
+        """Raises ClusterError if there are no workers, or if some have another version of hsi."""
         self.client = client
-        self.ways = min(_threads(client), MOST_WAYS)
-        self._is_near = _are_near(client)
+        self.shards = min(_threads(client), MAX_SHARDS)
+        self._is_direct = _are_reachable(client)
         self._run = uuid4().hex
         self._numbers = count()
 
     def submit(self, stage: str, function: Callable[..., Any], *given: Any) -> Any:
-        """A future; the dashboard shows the stage by the key."""
+        """Submit a call and return its future; the dashboard shows the stage by the key."""
         key = f"hsi-{stage}-{self._run}-{next(self._numbers)}"
         return self.client.submit(function, *given, key=key, pure=False)
 
     def results(self, submitted: Sequence[Any], done: Callable[[int], object] | None = None) -> list[Any]:
-        """What the functions returned; values that are no futures are themselves."""
+        """Return the results of the futures; other values are returned as they are."""
         distributed = _dask()
         try:
             if done is not None:
@@ -85,7 +85,7 @@ class Workers:
                 for future in distributed.as_completed(submitted):
                     if future.status == "finished":
                         done(places[future.key])
-            return list(self.client.gather(list(submitted), direct=self._is_near))
+            return list(self.client.gather(list(submitted), direct=self._is_direct))
         except CaptureError as error:
             raise CaptureError(f"{error} (says a worker: captures must lie where all workers can read them)") from error
         except distributed.KilledWorker as error:
@@ -94,20 +94,20 @@ class Workers:
             raise ClusterError(f"the scheduler is gone: {error or type(error).__name__}; start it again") from None
 
     def item(self, submitted: Any, name: str) -> Any:
-        """An attribute of what a function returns, as a future."""
+        """Return a future for an attribute of the result."""
         return self.submit(name, getattr, submitted, name)
 
 
 def _version_there() -> str:
-    """The version of hsi where this is called."""
+    """Return the version of hsi on the worker that calls this."""
     return version()
 
 
 def _threads(client: Any) -> int:
-    """How many calls run at the same time."""
+    """Return the number of worker threads; raises ClusterError if workers are missing or unsuitable."""
     distributed = _dask()
     try:
-        client.wait_for_workers(1, timeout=ANSWERS_S)
+        client.wait_for_workers(1, timeout=TIMEOUT_S)
         versions = client.run(_version_there)
     except (OSError, distributed.TimeoutError):
         raise ClusterError("the scheduler has no workers; start some with `dask worker`") from None
@@ -119,13 +119,13 @@ def _threads(client: Any) -> int:
     return sum(map(int, client.nthreads().values()))
 
 
-def _are_near(client: Any) -> bool:
-    """Whether all workers can be asked for what they have: else it comes through the scheduler, and is copied twice."""
+def _are_reachable(client: Any) -> bool:
+    """Return True if all workers accept direct connections; otherwise results are copied through the scheduler."""
     connect, addresses = _dask().comm.connect, list(client.nthreads())
 
     async def all_answer() -> None:
         for address in addresses:
-            (await connect(address, timeout=REACHED_S, **client.connection_args)).abort()
+            (await connect(address, timeout=CONNECT_TIMEOUT_S, **client.connection_args)).abort()
 
     try:
         client.sync(all_answer)

@@ -1,4 +1,4 @@
-"""What several parts have, and must be followed in one place."""
+"""Determine what several parts have in common, and must therefore be tracked in one place."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,34 +13,34 @@ _NONE = np.zeros(0, dtype=np.uint64)
 
 @dataclass(frozen=True)
 class Shared:
-    """What is moved: 4-tuples, by their hashes, and datagrams of these ends."""
+    """What must be moved: segments of these 4-tuples (hashes), and datagrams of these ends."""
 
     tuples: Keys
     ends: Keys
-    others: Keys  # ends that may begin QUIC, too, and are followed where they are
+    others: Keys  # further QUIC servers, which are tracked in their part
 
 
-def shared_tuples(tuples: Sequence[Keys], loose: Keys) -> Keys:
-    """The 4-tuples that several parts have, sorted, and those of fragments; the keys of each part are different."""
-    return distinct(np.concatenate([frequent(np.concatenate([*tuples, loose]), 2), loose]))
+def shared_tuples(tuples: Sequence[Keys], fragments: Keys) -> Keys:
+    """Return, sorted, the 4-tuples found in several parts, and those of fragments; keys are unique per part."""
+    return distinct(np.concatenate([frequent(np.concatenate([*tuples, fragments]), 2), fragments]))
 
 
 def paths_of(checked: Sequence[Array]) -> Keys:
-    """The paths that these are of, sorted."""
+    """Return the unique paths of these rows, sorted."""
     return distinct(np.concatenate([_NONE, *(each["path"] for each in checked)]))
 
 
 def on_paths(checked: Array, paths: Keys) -> Array:
-    """What is known of these paths."""
+    """Return the rows on these paths."""
     known: Array = checked[is_member(checked["path"], paths)]
     return known
 
 
 def with_paths(tuples: Keys, rights: Sequence[Array], wrongs: Sequence[Array]) -> Keys:
-    """Those 4-tuples, and all whose wrong checksums are judged by right ones of another part.
+    """Return `tuples` and those whose bad checksums must be judged by good ones in another part.
 
-    Where a path has both, its 4-tuples must be followed together, and so must those of another path that one of these
-    has.
+    If a path has both kinds, its 4-tuples must be tracked together, as must those of any other path that shares a
+    4-tuple with it.
     """
     right, wrong = paths_of(rights), paths_of(wrongs)
     doubtful = right[is_member(right, wrong)]
@@ -52,7 +52,7 @@ def with_paths(tuples: Keys, rights: Sequence[Array], wrongs: Sequence[Array]) -
     known, part = known[judged], part[judged]
     place = np.searchsorted(doubtful, known["path"])
     while True:
-        apart = _are_apart(place, part, len(doubtful))
+        apart = _in_several(place, part, len(doubtful))
         apart[place[is_member(known["tuple"], tuples)]] = True
         more = distinct(np.concatenate([tuples, known["tuple"][apart[place]]]))
         if len(more) == len(tuples):
@@ -60,8 +60,8 @@ def with_paths(tuples: Keys, rights: Sequence[Array], wrongs: Sequence[Array]) -
         tuples = more
 
 
-def _are_apart(place: Rows, part: Array, count: int) -> Bools:
-    """Which paths several parts have."""
+def _in_several(place: Rows, part: Array, count: int) -> Bools:
+    """Return a mask of the paths found in several parts."""
     low, high = np.full(count, np.iinfo(np.int64).max), np.full(count, np.iinfo(np.int64).min)
     np.minimum.at(low, place, part)
     np.maximum.at(high, place, part)
@@ -70,22 +70,22 @@ def _are_apart(place: Rows, part: Array, count: int) -> Bools:
 
 
 def shared_ends(served: Sequence[Keys], seen: Sequence[Keys]) -> tuple[Keys, Keys]:
-    """The servers that datagrams may begin QUIC with: those that several parts have, and the others."""
+    """Return the possible QUIC servers: those seen in several parts, and the others."""
     every = distinct(np.concatenate([_NONE, *served]))
     several = frequent(np.concatenate([_NONE, *(each[is_member(each, every)] for each in seen)]), 2)
     return several, every[~is_member(every, several)]
 
 
 def shared(tuples: Keys, served: Sequence[Keys], seen: Sequence[Keys]) -> Shared:
-    """What is moved, of what parts have."""
+    """Return what must be moved, given the contents of all parts."""
     return Shared(tuples, *shared_ends(served, seen))
 
 
 def may_be_mixed(some: Shared) -> bool:
-    """Whether a datagram may be between an end that is shared and another one."""
+    """Return True if there may be datagrams between a shared end and one that is not."""
     return len(some.ends) > 0 and len(some.others) > 0
 
 
 def all_ends(some: Shared) -> Shared:
-    """The same with the datagrams of all servers."""
+    """Return the same with all QUIC servers shared."""
     return Shared(some.tuples, distinct(np.concatenate([some.ends, some.others])), _NONE)

@@ -19,23 +19,23 @@ cdef class KeySet:
     cdef uint64_t[::1] slots
 
     @cython.locals(at=Py_ssize_t)
-    cdef int fill(self, uint64_t[::1] keys) except -1
+    cdef int add_all(self, uint64_t[::1] keys) except -1
     @cython.locals(at=uint64_t)
     cpdef int add(self, uint64_t key) except -1
     cpdef bint has(self, uint64_t key)
     @cython.locals(at=uint64_t)
-    cdef uint64_t place(self, uint64_t key) noexcept
+    cdef uint64_t slot_of(self, uint64_t key) noexcept
     cdef int grow(self) except -1
 
 @cython.final
-cdef class Gathered:
+cdef class RecordBuffer:
     cdef readonly bytearray records
     cdef readonly bytearray payloads
 
     @cython.locals(start=Py_ssize_t)
     cdef int take(self, void *owners, seg.Segment *record) except -1
 
-cdef class Noting:
+cdef class CollectingSieve:
     cdef readonly Pump pump
     cdef readonly KeySet tuples
     cdef readonly KeySet seen
@@ -47,22 +47,22 @@ cdef class Noting:
     @cython.locals(record="seg.Segment *", target=uint64_t)
     cpdef bint takes(self) except -1
     @cython.locals(owners="void *", version=uint32_t, at=Py_ssize_t)
-    cdef bint begins(self, seg.Segment *record) except -1
+    cdef bint begins_quic(self, seg.Segment *record) except -1
 
-cdef class Parting:
+cdef class SplittingSieve:
     cdef readonly Pump pump
     cdef KeySet tuples
     cdef bint is_every
     cdef KeySet ends
     cdef KeySet others
     cdef bint has_ends
-    cdef readonly list ways
-    cdef readonly Gathered datagrams
+    cdef readonly list shards
+    cdef readonly RecordBuffer datagrams
     cdef readonly bint is_mixed
 
     @cython.locals(at=Py_ssize_t, staying=Py_ssize_t, record="seg.Segment *")
     cpdef Py_ssize_t sift(self, Py_ssize_t held) except -1
-    @cython.locals(hosts=uint64_t, way=Gathered)
-    cdef int gather(self, seg.Segment *record) except -1
+    @cython.locals(hosts=uint64_t, shard=RecordBuffer)
+    cdef int collect(self, seg.Segment *record) except -1
     @cython.locals(record="seg.Segment *", source=uint64_t, target=uint64_t)
     cpdef bint takes(self) except -1

@@ -1,6 +1,8 @@
-"""What the pump asks about every record of a part: what it has, in the first pass, and where it goes, in the second.
+"""Compiled sieves, which the pump calls for every record of a part (see `engine.pump.Sieve`).
 
-Keys are 64-bit hashes: of 4-tuples, and of ends of datagrams.
+In the first pass they collect keys, in the second they separate shared records from those tracked in the part.
+
+Keys are 64-bit hashes of 4-tuples, or of the ends of datagrams.
 """
 
 from array import array
@@ -21,10 +23,10 @@ _FIRST = 1 << 10
 
 
 class KeySet:
-    """Different keys of very many, in slots of their own; a slot without one is 0."""
+    """A hash set of 64-bit keys with open addressing; an empty slot is 0."""
 
     def __init__(self, keys: Any = ()) -> None:
-        """`keys`: those that are in it, an array of 64 bits each."""
+        """Create the set with initial `keys`, an array of 64-bit integers."""
         self.count = 0
         self.mask = _FIRST - 1
         while 2 * len(keys) > self.mask:
@@ -32,21 +34,21 @@ class KeySet:
         self.slots: Any = array("Q", bytes(8 * (self.mask + 1)))
         given = array("Q", np.asarray(keys, dtype=np.uint64).tobytes())
         self.has_zero = 0 in given
-        self.fill(given)
+        self.add_all(given)
 
-    def fill(self, keys: Any) -> int:
-        """Take in all of these but 0."""
+    def add_all(self, keys: Any) -> int:
+        """Add all of these except 0."""
         for at in range(len(keys)):
             if keys[at]:
                 self.add(keys[at])
         return 0
 
     def add(self, key: int) -> int:
-        """Take in a key."""
+        """Add a key."""
         if key == 0:
             self.has_zero = True
             return 0
-        at = self.place(key)
+        at = self.slot_of(key)
         if self.slots[at] == 0:
             self.slots[at] = key
             self.count += 1
@@ -55,34 +57,34 @@ class KeySet:
         return 0
 
     def has(self, key: int) -> bool:
-        """Whether it is in it."""
-        return self.slots[self.place(key)] == key if key else self.has_zero
+        """Return True if the key is in the set."""
+        return self.slots[self.slot_of(key)] == key if key else self.has_zero
 
-    def place(self, key: int) -> int:
-        """The slot that has a key, or would."""
+    def slot_of(self, key: int) -> int:
+        """Return the slot that holds a key, or the free slot for it."""
         at = (key >> 32 ^ key) & self.mask
         while self.slots[at] != 0 and self.slots[at] != key:
             at = (at + 1) & self.mask
         return at
 
     def grow(self) -> int:
-        """Double the slots."""
+        """Double the number of slots."""
         before = self.slots
         self.count = 0
         self.mask = 2 * self.mask + 1
         self.slots = array("Q", bytes(8 * (self.mask + 1)))
-        return self.fill(before)
+        return self.add_all(before)
 
     def keys(self) -> Any:
-        """All of them, sorted."""
+        """Return all keys, sorted."""
         every = np.frombuffer(self.slots, dtype=np.uint64)
         return np.sort(np.append(every[every != 0], np.zeros(int(self.has_zero), dtype=np.uint64)))
 
 
-class Gathered:
-    """Records that were taken out of a pump's batches, and what was captured of their payloads.
+class RecordBuffer:
+    """Records taken from a pump's batches, with their captured payloads.
 
-    A record has the place of its payload in `payloads` where a pump has the place in its own block.
+    The payload position of a record is an offset in `payloads` instead of an offset in the pump's block.
     """
 
     def __init__(self) -> None:
@@ -90,7 +92,7 @@ class Gathered:
         self.payloads = bytearray()
 
     def take(self, owners: Any, record: Any) -> int:
-        """Keep a record; of an error, where others have their payload there is an address."""
+        """Append a record and its payload; an ICMP error has none, and an address in these fields."""
         if record.kind not in (KIND_ICMP_ERROR, KIND_UDP_ERROR):
             start = len(self.payloads)
             payload.append(self.payloads, owners, record)
@@ -100,18 +102,18 @@ class Gathered:
         return 0
 
 
-class Noting:
-    """The sieve of the first pass: lets nothing through, and notes what came."""
+class CollectingSieve:
+    """The sieve of the first pass: collects keys, and lets nothing through to the tracker."""
 
     def __init__(self, pump: Pump) -> None:
         self.pump = pump
         self.tuples = KeySet()
-        self.seen = KeySet()  # ends of datagrams
-        self.served = KeySet()  # those that one which may begin QUIC was sent to
-        self.is_wrong = False  # some checksum, of those that came since this was set
+        self.seen = KeySet()  # all ends of datagrams
+        self.served = KeySet()  # destinations of datagrams that may begin a QUIC connection
+        self.is_wrong = False  # whether there was a bad checksum since the last reset
 
     def sift(self, held: int) -> int:
-        """Note the 4-tuples of these records: none remains."""
+        """Collect the 4-tuples of these records; return 0, the number to track."""
         for at in range(held):
             record = seg.segment_at(self.pump.records, at)
             self.tuples.add(record.hash)
@@ -120,17 +122,17 @@ class Noting:
         return 0
 
     def takes(self) -> bool:
-        """Note the ends of a datagram, and whether it may begin QUIC: it is followed in the second pass."""
+        """Collect the ends of a datagram; return True, since it is tracked in the second pass."""
         record = seg.segment_at(self.pump.apart, 0)
         self.seen.add(fourtuple.mix_end(record.src_hi, record.src_lo, record.src_port))
         target = fourtuple.mix_end(record.dst_hi, record.dst_lo, record.dst_port)
         self.seen.add(target)
-        if record.kind == KIND_UDP and record.payload_len >= LEAST_INITIAL and self.begins(record):
+        if record.kind == KIND_UDP and record.payload_len >= LEAST_INITIAL and self.begins_quic(record):
             self.served.add(target)
         return True
 
-    def begins(self, record: Any) -> bool:
-        """Whether a datagram begins as a long header of a version that there is."""
+    def begins_quic(self, record: Any) -> bool:
+        """Return True if a datagram begins with a long header of a known QUIC version."""
         owners = self.pump.owners
         if payload.captured(record) < 5 or not payload.byte(owners, record, 0) & LONG:
             return False
@@ -140,14 +142,14 @@ class Noting:
         return datagram.is_known(version)
 
 
-class Parting:
-    """The sieve of the second pass: what is shared is gathered, the rest goes through."""
+class SplittingSieve:
+    """The sieve of the second pass: collects shared records to be moved, and lets the rest through."""
 
-    def __init__(self, pump: Pump, tuples: KeySet | None, ends: KeySet, others: KeySet, ways: int) -> None:
-        """What is shared: 4-tuples, all where there is None; and datagrams of these ends, but for the `others`.
+    def __init__(self, pump: Pump, tuples: KeySet | None, ends: KeySet, others: KeySet, shards: int) -> None:
+        """`tuples`, None for all, and `ends` are shared; `others` are QUIC servers that are not.
 
-        Segments go one of so many ways: both directions between two hosts the same, because what one path shows of
-        checksums, another judges by.
+        Segments are distributed over so many shards.  All segments between two hosts go to the same one, because bad
+        checksums are judged by other segments on the path.
         """
         self.pump = pump
         self.tuples: Any = tuples
@@ -155,31 +157,31 @@ class Parting:
         self.ends = ends
         self.others = others
         self.has_ends = self.ends.count > 0 or self.ends.has_zero
-        self.ways: Sequence[Gathered] = [Gathered() for _ in range(ways)]
-        self.datagrams = Gathered()
-        self.is_mixed = False  # a datagram of an end that is shared and of another one
+        self.shards: Sequence[RecordBuffer] = [RecordBuffer() for _ in range(shards)]
+        self.datagrams = RecordBuffer()
+        self.is_mixed = False  # whether there was a datagram between a shared end and one of `others`
 
     def sift(self, held: int) -> int:
-        """Take out what is shared: how many records remain, at the front."""
+        """Move shared records to a shard; return the number of the others, which are now at the front."""
         staying = 0
         for at in range(held):
             record = seg.segment_at(self.pump.records, at)
             if self.is_every or self.tuples.has(record.hash):
-                self.gather(record)
+                self.collect(record)
             else:
                 if staying != at:
                     seg.copy(self.pump.records, staying, record)
                 staying += 1
         return staying
 
-    def gather(self, record: Any) -> int:
-        """Keep a segment for its way."""
+    def collect(self, record: Any) -> int:
+        """Append a segment to its shard."""
         hosts = fourtuple.hash_four_tuple(record.src_hi, record.src_lo, 0, record.dst_hi, record.dst_lo, 0)
-        way: Gathered = self.ways[hosts % len(self.ways)]
-        return way.take(self.pump.owners, record)
+        shard: RecordBuffer = self.shards[hosts % len(self.shards)]
+        return shard.take(self.pump.owners, record)
 
     def takes(self) -> bool:
-        """Gather a datagram of which an end is shared."""
+        """Collect a datagram with a shared end; return True if it was collected."""
         if not self.has_ends:
             return False
         record = seg.segment_at(self.pump.apart, 0)

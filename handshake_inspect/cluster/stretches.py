@@ -1,7 +1,7 @@
-"""Stretches of large files: whether each begins where the one before it ended, and what their file says as a whole.
+"""Verify that each stretch of a large file begins where the previous one ended, and merge their summaries.
 
-A stretch is read from a guess on.  What comes of it counts only if the stretch before it ended exactly there, knowing
-the same of the file; else it is read again from the right place.  So no report rests on a guess.
+The start of a stretch is a guess.  Its scan is valid only if the previous stretch ended exactly there, with the same
+reader state; otherwise it is scanned again from the right offset.  So no report depends on a guess.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,33 +12,33 @@ from typing import NamedTuple
 from handshake_inspect.capture.file_stretch import Stretch
 from handshake_inspect.capture.pcapng import PcapngReader
 from handshake_inspect.cluster.numbering import EARLIEST, Outline
-from handshake_inspect.cluster.parts import Ended, Part
+from handshake_inspect.cluster.parts import FileSummary, Part
 
 
-class Corrected(NamedTuple):
-    """Parts that are to be read again, by their place, and places of those that nothing is read of."""
+class Corrections(NamedTuple):
+    """Parts to be scanned again, by index, and indexes of parts after damage, which are not read."""
 
     again: dict[int, Part]
     behind_damage: list[int]
 
 
-def corrected(parts: Sequence[Part], outlines: Sequence[Outline]) -> Corrected:
-    """What is wrong with stretches: of each file, with the first wrong one, and those behind it with another head."""
-    made = Corrected({}, [])
+def corrections(parts: Sequence[Part], outlines: Sequence[Outline]) -> Corrections:
+    """Return corrections, for each file, of the first wrong stretch and of later ones with another reader state."""
+    made = Corrections({}, [])
     for each in _by_file(parts):
         _correct(each, parts, outlines, made)
     return made
 
 
 def _by_file(parts: Sequence[Part]) -> Iterator[list[int]]:
-    """The places of the stretches of each file that has several."""
+    """Yield the indexes of the stretches of each file that has several."""
     for _, group in groupby(range(len(parts)), key=lambda at: parts[at].places):
         places = list(group)
         if len(places) > 1:
             yield places
 
 
-def _correct(places: Sequence[int], parts: Sequence[Part], outlines: Sequence[Outline], made: Corrected) -> None:
+def _correct(places: Sequence[int], parts: Sequence[Part], outlines: Sequence[Outline], made: Corrections) -> None:
     last_ns = 0
     for number, at in enumerate(places[1:], 1):
         before = outlines[places[number - 1]]
@@ -59,7 +59,7 @@ def _is_wrong(outline: Outline, right: Stretch) -> bool:
     begun = outline.begun
     if (begun.begin, begun.head) != (right.begin, right.head):
         return True
-    # A first frame without a time has that of the frame before it, by which it is numbered among those of others.
+    # A first frame without a timestamp inherits that of the previous frame, which affects its rank.
     return outline.first != EARLIEST and outline.first[0] == begun.ts_ns != right.ts_ns
 
 
@@ -68,7 +68,7 @@ def _stop(part: Part) -> int | None:
 
 
 def settled(parts: Sequence[Part], outlines: Sequence[Outline]) -> list[Part]:
-    """The same parts for the second pass, which knows where each begins and what came before it."""
+    """Return the parts for the second pass, with the start of each stretch and the state before it."""
     made = list(parts)
     for places in _by_file(parts):
         frames = odd_times = last_ns = 0
@@ -81,8 +81,8 @@ def settled(parts: Sequence[Part], outlines: Sequence[Outline]) -> list[Part]:
     return made
 
 
-def whole(stretches: Sequence[Ended]) -> Ended:
-    """What a file says of itself, of what its stretches say."""
+def whole(stretches: Sequence[FileSummary]) -> FileSummary:
+    """Merge the summaries of a file's stretches."""
     if len(stretches) == 1:
         return stretches[0]
     made = replace(
@@ -98,8 +98,8 @@ def whole(stretches: Sequence[Ended]) -> Ended:
     return made
 
 
-def _replayed(stretches: Sequence[Ended]) -> PcapngReader:
-    """A reader that knows what all of them came across."""
+def _replayed(stretches: Sequence[FileSummary]) -> PcapngReader:
+    """Return a reader with the metadata of all stretches."""
     reader = PcapngReader()
     events = 0
     for each in stretches:

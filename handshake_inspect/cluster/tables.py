@@ -1,7 +1,7 @@
-"""What a pump counted and what its tables hold as plain values, which travel, and those of several put together.
+"""Counters and tables of a pump as plain values that can be pickled, and their concatenation over several pumps.
 
-They offer what a report asks of a pump (`engine.reporting`).  Rows name each other by number: behind the rows of other
-tables each number grows by how many there are.
+The result has the attributes of a pump that a report needs (`engine.reporting`).  Rows refer to each other by number;
+when tables are concatenated, these numbers are offset by the rows before them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,19 +19,19 @@ from handshake_inspect.tcp.setup.facts import EXCHANGE_SETUP
 from handshake_inspect.tls.facts import Facts, unpack
 from handshake_inspect.verdicts.arrays import Array, Keys
 
-# Of each thing: what adds up, frames of which the first one counts, and what holds if it holds anywhere.
+# For each object: counters to add, frame numbers of which the first is kept, and flags to combine with `or`.
 PUMP = (
     ("frames", "tcp_segments", "icmp_errors", "backwards", "fragments", "cut_headers", "damaged_headers", "cut_options",
      "bad_options", "datagrams"),
     ("first_backwards", "first_cut_header", "first_damaged_header", "first_cut_options", "first_bad_options"),
-    ("timed",),
+    ("has_times",),
 )  # fmt: skip
 CHECKSUMS = ("good", "bad", "bad_ip"), ("first_bad", "first_bad_ip"), ()
 TABLE = ("evicted",), (), ("beyond", "holds_plain", "holds_bare")
 SETUPS = ("starved",), (), ()
 QUICS = ("evicted", "not_kept"), (), ()
 
-# The rows of a table: their name, what they are, whose count theirs is, and how many of them there are for each.
+# Row arrays of a table: name -> type of the rows, name of the counter, and rows per count.
 TABLE_ROWS = {
     "connection": ("Connection", "connection_count", 1),
     "endpoint": ("Endpoint", "connection_count", 2),
@@ -48,28 +48,28 @@ Counts = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
 @dataclass
 class Pumped:
-    """What a pump counted, and the rows of its tables."""
+    """The counters and tables of a pump."""
 
     counts: dict[str, dict[str, int]]
     times: tuple[int, int] | None  # of the first and of the last frame
-    joined: int  # fragments that found their segment
+    joined: int  # reassembled fragments
     stray_icmp: int
     unsupported: dict[int, int]
     unread: dict[int, int]
     rows: dict[str, Array]
-    names: list[bytes]  # of setups, from number 1 on
-    refused: int  # names that there was no room for
+    names: list[bytes]  # strings of hellos, from number 1 on
+    refused: int  # strings rejected by the memory limit
     senders: set[tuple[int, int]]  # hosts that sent anything but TCP
     quics: dict[str, Array] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of its rows."""
+        """Bytes of the rows."""
         return sum(rows.nbytes for rows in (*self.rows.values(), *self.quics.values()))
 
 
 def pumped(pump: Pump) -> Pumped:
-    """What a pump has: views of its rows, which nobody adds to any more."""
+    """Return the counters of a pump, and views of its rows, to which no more are added."""
     tracker, table = pump.tracker, pump.tracker.table
     setups, quic = table.setups, pump.quic.table
     rows = {name: _rows(getattr(table, f"{name}_rows"), kind, getattr(table, count) * each)
@@ -113,24 +113,24 @@ def _array(storage: Any, kind: Any, count: int) -> Array:
     return np.frombuffer(storage, dtype=dtype, count=count) if count else np.zeros(0, dtype=dtype)
 
 
-class Texts:
-    """What hellos say, by number; offers what `tls.names.Names` offers those who read."""
+class NameTable:
+    """The strings of hellos, by number; has the read interface of `tls.names.Names`."""
 
     def __init__(self, texts: Sequence[bytes], refused: int) -> None:
         self._texts = texts
         self.refused = refused
 
     def text(self, number: int) -> bytes:
-        """The string of a number; nothing for one that is none."""
+        """Return the string of a number; empty if there is none."""
         return self._texts[number - 1] if 0 < number <= len(self._texts) else b""
 
     def facts(self, number: int) -> Facts:
-        """What the ClientHello offers whose facts have this number."""
+        """Return the offers of the ClientHello with this number."""
         return unpack(self.text(number))
 
 
 def merged(parts: Sequence[Pumped], lookups: Lookups) -> Any:
-    """Several as one, which offers what a report asks of a pump."""
+    """Merge the results of several pumps into an object with the attributes of a pump that a report needs."""
     made = _added(parts, "pump", PUMP)
     times = [part.times for part in parts if part.times is not None]
     made.first_ns = min((first for first, _ in times), default=0)
@@ -168,7 +168,7 @@ def _summed(counts: Iterable[dict[int, int]]) -> dict[int, int]:
 
 
 def _table(parts: Sequence[Pumped]) -> SimpleNamespace:
-    """The rows of all tables, one behind the other."""
+    """Concatenate the rows of all tables."""
     table = _added(parts, "table", TABLE)
     numbers: dict[bytes, int] = {}
     before = dict.fromkeys([*TABLE_ROWS, *SETUP_ROWS], 0)
@@ -187,8 +187,8 @@ def _table(parts: Sequence[Pumped]) -> SimpleNamespace:
         setattr(table.setups, f"{name}_rows", rows[name])
         setattr(table.setups, count, len(rows[name]))
     table.setups.exchange_rows = rows["exchange"]
-    table.setups.names = Texts(list(numbers), sum(part.refused for part in parts))
-    table.forget_all = _nothing
+    table.setups.names = NameTable(list(numbers), sum(part.refused for part in parts))
+    table.forget_all = _no_op
     return table
 
 
@@ -196,40 +196,40 @@ def _lows(part: Pumped) -> Keys:
     return np.zeros(len(part.rows["embryo"]), dtype=np.uint64)
 
 
-def _nothing() -> None:
-    """There is no index to forget."""
+def _no_op() -> None:
+    """Do nothing: there is no index to free."""
 
 
 def _shift(part: Pumped, before: dict[str, int], numbers: dict[bytes, int]) -> None:
-    """Let the rows of a part name those of all tables; `before` are the rows of the tables before it."""
+    """Offset the row numbers within a part; `before` has the number of rows in the tables before it."""
     connections, setups = part.rows["connection"], part.rows["setup"]
-    _grow(connections, "previous", before["connection"])
-    _grow(connections, "retries", before["retry"])
-    _grow(connections, "aftermath", before["aftermath"])
-    _grow(connections, "provisional", before["embryo"])
+    _offset(connections, "previous", before["connection"])
+    _offset(connections, "retries", before["retry"])
+    _offset(connections, "aftermath", before["aftermath"])
+    _offset(connections, "provisional", before["embryo"])
     exchange = part.rows["exchange"]["setup"]
     exchange[exchange & EXCHANGE_SETUP != 0] += before["setup"]
-    _grow(setups, "extras", before["extra"])
-    _grow(part.rows["extra"], "next", before["extra"])
+    _offset(setups, "extras", before["extra"])
+    _offset(part.rows["extra"], "next", before["extra"])
     own = [0, *(numbers.setdefault(name, len(numbers) + 1) for name in part.names)]
     for name in ("hello", "alpn"):
         setups[name] = np.array(own, dtype=setups[name].dtype)[setups[name]]
 
 
-def _grow(rows: Array, name: str, before: int) -> None:
-    """Add to the numbers of rows, which are 0 where there is none."""
+def _offset(rows: Array, name: str, before: int) -> None:
+    """Add `before` to a column of row numbers, except where it is 0 (none)."""
     column = rows[name]
     column[column != 0] += before
 
 
 def _quics(parts: Sequence[Pumped]) -> SimpleNamespace:
-    """The rows of all QUIC connections, and the datagrams that are kept of them."""
+    """Concatenate the rows of QUIC connections, and their kept datagrams."""
     quics = _added(parts, "quic", QUICS)
     having = [part.quics for part in parts if part.quics]
     before = 0
     for each in having:
-        _grow(each["rows"], "kept", before)
-        _grow(each["kept"], "next", before)
+        _offset(each["rows"], "kept", before)
+        _offset(each["kept"], "next", before)
         before += len(each["kept"])
     for name, kind in (("rows", "Quic"), ("kept", "Kept")):
         empty = np.zeros(0, dtype=np.dtype(QUIC_ROWS[kind]))

@@ -1,7 +1,6 @@
-"""The stages called by threads of this process: nothing moves, and nothing has to start.
+"""Run the stages in threads of this process, without data transfer or start-up of workers.
 
-In the compiled build they run at the same time, because pumps do without Python's lock.  In the pure build they take
-turns.
+In the compiled build they run in parallel, because pumps release the GIL.  In the pure build they take turns.
 """
 
 import sys
@@ -12,20 +11,20 @@ from contextlib import contextmanager, suppress
 from queue import SimpleQueue
 from typing import Any
 
-from handshake_inspect.cluster.analysis import MOST_WAYS
+from handshake_inspect.cluster.analysis import MAX_SHARDS
 from handshake_inspect.engine.analysis import SWITCH_S
 from handshake_inspect.errors import ClusterError
 
-LOOK_S = 0.5
+POLL_S = 0.5
 
 Call = tuple[Future[Any], Callable[..., Any], tuple[Any, ...]]
 
 
 @contextmanager
 def started(count: int) -> Iterator["Threads"]:
-    """So many threads.  What they still do when this ends is waited for by nobody.
+    """Yield a runner with `count` threads.  On exit, calls in progress are abandoned.
 
-    Raises ClusterError where there cannot be as many.
+    Raises ClusterError if the system does not allow that many threads.
     """
     runner = Threads(count)
     interval = sys.getswitchinterval()
@@ -38,10 +37,10 @@ def started(count: int) -> Iterator["Threads"]:
 
 
 class Threads:
-    """Has each stage called by the next thread that is free; see `analysis.Runner`."""
+    """Runs each stage in the next free thread; see `analysis.Runner`."""
 
     def __init__(self, count: int) -> None:
-        self.ways = min(count, MOST_WAYS)
+        self.shards = min(count, MAX_SHARDS)
         self._count = count
         self._calls: SimpleQueue[Call | None] = SimpleQueue()
         self._is_over = False
@@ -53,26 +52,26 @@ class Threads:
                 raise ClusterError(f"this system allows only {number} of {count} threads; ask for fewer") from error
 
     def submit(self, stage: str, function: Callable[..., Any], *given: Any) -> Future[Any]:
-        """A future.  What it waits for was submitted before it, so that threads cannot wait for each other."""
+        """Submit a call and return its future.  Arguments may be earlier futures only, which rules out deadlocks."""
         future: Future[Any] = Future()
         self._calls.put((future, function, given))
         return future
 
     def results(self, submitted: Sequence[Any], done: Callable[[int], object] | None = None) -> list[Any]:
-        """What the functions returned; values that are no futures are themselves.  Raises what the first one raised."""
+        """Return the results of the futures, other values as they are; raises the first exception."""
         places = {each: place for place, each in enumerate(submitted) if isinstance(each, Future)}
-        for future in _ended(places):
+        for future in _completed(places):
             future.result()
             if done is not None:
                 done(places[future])
-        return [_known(each) for each in submitted]
+        return [_resolved(each) for each in submitted]
 
     def item(self, submitted: Any, name: str) -> Future[Any]:
-        """An attribute of what a function returns, as a future."""
+        """Return a future for an attribute of the result."""
         return self.submit(name, getattr, submitted, name)
 
     def end(self) -> None:
-        """Let threads end after what they do now."""
+        """Let the threads exit after their present calls."""
         self._is_over = True
         for _ in range(self._count):
             self._calls.put(None)
@@ -84,26 +83,27 @@ class Threads:
 
 def _run(future: Future[Any], function: Callable[..., Any], given: Sequence[Any]) -> None:
     try:
-        future.set_result(function(*(_known(each) for each in given)))
-    except BaseException as error:  # raised where the result is asked for
+        future.set_result(function(*(_resolved(each) for each in given)))
+    except BaseException as error:  # raised again by `result()`
         future.set_exception(error)
 
 
-def _ended(futures: Iterable[Future[Any]]) -> Iterator[Future[Any]]:
-    """These, each when it has ended.
+def _completed(futures: Iterable[Future[Any]]) -> Iterator[Future[Any]]:
+    """Yield futures as they complete.
 
-    No wait is long: Ctrl-C that comes as one begins, while another thread has Python's lock, is seen at its end only.
+    Waits are short, because Ctrl-C at the start of a wait, while another thread holds the GIL, takes effect only after
+    it.
     """
     left = set(futures)
     while left:
         with suppress(TimeoutError):
-            for future in as_completed(left, LOOK_S):
+            for future in as_completed(left, POLL_S):
                 left.discard(future)
                 yield future
 
 
-def _known(value: Any) -> Any:
-    """The same with results in the place of futures."""
+def _resolved(value: Any) -> Any:
+    """Replace futures by their results, within lists as well."""
     if isinstance(value, Future):
         return value.result()
-    return [_known(each) for each in value] if isinstance(value, list) else value
+    return [_resolved(each) for each in value] if isinstance(value, list) else value

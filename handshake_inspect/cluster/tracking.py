@@ -1,4 +1,4 @@
-"""The second pass over a part: what it alone has is tracked, what others have too is moved."""
+"""The second pass over a part: track what only this part has, and hand over what other parts have as well."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ import numpy as np
 
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.ranks import LooseReader, RankedReader
-from handshake_inspect.cluster.parts import Ended, Part, ended, read
-from handshake_inspect.cluster.records import Records, follow
-from handshake_inspect.cluster.scanning import Loose, checks_of
+from handshake_inspect.cluster.parts import FileSummary, Part, read, summary_of
+from handshake_inspect.cluster.records import Records, track_records
+from handshake_inspect.cluster.scanning import Fragment, checks_of
 from handshake_inspect.cluster.sharing import Shared
-from handshake_inspect.cluster.sieves import KeySet, Parting
+from handshake_inspect.cluster.sieves import KeySet, SplittingSieve
 from handshake_inspect.cluster.tables import Pumped, pumped
 from handshake_inspect.dns.lookups import Client, Lookups
 from handshake_inspect.engine import Options
@@ -23,39 +23,39 @@ from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.arrays import Array, Keys
 from handshake_inspect.wire.const import NOTE_BAD_CHECKSUM, NOTE_CHECKSUM_GOOD
 
-# Time in ns, frame, ends, its bytes, and where they stand in a stream of TCP.
+# Time in ns, frame, ends, bytes, and for TCP the sequence number.
 Message = tuple[int, int, tuple[Client, int, Client, int], bytes, int | None]
 Ranks = int | Keys  # numbers before a part, or the numbers of all its frames
 
 
 @dataclass
 class Tracked:
-    """What came of a part."""
+    """The result of the second pass over a part."""
 
-    files: list[Ended]
+    files: list[FileSummary]
     pumped: Pumped
-    segments: list[Records]  # those that moved, by whom they are followed
+    segments: list[Records]  # segments to move, by shard
     datagrams: Records
     messages: list[Message]
-    mixed: bool = False  # a datagram between a server that is shared and one that is not
+    mixed: bool = False  # whether there was a datagram between a shared server and one that is not
 
 
 class Brief(NamedTuple):
-    """What decides what becomes of a part, and what is reported of it: plain and small."""
+    """The properties of a tracked part that decide the further stages: plain and small."""
 
     is_mixed: bool
     has_datagrams: bool
     has_messages: bool
-    files: list[Ended]
+    files: list[FileSummary]
 
 
 def brief(tracked: Tracked) -> Brief:
-    """The brief of a part."""
+    """Return the brief of a part."""
     return Brief(tracked.mixed, len(tracked.datagrams.rows) > 0, bool(tracked.messages), tracked.files)
 
 
 class Messages:
-    """Stands in for lookups: keeps what is asked and answered."""
+    """A stand-in for `Lookups` that stores the DNS messages."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -63,40 +63,41 @@ class Messages:
     def take(
         self, ts_ns: int, frame: int, ends: tuple[Client, int, Client, int], data: bytes, seq: int | None = None
     ) -> None:
-        """Keep a datagram, or a segment of TCP."""
+        """Store a datagram, or a TCP segment."""
         self.messages.append((ts_ns, frame, ends, data, seq))
 
 
-class Moves(Parting):
+class TrackSieve(SplittingSieve):
     """The sieve of the second pass."""
 
-    def __init__(self, pump: Pump, shared: Shared | None, ways: int) -> None:
-        """`shared`: None where everything is."""
+    def __init__(self, pump: Pump, shared: Shared | None, shards: int) -> None:
+        """`shared` is None if everything is to be moved."""
         if shared is None:
-            super().__init__(pump, None, KeySet(), KeySet(), ways)
+            super().__init__(pump, None, KeySet(), KeySet(), shards)
         else:
-            super().__init__(pump, KeySet(shared.tuples), KeySet(shared.ends), KeySet(shared.others), ways)
+            super().__init__(pump, KeySet(shared.tuples), KeySet(shared.ends), KeySet(shared.others), shards)
         self.shared = shared
 
     def segments(self) -> list[Records]:
-        """The segments that were gathered, by their way."""
-        return [Records.of(each) for each in self.ways]
+        """Return the collected segments, by shard."""
+        return [Records.of(each) for each in self.shards]
 
     def takes_fragment(self, _: FrameReader) -> bool:
-        """Fragments were put together before: of a part they are left out here."""
+        """Skip fragments, which were reassembled before; not if everything is to be moved."""
         return self.shared is not None
 
 
 def track(
-    part: Part, ranks: Ranks, count: int, last_ns: int | None, shared: Shared, options: Options, ways: int
+    part: Part, ranks: Ranks, count: int, last_ns: int | None, shared: Shared, options: Options, shards: int
 ) -> Tracked:
-    """Track what a part alone has; `count` are its numbers, `last_ns` the time of the frame before it.
+    """Track what only this part has.
 
-    Segments that move go one of so many ways, each host's all the same way.
+    `count` is the expected total of its frame numbers, `last_ns` the time of the frame before it.  Segments to move are
+    distributed over so many shards, those between two hosts to the same one.
     """
     pump = _pump(options)
     pump.lookups = kept = Messages()
-    pump.sieve = moves = Moves(pump, shared, ways)
+    pump.sieve = moves = TrackSieve(pump, shared, shards)
     if last_ns is not None:
         pump.previous_ns = last_ns
     after = FrameReader()
@@ -109,7 +110,7 @@ def track(
     if sensor.reader.frames - after.frames != count:
         raise CaptureError(f"{part.files[-1]}: has changed while it was read; run again when nobody writes it")
     return Tracked(
-        [ended(file) for file in sensor.files],
+        [summary_of(file) for file in sensor.files],
         pumped(pump),
         moves.segments(),
         Records.of(moves.datagrams),
@@ -124,65 +125,65 @@ def _pump(options: Options) -> Pump:
     return Pump(tracker)
 
 
-def follow_segments(moved: Sequence[Records], options: Options) -> Pumped:
-    """Track the segments that moved one way, of all parts."""
+def track_shard(moved: Sequence[Records], options: Options) -> Pumped:
+    """Track the segments of one shard, from all parts."""
     pump = _pump(options)
-    follow(pump, moved)
+    track_records(pump, moved)
     return pumped(pump)
 
 
-def follow_datagrams(moved: Sequence[Records], options: Options) -> Pumped:
-    """Follow the datagrams that moved, of all parts."""
+def track_datagrams(moved: Sequence[Records], options: Options) -> Pumped:
+    """Track the moved datagrams, from all parts."""
     pump = _pump(options)
-    follow(pump, moved, datagrams=True)
+    track_records(pump, moved, datagrams=True)
     return pumped(pump)
 
 
 @dataclass
-class PutTogether:
-    """What came of fragments."""
+class Reassembled:
+    """The result of reassembling IP fragments."""
 
     pumped: Pumped
-    segments: list[Records]  # as of a part
+    segments: list[Records]  # by shard
     messages: list[Message]
-    tuples: Keys  # that they have
-    right: Array  # as of a part
+    tuples: Keys  # 4-tuples of the segments
+    right: Array  # good and bad checksums, in the form of `Scanned.wrong`
     wrong: Array
 
 
-def put_together(loose: Sequence[Loose], options: Options, ways: int) -> PutTogether:
-    """Put fragments together, which have their numbers of the whole trace."""
+def reassemble(fragments: Sequence[Fragment], options: Options, shards: int) -> Reassembled:
+    """Reassemble fragments with the frame numbers of the whole trace."""
     pump = _pump(options)
     pump.lookups = kept = Messages()
-    pump.sieve = moves = Moves(pump, None, ways)
+    pump.sieve = moves = TrackSieve(pump, None, shards)
     reader = LooseReader()
-    for each in sorted(loose):
+    for each in sorted(fragments):
         reader.hand(each.data, each.wire_len, each.link_type, each.ts_ns, each.has_time, each.number)
         pump.drain(reader)
     records = moves.segments()
     made = pumped(pump)
-    made.times = None  # frames were counted in their parts
-    made.counts["pump"].update(frames=0, backwards=0, first_backwards=0, timed=0)
+    made.times = None  # these frames are counted in their parts
+    made.counts["pump"].update(frames=0, backwards=0, first_backwards=0, has_times=0)
     rows = np.concatenate([each.rows for each in records])
     tuples = np.unique(rows["hash"])
     right, wrong = (checks_of(rows, note) for note in (NOTE_CHECKSUM_GOOD, NOTE_BAD_CHECKSUM))
-    return PutTogether(made, records, kept.messages, tuples, right, wrong)
+    return Reassembled(made, records, kept.messages, tuples, right, wrong)
 
 
-def numbered(loose: Sequence[Loose], ranks: Ranks) -> list[Loose]:
-    """The same with their numbers of the whole trace."""
+def numbered(fragments: Sequence[Fragment], ranks: Ranks) -> list[Fragment]:
+    """Return the fragments with the frame numbers of the whole trace."""
     if isinstance(ranks, int):
-        return [each._replace(number=each.number + ranks) for each in loose]
-    return [each._replace(number=int(ranks[each.number - 1])) for each in loose]
+        return [each._replace(number=each.number + ranks) for each in fragments]
+    return [each._replace(number=int(ranks[each.number - 1])) for each in fragments]
 
 
-def one_way(tracked: Tracked, way: int) -> Records:
-    """The segments that go one way."""
-    return tracked.segments[way]
+def shard_of(tracked: Tracked, shard: int) -> Records:
+    """Return the segments of one shard."""
+    return tracked.segments[shard]
 
 
 def looked_up(messages: Sequence[Sequence[Message]]) -> Lookups:
-    """The lookups that these messages are of, in the order of their frames."""
+    """Return the lookups that these messages form, processed in frame order."""
     lookups = Lookups()
     for message in sorted(chain.from_iterable(messages), key=lambda each: each[1]):
         lookups.take(*message)

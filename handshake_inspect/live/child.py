@@ -148,16 +148,8 @@ class ChildSource(PipeSource):
 
 
 def _tcpdump(request: CaptureRequest) -> list[str]:
-    command = [
-        _program("tcpdump"),
-        "-n",
-        "-U",
-        "--immediate-mode",
-        "-i",
-        request.interface,
-        "-s",
-        str(request.snap_len),
-    ]
+    command = [_program("tcpdump"), "-n", "-U", "--immediate-mode"]
+    command += ["-i", request.interface, "-s", str(request.snap_len)]
     if sys.platform.startswith("linux"):
         command.append("--time-stamp-precision=nano")
     if request.ring_mib is not None:
@@ -183,16 +175,8 @@ def _tshark(request: CaptureRequest) -> list[str]:
     _program("dumpcap")
     promiscuous = "1" if request.promiscuous else "0"
     module = "handshake_inspect.live.tshark"
-    return [
-        sys.executable,
-        "-P",
-        "-m",
-        module,
-        request.interface,
-        str(request.snap_len),
-        promiscuous,
-        request.filter_text,
-    ]
+    arguments = [request.interface, str(request.snap_len), promiscuous, request.filter_text]
+    return [sys.executable, "-P", "-m", module, *arguments]
 
 
 _COMMANDS = {"tcpdump": _tcpdump, "dumpcap": _dumpcap, "tshark": _tshark}

@@ -16,7 +16,7 @@ from support.samples import DIRECTORY, SAMPLES
 from support.wire import MS, SECOND, START, Wire
 
 from handshake_inspect.cluster import analysis, sharing, tracking
-from handshake_inspect.cluster.analysis import Here, analyze
+from handshake_inspect.cluster.analysis import InlineRunner, analyze
 from handshake_inspect.cluster.parts import Sizes
 from handshake_inspect.cluster.scanning import PATH
 from handshake_inspect.errors import CaptureError
@@ -24,10 +24,10 @@ from handshake_inspect.errors import CaptureError
 CLIENT, SERVER = ("192.0.2.1", 40000), ("198.51.100.2", 80)
 
 
-class Ways(Here):
+class Sharded(InlineRunner):
     """As if several workers followed what moves."""
 
-    ways = 3
+    shards = 3
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))
@@ -44,7 +44,7 @@ def test_every_sample_in_three_parts(name, tmp_path):
     seed=st.integers(0, 1 << 16),
     places=st.lists(st.integers(0, 1 << 20), max_size=8),
     sizes=st.sampled_from([APART, APART, Sizes(4000), Sizes(0, 700)]),
-    runner=st.sampled_from([Here(), Ways()]),
+    runner=st.sampled_from([InlineRunner(), Sharded()]),
 )
 def test_parts_of_several_sensors(tmp_path_factory, name, sensors, seed, places, sizes, runner):
     content = (DIRECTORY / f"{name}.pcap").read_bytes()
@@ -80,7 +80,7 @@ def test_a_wrong_checksum_is_judged_by_a_right_one_of_another_part(tmp_path, mon
     for number, taken in enumerate((right, wrong)):
         paths.append(named(tmp_path, number))
         paths[-1].write_bytes(pcap(taken, nano=True))
-    check(paths, Ways())
+    check(paths, Sharded())
     monkeypatch.setattr(sharing, "with_paths", lambda tuples, *_: tuples)
     with pytest.raises(AssertionError):
         check(paths)
@@ -91,7 +91,7 @@ def test_progress_goes_on_while_parts_are_read_once_more_for_checksums(tmp_path)
     right, wrong = syns(2), spoiled(syns(2, START + SECOND))
     paths = each_apart([*right, *wrong], tmp_path)
     seen = []
-    analyze(paths, Here(), sizes=APART, progress=lambda done, total: seen.append(done / total))
+    analyze(paths, InlineRunner(), sizes=APART, progress=lambda done, total: seen.append(done / total))
     shares = [0.125, 0.25, 0.375, 0.5, 0.562, 0.625, 0.688, 0.75, 0.812, 0.875, 0.938, 1.0]
     assert seen == pytest.approx(shares, abs=0.01)
 
@@ -167,7 +167,7 @@ def test_a_datagram_between_a_server_that_is_shared_and_one_that_is_not(tmp_path
     paths = [*each_apart(taken[:3], tmp_path), file_of(tmp_path, 3, taken[3:])]
     check(paths)
     seen = []
-    analyze(paths, Here(), sizes=APART, progress=lambda *each: seen.append(each))
+    analyze(paths, InlineRunner(), sizes=APART, progress=lambda *each: seen.append(each))
     assert [done < total for done, total in seen] == [True] * (len(seen) - 1) + [False]
     assert len(seen) == 3 * len(paths)
     monkeypatch.setattr(sharing, "all_ends", lambda _: pytest.fail("nothing is mixed"))
@@ -282,4 +282,4 @@ def test_a_file_that_grows_meanwhile(tmp_path, monkeypatch):
 
     monkeypatch.setattr(tracking, "track", grown)
     with pytest.raises(CaptureError, match="changed while it was read"):
-        analyze(paths, Here(), sizes=APART)
+        analyze(paths, InlineRunner(), sizes=APART)

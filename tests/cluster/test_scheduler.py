@@ -52,11 +52,11 @@ def test_the_report_of_two_workers_is_that_of_one_process(workers, ring, monkeyp
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
-@pytest.mark.parametrize("reached_s", [scheduler.REACHED_S, 0])
+@pytest.mark.parametrize("reached_s", [scheduler.CONNECT_TIMEOUT_S, 0])
 def test_what_workers_have_comes_through_the_scheduler_only_where_they_cannot_be_asked(
     workers, ring, monkeypatch, reached_s
 ):
-    monkeypatch.setattr(scheduler, "REACHED_S", reached_s)
+    monkeypatch.setattr(scheduler, "CONNECT_TIMEOUT_S", reached_s)
     handlers = workers.cluster.scheduler.handlers
     plain, asked = handlers["gather"], []
 
@@ -145,7 +145,7 @@ def test_workers_of_another_version(workers, ring, monkeypatch):
 
 
 def test_a_scheduler_without_workers(monkeypatch):
-    monkeypatch.setattr(scheduler, "ANSWERS_S", 0.05)
+    monkeypatch.setattr(scheduler, "TIMEOUT_S", 0.05)
     with (
         distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as local,
         distributed.Client(local) as client,
@@ -155,7 +155,7 @@ def test_a_scheduler_without_workers(monkeypatch):
 
 
 def test_a_scheduler_that_is_not_there(monkeypatch):
-    monkeypatch.setattr(scheduler, "ANSWERS_S", 0.2)
+    monkeypatch.setattr(scheduler, "TIMEOUT_S", 0.2)
     with (
         pytest.raises(ClusterError, match=r"tcp://127.0.0.1:1: no scheduler answers \(.+\); start one with"),
         scheduler.connected("tcp://127.0.0.1:1"),

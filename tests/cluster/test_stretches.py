@@ -15,13 +15,13 @@ from support.wire import MS, SECOND, START
 
 from handshake_inspect.capture import sensor
 from handshake_inspect.cluster import parts
-from handshake_inspect.cluster.analysis import Here
+from handshake_inspect.cluster.analysis import InlineRunner
 from handshake_inspect.cluster.parts import Sizes
 
 JOURNAL = block(9, b"x" * 4)
 
 
-class Counting(Here):
+class Counting(InlineRunner):
     """Counts how often parts are read for the first time."""
 
     def __init__(self):

@@ -3,7 +3,7 @@
 import itertools
 
 from handshake_inspect import engine
-from handshake_inspect.cluster.analysis import Here, analyze
+from handshake_inspect.cluster.analysis import InlineRunner, analyze
 from handshake_inspect.cluster.parts import Sizes
 from support import captures, frames
 from support.captures import pcap
@@ -18,7 +18,7 @@ def check(paths, runner=None, sizes=APART, **options):
     """The same report, in parts and in one pass."""
     given_options = engine.Options(**options)
     expected = written(engine.analyze(paths, options=given_options))
-    assert written(analyze(paths, runner or Here(), options=given_options, sizes=sizes)) == expected
+    assert written(analyze(paths, runner or InlineRunner(), options=given_options, sizes=sizes)) == expected
     return expected
 
 
