@@ -1,1 +1,1 @@
-"""Lookups of names (RFC 1035) in the same capture: who asked for what, when, and which addresses the answer gave."""
+"""DNS lookups (RFC 1035) in the capture: client, question, times, and the addresses of the answer."""

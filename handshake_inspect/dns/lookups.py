@@ -1,10 +1,10 @@
-"""Queries and their answers, matched by client, port, number and question; bounded, the oldest make room.
+"""Match DNS queries with their answers by client, port, message ID and question; bounded, the oldest are evicted.
 
-A query that comes again before its answer (a resolver repeats it after seconds, from the same port or another) belongs
-to the lookup that the client began: it is counted there.
+A query repeated before its answer (resolvers retry after seconds, from the same or another port) counts as part of the
+same lookup.
 
-An HTTPS record may lead to another name, of which the client then asks the addresses: they are for the name that it
-began with, as behind a CNAME.
+An HTTPS record may lead to another name, whose addresses the client then asks for: as with a CNAME, these are
+attributed to the original name.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from typing import NamedTuple
 from handshake_inspect.dns.messages import HTTPS, PORT, Message, read
 from handshake_inspect.dns.streams import Streams
 
-MOST_PENDING = 1 << 16
-MOST_ANSWERS = 1 << 18
-COPY_NS = 10_000_000  # the same query within this was sent once and captured twice: no resolver repeats it so soon
-LONGEST_NS = 60_000_000_000  # what is asked again later is another lookup
-FOLLOWED_NS = 1_000_000_000  # a client that follows an HTTPS record asks for the target's addresses within this
-MOST_ORIGINS = 4  # names of one client that lead to the same target
-_OTHER_PORT = re.compile(r"_\d+\._https\.")  # before a name, where a port but 443 is meant (RFC 9460 section 9.1)
+MAX_PENDING = 1 << 16
+MAX_ANSWERS = 1 << 18
+DUPLICATE_NS = 10_000_000  # the same query within this time was captured twice: no resolver retries so soon
+RETRY_NS = 60_000_000_000  # a query repeated later than this begins another lookup
+FOLLOW_NS = 1_000_000_000  # time within which a client asks for the addresses of an HTTPS record's target
+MAX_ORIGINS = 4  # names of one client that lead to the same target
+_OTHER_PORT = re.compile(r"_\d+\._https\.")  # prefix of a name for ports other than 443 (RFC 9460 section 9.1)
 
-Client = bytes  # an address of 16 bytes
+Client = bytes  # a 16-byte address
 
 
 class Lookup(NamedTuple):
-    """A lookup that was answered, or that was not."""
+    """A lookup, answered or not; times in nanoseconds since the epoch."""
 
     client: Client
     server: Client
@@ -38,7 +38,7 @@ class Lookup(NamedTuple):
     first_ns: int  # the first query
     first_frame: int
     queries: int
-    answer_ns: int = 0  # 0 for none
+    answer_ns: int = 0  # 0 for no answer
     answer_frame: int = 0
     rcode: int = -1  # -1 for no answer
     addresses: tuple[bytes, ...] = ()
@@ -47,13 +47,13 @@ class Lookup(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the servers that the client was after."""
+        """The host names that the client was looking for."""
         return self.origins or (_OTHER_PORT.sub("", self.name) if self.kind == HTTPS else self.name,)
 
 
 @dataclass
 class _Pending:
-    """A lookup under way: when it began, how often it was asked, and under which ports and numbers."""
+    """A lookup without an answer so far; `asked` holds the ports and message IDs of its queries."""
 
     server: Client
     first_ns: int
@@ -70,9 +70,10 @@ class Lookups:
         self.answered: list[Lookup] = []
         self.pending: OrderedDict[tuple[Client, str, int], _Pending] = OrderedDict()
         self.unanswered: list[Lookup] = []
-        self.dropped = 0  # lookups that had to make room
+        self.dropped = 0  # evicted lookups
         self.streams = Streams()
-        self.leads: OrderedDict[tuple[Client, str], tuple[tuple[str, int], ...]] = OrderedDict()  # targets: from where
+        # (client, target of an HTTPS record) -> (name of the record, time) of each
+        self.leads: OrderedDict[tuple[Client, str], tuple[tuple[str, int], ...]] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.answered) + len(self.unanswered) + len(self.pending)
@@ -80,7 +81,7 @@ class Lookups:
     def take(
         self, ts_ns: int, frame: int, ends: tuple[Client, int, Client, int], data: bytes, seq: int | None = None
     ) -> None:
-        """Take note of a datagram between `ends` (source, its port, destination, its port), or of a segment of TCP."""
+        """Process a datagram, or with `seq` a TCP segment; `ends` is source, port, destination, port."""
         if seq is None:
             self._take(ts_ns, frame, ends, data)
             return
@@ -95,14 +96,14 @@ class Lookups:
         if message.is_response and src_port == PORT:
             self._answer(ts_ns, frame, dst, dst_port, message)
         elif not message.is_response and dst_port == PORT:
-            self._ask(ts_ns, frame, (src, src_port, dst), message)
+            self._query(ts_ns, frame, (src, src_port, dst), message)
 
-    def _ask(self, ts_ns: int, frame: int, ends: tuple[Client, int, Client], message: Message) -> None:
+    def _query(self, ts_ns: int, frame: int, ends: tuple[Client, int, Client], message: Message) -> None:
         client, port, server = ends
         key = client, message.name, message.kind
         known = self.pending.get(key)
-        if known is not None and ts_ns - known.last_ns < LONGEST_NS:
-            if (port, message.number) in known.asked and ts_ns - known.last_ns < COPY_NS:
+        if known is not None and ts_ns - known.last_ns < RETRY_NS:
+            if (port, message.number) in known.asked and ts_ns - known.last_ns < DUPLICATE_NS:
                 return
             known.queries += 1
             known.last_ns = ts_ns
@@ -111,7 +112,7 @@ class Lookups:
             return
         if known is not None:
             self._give_up(key)
-        elif len(self.pending) >= MOST_PENDING:
+        elif len(self.pending) >= MAX_PENDING:
             self._give_up(next(iter(self.pending)))
         self.pending[key] = _Pending(server, ts_ns, frame, ts_ns, 1, {(port, message.number)})
 
@@ -133,19 +134,19 @@ class Lookups:
         self._keep(self.answered, answer)
         for target in message.targets:
             for origin in answer.names:
-                self._lead((client, target), origin, ts_ns)
+                self._add_lead((client, target), origin, ts_ns)
 
-    def _lead(self, key: tuple[Client, str], origin: str, ts_ns: int) -> None:
-        """Remember that the HTTPS record of a name leads to another one."""
+    def _add_lead(self, key: tuple[Client, str], origin: str, ts_ns: int) -> None:
+        """Remember that the HTTPS record of `origin` leads to another name."""
         others = [lead for lead in self.leads.pop(key, ()) if lead[0] != origin]
-        self.leads[key] = (*others, (origin, ts_ns))[-MOST_ORIGINS:]
-        if len(self.leads) > MOST_PENDING:
+        self.leads[key] = (*others, (origin, ts_ns))[-MAX_ORIGINS:]
+        if len(self.leads) > MAX_PENDING:
             self.leads.popitem(last=False)
 
     def _origins(self, key: tuple[Client, str, int], asked_ns: int) -> tuple[str, ...]:
-        """The names that led a client to the one of which it asks the addresses."""
+        """Return the names whose HTTPS records led the client to this one."""
         leads = self.leads.get(key[:2], ())
-        return tuple(origin for origin, ts_ns in leads if 0 <= asked_ns - ts_ns <= FOLLOWED_NS)
+        return tuple(origin for origin, ts_ns in leads if 0 <= asked_ns - ts_ns <= FOLLOW_NS)
 
     def _give_up(self, key: tuple[Client, str, int]) -> None:
         known = self.pending.pop(key)
@@ -155,12 +156,12 @@ class Lookups:
 
     def _keep(self, lookups: list[Lookup], lookup: Lookup) -> None:
         lookups.append(lookup)
-        if len(lookups) > MOST_ANSWERS:
-            del lookups[: MOST_ANSWERS // 4]
-            self.dropped += MOST_ANSWERS // 4
+        if len(lookups) > MAX_ANSWERS:
+            del lookups[: MAX_ANSWERS // 4]
+            self.dropped += MAX_ANSWERS // 4
 
     def all(self) -> list[Lookup]:
-        """Every lookup in the order of first queries; those under way have no answer."""
+        """Return all lookups, including pending ones, in the order of their first queries."""
         waiting = [
             Lookup(client, each.server, name, kind, each.first_ns, each.first_frame, each.queries)
             for (client, name, kind), each in self.pending.items()

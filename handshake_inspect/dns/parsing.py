@@ -1,8 +1,8 @@
-"""A message as `dpkt` parses it, with records of any type; slow to import.
+"""Parse DNS messages with `dpkt`, leniently; slow to import.
 
-Records that give no address are left unread: dpkt takes a message for broken that has one of a type which it does not
-know, such as HTTPS, or the signatures of DNSSEC.  So are the sections behind the answers: nothing there is the answer
-to a question, and a snap length often cuts them off.
+Only address and CNAME records are parsed, because dpkt rejects messages with record types it does not know, such as
+HTTPS or DNSSEC signatures.  The sections after the answers are ignored: they do not answer the question, and a short
+snap length often cuts them off.
 """
 
 from typing import Any
@@ -11,14 +11,14 @@ from dpkt import dns
 from dpkt.dpkt import Error
 
 UNREADABLE = (Error, ValueError, IndexError, TypeError, AttributeError, OSError)
-_ANSWERS, _HEAD = slice(6, 8), 12  # where their number is, before the two of the sections behind; the whole header
-MOST_JUMPS = 10  # of a compressed name, as many as Go's resolver follows
+_ANSWERS, _HEAD = slice(6, 8), 12  # ANCOUNT within the header, and length of the header
+MAX_JUMPS = 10  # compression pointers in a name; Go's resolver has the same limit
 _POINTER, _LONGEST_NAME = 0xC0, 255
 _READ = frozenset([dns.DNS_A, dns.DNS_CNAME, dns.DNS_AAAA])
 
 
 def check_jumps(data: bytes, at: int) -> None:
-    """Raise ValueError for a name that jumps back again and again: each record could cost a walk through all bytes."""
+    """Raise ValueError for a name with too many compression pointers, which would make parsing quadratic."""
     jumps = length = 0
     while at + 1 < len(data) and data[at] and length <= _LONGEST_NAME:
         if data[at] < _POINTER:
@@ -26,7 +26,7 @@ def check_jumps(data: bytes, at: int) -> None:
             at += 1 + data[at]
             continue
         jumps += 1
-        if jumps > MOST_JUMPS:
+        if jumps > MAX_JUMPS:
             raise ValueError("too many jumps")
         at = (data[at] & ~_POINTER) << 8 | data[at + 1]
 
@@ -35,7 +35,7 @@ class Answers(dns.DNS):  # type: ignore[misc]
     """A message with its question and its answers."""
 
     class RR(dns.DNS.RR):  # type: ignore[misc]
-        """A record, whose data are parsed if they are an address or an alias."""
+        """A record, whose data is parsed only if it is an address or an alias."""
 
         def unpack_rdata(self, buf: bytes, off: int) -> None:
             """Called by dpkt."""
@@ -53,6 +53,6 @@ class Answers(dns.DNS):  # type: ignore[misc]
 
 
 def parse(data: bytes, most: int) -> Answers:
-    """Read a message with `most` answers at most; raises what `UNREADABLE` has."""
+    """Parse a message with at most `most` answers; raises one of `UNREADABLE` if it is malformed."""
     answers = min(int.from_bytes(data[_ANSWERS], "big"), most)
     return Answers(data[: _ANSWERS.start] + answers.to_bytes(2, "big") + bytes(4) + data[_HEAD:])

@@ -1,4 +1,4 @@
-"""What HTTPS records say (RFC 9460): which names and addresses a service has."""
+"""Parse HTTPS records (RFC 9460): target names and address hints."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ _LONGEST_LABEL, _LONGEST_NAME = 63, 255
 
 
 def text_of(name: str) -> str:
-    """A name in lower case, bytes beyond ASCII escaped."""
+    """Return a name in lower case, with bytes beyond ASCII escaped."""
     return name.lower().encode("ascii", "backslashreplace").decode()
 
 
 def mapped(address: bytes) -> bytes:
-    """An address of IPv4 mapped into IPv6."""
+    """Return an IPv4 address mapped into IPv6, as 16 bytes."""
     return bytes(10) + b"\xff\xff" + address
 
 
 class Service(NamedTuple):
-    """Where a service is: the target of an HTTPS record, "" for the owner itself, and the addresses it hints at."""
+    """The target of an HTTPS record ("" for the owner name) and its address hints, 16 bytes each."""
 
     target: str
     hints: tuple[bytes, ...]
 
 
 def services(records: list[Any]) -> list[Service]:
-    """What HTTPS records say; if one of them is malformed, all are to be rejected (RFC 9460 section 2.2)."""
+    """Parse HTTPS records; if one is malformed, reject all of them (RFC 9460 section 2.2)."""
     try:
         return [_service(each.rdata, each.rlen) for each in records]
     except (ValueError, IndexError, error):
@@ -42,12 +42,12 @@ def _service(data: bytes, size: int) -> Service:
     target, at = _target(data, 2)
     parameters = dict(_parameters(data, at))
     if unpack_from(">H", data)[0] == _ALIAS_MODE:
-        return Service(target, ())  # parameters of an alias are ignored (RFC 9460 section 2.4.2)
+        return Service(target, ())  # ignore the parameters of an alias (RFC 9460 section 2.4.2)
     return Service(target, tuple(hint for key in _SIZES for hint in _hints(parameters, key)))
 
 
 def _target(data: bytes, at: int) -> tuple[str, int]:
-    """The name that begins there, which is never compressed, and where it ends."""
+    """Return the uncompressed name at `at`, and the offset after it."""
     labels, start = [], at
     while size := data[at]:
         if size > _LONGEST_LABEL or at + size - start >= _LONGEST_NAME:
@@ -58,7 +58,7 @@ def _target(data: bytes, at: int) -> tuple[str, int]:
 
 
 def _parameters(data: bytes, at: int) -> Iterator[tuple[int, bytes]]:
-    """Keys, which only ever rise, and their values."""
+    """Yield parameters, whose keys must be strictly increasing."""
     last = -1
     while at < len(data):
         key, size = unpack_from(">HH", data, at)

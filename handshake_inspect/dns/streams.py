@@ -1,4 +1,4 @@
-"""Messages of DNS over TCP, each behind its length (RFC 1035 section 4.2.2), wherever segments begin and end."""
+"""Reassemble DNS messages over TCP, which are prefixed by their length (RFC 1035 section 4.2.2)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Hashable
 
 from handshake_inspect.wire.const import MASK32
 
-MOST_STREAMS = 256  # of which a message is under way, each of 64 KiB at most
+MAX_STREAMS = 256  # streams with an incomplete message of at most 64 KiB each
 
 
 class Streams:
-    """What of a message came so far, by the ends of its direction."""
+    """Incomplete messages, by stream (one direction of a connection)."""
 
     def __init__(self) -> None:
-        self.begun: OrderedDict[Hashable, tuple[int, bytearray]] = OrderedDict()  # where it goes on, and its bytes
+        self.begun: OrderedDict[Hashable, tuple[int, bytearray]] = OrderedDict()  # next sequence number, bytes so far
 
     def messages(self, ends: Hashable, seq: int, data: bytes) -> list[bytes]:
-        """The messages that a segment completes; what is sent again, or behind missing bytes, begins anew."""
+        """Return the messages that a segment completes; a retransmission or a gap restarts the stream."""
         following, stream = self.begun.pop(ends, (seq, bytearray()))
         if seq != following:
             stream = bytearray()
@@ -36,5 +36,5 @@ class Streams:
 
     def _keep(self, ends: Hashable, following: int, stream: bytearray) -> None:
         self.begun[ends] = following, stream
-        if len(self.begun) > MOST_STREAMS:
+        if len(self.begun) > MAX_STREAMS:
             self.begun.popitem(last=False)

@@ -1,5 +1,5 @@
-"""QUIC (RFC 9000): connections read from the headers of their packets, which are in the clear.
+"""Track QUIC connections (RFC 9000) by the unencrypted parts of their packet headers.
 
-`datagram` walks the packets of one UDP datagram, `tracker` keeps a row per connection, and `initial` opens what keys of
-everybody open: the Initial packets with their names.
+`datagram` parses the packets of a UDP datagram, `tracker` keeps a row per connection, and `initial` decrypts Initial
+packets, whose keys are public, to read the hellos.
 """

@@ -44,4 +44,4 @@ cdef unsigned int kind_of(unsigned int first, uint32_t version) noexcept nogil
 cpdef bint is_known(uint32_t version) noexcept nogil
 
 @cython.locals(mixed=uint64_t, i=Py_ssize_t)
-cdef uint64_t mix(const unsigned char *data, Py_ssize_t at, Py_ssize_t length) noexcept nogil
+cdef uint64_t hash_cid(const unsigned char *data, Py_ssize_t at, Py_ssize_t length) noexcept nogil

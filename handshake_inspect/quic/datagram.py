@@ -1,7 +1,7 @@
-"""The packets of one UDP datagram, distinguished by the clear part of their headers (RFC 9000 section 17, RFC 9369).
+"""Parse the packets of a UDP datagram by their unencrypted headers (RFC 9000 section 17, RFC 9369).
 
-Coalesced packets are walked by their lengths (section 12.2).  A datagram that the capture cut shows its first packets,
-and nothing of those behind the cut.  Any bytes may come: a header that lies ends the walk.
+Coalesced packets (section 12.2) are found by their lengths.  Of a datagram cut by the snap length, only the packets
+before the cut are visible.  Input may be arbitrary bytes: an invalid header ends parsing.
 """
 
 from typing import Any
@@ -31,23 +31,23 @@ from handshake_inspect.wire.const import MASK32, MASK64
 
 
 class Datagram:
-    """What one datagram holds; refilled for every datagram."""
+    """A parsed datagram; the object is reused for every datagram."""
 
     def __init__(self) -> None:
         self.kinds = 0
         self.version = 0
-        self.token_len = 0  # the longest of its Initials
+        self.token_len = 0  # the longest token of its Initials
         self.dcid_at = 0
         self.dcid_len = 0
         self.scid_at = 0
         self.scid_len = 0
         self.short_len = 0  # bytes of the 1-RTT packet
         self.spin = 0  # the latency spin bit of the 1-RTT packet (RFC 9000 section 17.4)
-        self.at = 0  # of the packet that is read next
-        self.number = 0  # the variable-length integer that was read last
+        self.at = 0  # offset of the next packet
+        self.number = 0  # last variable-length integer read
 
     def read(self, data: Any, start: int, end: int, wire_end: int) -> int:
-        """Walk `data[start:end]`, which was longer on the wire if `wire_end` is beyond `end`: the kinds of packets."""
+        """Parse `data[start:end]`, up to `wire_end` on the wire; return the kinds of packets, as bits."""
         self.kinds = 0
         self.version = 0
         self.token_len = 0
@@ -66,7 +66,7 @@ class Datagram:
         return self.kinds
 
     def take_short(self, data: Any, end: int, wire_end: int) -> None:
-        """A 1-RTT packet, which goes on to the end; without the fixed bit behind others it is padding."""
+        """Parse a 1-RTT packet, which extends to the end; after other packets, without the fixed bit, it is padding."""
         if data[self.at] & FIXED or self.kinds == 0:
             self.kinds |= SHORT
             self.short_len = wire_end - self.at
@@ -74,7 +74,7 @@ class Datagram:
         self.at = wire_end
 
     def take_long(self, data: Any, end: int, wire_end: int) -> bool:
-        """A packet with a long header; False where nothing behind it can be read."""
+        """Parse a packet with a long header; return False if the packets after it cannot be parsed."""
         at = self.at
         if end - at < 7:
             self.kinds |= UNKNOWN
@@ -97,7 +97,7 @@ class Datagram:
             self.scid_at = scid_place + 1
             self.scid_len = scid_len
         elif version != self.version:
-            self.kinds |= UNKNOWN  # packets of one datagram are of one connection
+            self.kinds |= UNKNOWN  # all packets of a datagram must belong to one connection
             return False
         if version == 0:
             self.kinds |= NEGOTIATION
@@ -106,7 +106,7 @@ class Datagram:
         return self.take_numbered(data, after, end, wire_end, kind_of(data[at], version))
 
     def take_numbered(self, data: Any, after: int, end: int, wire_end: int, kind: int) -> bool:
-        """The rest of a header behind the connection IDs at `after`; False where nothing behind it can be read."""
+        """Parse the rest of a long header, from `after` on; return False if the packets after it cannot be parsed."""
         if kind == RETRIED:
             self.kinds |= RETRIED
             self.at = wire_end
@@ -127,7 +127,7 @@ class Datagram:
         return True
 
     def take_number(self, data: Any, at: int, end: int) -> int:
-        """Read a variable-length integer (RFC 9000 section 16) into `number`: where it ends, -1 if it is cut."""
+        """Read a variable-length integer (RFC 9000 section 16) into `number`; return its end, or -1 if it is cut."""
         if at >= end:
             return -1
         length = 1 << (data[at] >> 6)
@@ -141,18 +141,18 @@ class Datagram:
 
 
 def kind_of(first: int, version: int) -> int:
-    """The kind of a packet with a long header; the two bits mean other kinds in version 2."""
+    """Return the kind of a packet with a long header; version 2 assigns the type bits differently."""
     kinds = V2_KINDS if version == V2 else V1_KINDS
     return kinds >> (8 * (first >> 4 & 3)) & 0xFF
 
 
 def is_known(version: int) -> bool:
-    """Whether a version is 1, 2, a draft, or one of those that force negotiation."""
+    """Return True for version 1, version 2, drafts, and versions reserved to force negotiation."""
     return version == V1 or version == V2 or version & DRAFTS == DRAFT or version & FORCES == FORCED  # noqa: PLR1714
 
 
-def mix(data: Any, at: int, length: int) -> int:
-    """Mix a connection ID to 64 bits, with no secret: who wants collisions can have them (FNV-1a)."""
+def hash_cid(data: Any, at: int, length: int) -> int:
+    """Hash a connection ID to 64 bits with FNV-1a, which is not resistant to deliberate collisions."""
     mixed = OFFSET
     for i in range(length):
         mixed = ((mixed ^ data[at + i]) * PRIME) & MASK64

@@ -1,7 +1,6 @@
-"""Initial packets opened: their keys follow from a connection ID that everybody can read (RFC 9001 section 5.2).
+"""Decrypt Initial packets, whose keys derive from a connection ID sent in the clear (RFC 9001 section 5.2).
 
-Nothing else is decrypted.  The library `cryptography` has the cipher; it is an optional extra, imported when the first
-packet is to be opened.
+Nothing else is decrypted.  The cipher comes from the optional library `cryptography`, imported on first use.
 """
 
 import hashlib
@@ -13,9 +12,9 @@ from typing import Any
 
 from handshake_inspect.quic.const import LONG, LONGEST_CID, V1, V2
 
-LONGEST_CRYPTO = 1 << 14  # bytes of a hello that are put together at most
-MOST_PIECES = 256
-_SALTS = (  # the first and the last version that use them
+MAX_CRYPTO = 1 << 14  # bytes of handshake data that are reassembled
+MAX_PIECES = 256
+_SALTS = (  # first and last version that use the salt
     (V1, V1, "38762cf7f55934b34d179ae6a4c80cadccbb7f0a"),  # RFC 9001 section 5.2
     (V2, V2, "0dede3def700a6db819381be6e269dcbf9bd2ed9"),  # RFC 9369 section 3.3.1
     (0xFF000021, 0xFF000022, "38762cf7f55934b34d179ae6a4c80cadccbb7f0a"),
@@ -27,28 +26,28 @@ _PADDING, _PING, _ACK, _ACK_ECN, _CRYPTO, _CLOSE = 0x00, 0x01, 0x02, 0x03, 0x06,
 
 @dataclass(frozen=True)
 class Close:
-    """A CONNECTION_CLOSE in an Initial: the error code, and the reason as it was sent."""
+    """A CONNECTION_CLOSE in an Initial: error code and reason phrase."""
 
     code: int
     reason: str
 
 
 @dataclass
-class Opened:
-    """What the Initials of one side hold."""
+class InitialData:
+    """Contents of the Initials of one side."""
 
-    crypto: bytes = b""  # the handshake bytes from the first on, without a gap
+    crypto: bytes = b""  # handshake data up to the first gap
     close: Close | None = None
     acknowledges: bool = False
-    packets: int = 0  # opened
-    repeated: bool = False  # handshake bytes that were sent before
-    foreign: bool = False  # the client's first Initial does not open: its keys are of one before
+    packets: int = 0  # decrypted packets
+    repeated: bool = False  # whether handshake data was retransmitted
+    foreign: bool = False  # the client's first Initial cannot be decrypted: its keys derive from an earlier one
     pieces: dict[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Keys:
-    """The keys of one side's Initials."""
+    """The Initial keys of one side."""
 
     key: bytes
     iv: bytes
@@ -56,7 +55,7 @@ class Keys:
 
 
 def can_open() -> bool:
-    """Whether the library is installed."""
+    """Return True if the library is installed."""
     return _ciphers() is not None
 
 
@@ -71,7 +70,7 @@ def _ciphers() -> Any:
 
 
 def initial_keys(version: int, dcid: bytes) -> tuple[Keys, Keys] | None:
-    """The keys of the client's and the server's Initials; None for a version whose salt is not known."""
+    """Return the Initial keys of client and server; None for a version with an unknown salt."""
     salt = next((salt for first, last, salt in _SALTS if first <= version <= last), None)
     if salt is None:
         return None
@@ -86,21 +85,21 @@ def _side_keys(secret: bytes, prefix: str) -> Keys:
 
 
 def _expand(secret: bytes, label: str, length: int) -> bytes:
-    """HKDF-Expand-Label of RFC 8446 section 7.1 with an empty context; one block is enough here."""
+    """HKDF-Expand-Label (RFC 8446 section 7.1) with an empty context; one block suffices here."""
     name = b"tls13 " + label.encode()
     info = length.to_bytes(2, "big") + bytes([len(name)]) + name + b"\0"
     return hmac.digest(secret, info + b"\x01", hashlib.sha256)[:length]
 
 
-def open_all(datagrams: Iterable[tuple[bool, bytes]]) -> tuple[Opened, Opened]:
-    """Open the Initials of a connection's datagrams, `(from the server, bytes)` in their order: client's, server's.
+def open_all(datagrams: Iterable[tuple[bool, bytes]]) -> tuple[InitialData, InitialData]:
+    """Decrypt the Initials in a connection's datagrams, `(from_server, bytes)` in order; return (client, server).
 
-    Any bytes may come: a packet that does not open is left out.
+    Input may be arbitrary bytes: packets that cannot be decrypted are skipped.
     """
-    sides = Opened(), Opened()
+    sides = InitialData(), InitialData()
     keys: tuple[Keys, Keys] | None = None
     keyed: tuple[int, bytes] | None = None
-    opened = set()  # a packet that was captured twice is one
+    opened = set()  # to skip packets that were captured twice
     for from_server, datagram in datagrams:
         for version, dcid, start, number_at, end in initials(datagram):
             if not from_server and keyed is None:
@@ -108,7 +107,7 @@ def open_all(datagrams: Iterable[tuple[bool, bytes]]) -> tuple[Opened, Opened]:
                 keys = initial_keys(version, dcid)
             plain = _open(keys, from_server, datagram[start:end], number_at - start)
             if plain is None and not from_server and keyed != (version, dcid):
-                # After a Retry, or with another version, the client begins again with another connection ID.
+                # After a Retry, or with another version, the client uses a new connection ID.
                 fresh = initial_keys(version, dcid)
                 plain = _open(fresh, from_server, datagram[start:end], number_at - start)
                 if plain is not None:
@@ -117,13 +116,13 @@ def open_all(datagrams: Iterable[tuple[bool, bytes]]) -> tuple[Opened, Opened]:
                 opened.add(datagram[start:end])
                 _read_frames(plain, sides[from_server])
     for side in sides:
-        side.crypto = _joined(side.pieces)
+        side.crypto = _contiguous(side.pieces)
     sides[0].foreign = keys is not None and not sides[0].packets
     return sides
 
 
 def initials(datagram: bytes) -> Iterator[tuple[int, bytes, int, int, int]]:
-    """The Initial packets of a datagram: version, destination ID, start, place of the packet number, end."""
+    """Yield the Initial packets of a datagram: version, destination ID, start, offset of the packet number, end."""
     at = 0
     try:
         while at < len(datagram) and datagram[at] & LONG:
@@ -151,7 +150,7 @@ def initials(datagram: bytes) -> Iterator[tuple[int, bytes, int, int, int]]:
 
 
 def _number(data: bytes, at: int) -> tuple[int, int]:
-    """A variable-length integer (RFC 9000 section 16), and where it ends."""
+    """Read a variable-length integer (RFC 9000 section 16); return it and its end."""
     length = 1 << (data[at] >> 6)
     if at + length > len(data):
         raise IndexError
@@ -159,7 +158,7 @@ def _number(data: bytes, at: int) -> tuple[int, int]:
 
 
 def _open(keys: tuple[Keys, Keys] | None, from_server: bool, packet: bytes, number_at: int) -> bytes | None:
-    """The frames of an Initial (RFC 9001 sections 5.3 and 5.4), None where the keys are not its keys."""
+    """Decrypt an Initial (RFC 9001 sections 5.3 and 5.4) and return its frames; None if the keys do not fit."""
     ciphers = _ciphers()
     if keys is None or ciphers is None or len(packet) < number_at + 20:
         return None
@@ -173,12 +172,12 @@ def _open(keys: tuple[Keys, Keys] | None, from_server: bool, packet: bytes, numb
     nonce = (int.from_bytes(mine.iv, "big") ^ int.from_bytes(number, "big")).to_bytes(12, "big")
     try:
         return bytes(seal(mine.key).decrypt(nonce, packet[number_at + length :], header))
-    except Exception:  # InvalidTag, of a library that may not be here
+    except Exception:  # InvalidTag, whose library may be missing
         return None
 
 
-def _read_frames(plain: bytes, side: Opened) -> None:
-    """Take the frames that an Initial may hold (RFC 9000 section 12.4); another one ends the packet."""
+def _read_frames(plain: bytes, side: InitialData) -> None:
+    """Parse the frames of an Initial (RFC 9000 section 12.4); stop at a frame that is not permitted there."""
     side.packets += 1
     at = 0
     try:
@@ -193,7 +192,7 @@ def _read_frames(plain: bytes, side: Opened) -> None:
                 offset, at = _number(plain, at)
                 length, at = _number(plain, at)
                 side.repeated |= 0 < length <= len(side.pieces.get(offset, b""))
-                if offset + length <= LONGEST_CRYPTO and len(side.pieces) < MOST_PIECES:
+                if offset + length <= MAX_CRYPTO and len(side.pieces) < MAX_PIECES:
                     side.pieces[offset] = max(plain[at : at + length], side.pieces.get(offset, b""), key=len)
                 at += length
             elif kind == _CLOSE:
@@ -206,7 +205,7 @@ def _read_frames(plain: bytes, side: Opened) -> None:
 
 
 def _skip_ack(plain: bytes, at: int, *, ecn: bool) -> int:
-    """Where an ACK frame ends (RFC 9000 section 19.3)."""
+    """Return the end of an ACK frame (RFC 9000 section 19.3)."""
     for _ in range(2):
         _, at = _number(plain, at)
     count, at = _number(plain, at)
@@ -216,15 +215,15 @@ def _skip_ack(plain: bytes, at: int, *, ecn: bool) -> int:
 
 
 def _read_close(plain: bytes, at: int) -> Close:
-    """A CONNECTION_CLOSE (RFC 9000 section 19.19)."""
+    """Parse a CONNECTION_CLOSE frame (RFC 9000 section 19.19)."""
     code, at = _number(plain, at)
     _, at = _number(plain, at)
     length, at = _number(plain, at)
     return Close(code, plain[at : at + length].decode("utf-8", "replace"))
 
 
-def _joined(pieces: dict[int, bytes]) -> bytes:
-    """The pieces in their order, up to the first gap."""
+def _contiguous(pieces: dict[int, bytes]) -> bytes:
+    """Concatenate the pieces, by offset, up to the first gap."""
     joined = bytearray()
     for offset in sorted(pieces):
         if offset > len(joined):

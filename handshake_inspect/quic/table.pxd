@@ -10,9 +10,9 @@ from handshake_inspect.wire.const cimport MASK32
 
 cdef unsigned int NOT_KEPT
 cdef Py_ssize_t KEPT
-cdef int LONGEST_RUN
+cdef int MAX_PROBES
 cdef uint64_t BY_CID, NUMBER
-cdef Py_ssize_t MOST_KEPT, LEAST_ROWS
+cdef Py_ssize_t MAX_KEPT, MIN_ROWS
 
 cdef class QuicTable(Index):
     cdef readonly Py_ssize_t limit

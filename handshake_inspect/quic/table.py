@@ -1,6 +1,6 @@
-"""The rows of QUIC connections, found by 4-tuple, or by the connection ID that the server chose once a client moved.
+"""The table of QUIC connections, indexed by 4-tuple, and by the server's connection ID to find migrated clients.
 
-One index serves both: a bit of the low half of a slot says which key it is of.
+A single index serves both; a bit in the low half of a slot distinguishes the kinds of keys.
 """
 
 from typing import Any
@@ -12,42 +12,42 @@ from handshake_inspect.tcp.index import Index
 from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import MASK32
 
-LONGEST_RUN = 1024  # slots that a search passes; who makes hashes collide is found no more
-BY_CID = 0x8000_0000  # of a slot's low half: the key is the server's connection ID
+MAX_PROBES = 1024  # slots probed in a search; limits the cost of deliberate collisions
+BY_CID = 0x8000_0000  # in the low half of a slot: the key is the server's connection ID
 NUMBER = 0x7FFF_FFFF
-MOST_KEPT = 1 << 15  # datagrams kept to be opened, at most
-LEAST_ROWS = 16
+MAX_KEPT = 1 << 15  # datagrams kept for decryption
+MIN_ROWS = 16
 
 
 class QuicTable(Index):
-    """Rows and the way to them; `limit` bounds them, and the oldest make room."""
+    """Rows and their index; beyond `limit` rows the oldest are evicted."""
 
     def __init__(self, limit: int) -> None:
-        """Rows are reserved when the first connection comes."""
+        """Memory is reserved on the first connection."""
         super().__init__()
-        self.limit = max(min(limit, 1 << 22), LEAST_ROWS)
-        self.kept_limit = MOST_KEPT
+        self.limit = max(min(limit, 1 << 22), MIN_ROWS)
+        self.kept_limit = MAX_KEPT
         self.row_storage: Any = None
         self.kept_storage: Any = None
         self.count = 0  # rows ever used
-        self.kept_count = 0  # as `count`, of datagrams
+        self.kept_count = 0  # kept datagrams ever used
         self.evicted = 0
-        self.not_kept = 0  # datagrams for which there was no room
-        self.free_kept = 0  # 1 + the datagram freed last; the next is in its `next`
+        self.not_kept = 0  # datagrams that could not be kept
+        self.free_kept = 0  # 1 + head of the free list, linked by `next`
         self.hand = 0
 
     def prepare(self) -> int:
-        """Reserve room (address space, not memory); for fewer rows where the system does not grant that much."""
+        """Reserve address space; for fewer rows if the system does not grant that much."""
         while True:
             try:
                 self.row_storage = room.room_for(quic_rows.ROWS["Quic"], self.limit)
                 self.kept_storage = room.room_for(quic_rows.ROWS["Kept"], self.kept_limit)
                 break
             except MemoryError:
-                if self.limit == LEAST_ROWS:
+                if self.limit == MIN_ROWS:
                     raise
-                self.limit = max(self.limit // 2, LEAST_ROWS)
-                self.kept_limit = max(self.kept_limit // 2, LEAST_ROWS)
+                self.limit = max(self.limit // 2, MIN_ROWS)
+                self.kept_limit = max(self.kept_limit // 2, MIN_ROWS)
         self.quics = quic_rows.quics_of(self.row_storage)
         self.kept = quic_rows.kept_of(self.kept_storage)
         return 0
@@ -55,10 +55,10 @@ class QuicTable(Index):
     # -- the index -------------------------------------------------------------------------------------------
 
     def find(self, segment: Any) -> int:
-        """1 + the row of the segment's 4-tuple, 0 if it is unknown; `found_at` is its slot, or the free one."""
+        """Return 1 + the row of the segment's 4-tuple, 0 if unknown; sets `found_at` to its slot, or a free one."""
         tag = (segment.hash >> 32) & MASK32
         at = tag & self.mask
-        for _ in range(LONGEST_RUN):
+        for _ in range(MAX_PROBES):
             slot = self.slots[at]
             self.found_at = at
             if slot == 0:
@@ -69,7 +69,7 @@ class QuicTable(Index):
         return 0
 
     def is_same(self, i: int, segment: Any) -> bool:
-        """Whether the row is of the segment's 4-tuple, in either direction, where its client was first or is now."""
+        """Return True if the row matches the 4-tuple in either direction, by the client's initial or newest address."""
         row = quic_rows.quic_at(self.quics, i)
         if segment.dst_port == row.server_port and segment.dst_lo == row.server_lo and segment.dst_hi == row.server_hi:
             return self.is_client(row, segment.src_hi, segment.src_lo, segment.src_port)
@@ -78,20 +78,20 @@ class QuicTable(Index):
         return False
 
     def is_client(self, row: Any, hi: int, lo: int, port: int) -> bool:
-        """Whether that is an address of the row's client."""
+        """Return True if this is the initial or newest address of the row's client."""
         if port == row.client_port and lo == row.client_lo and hi == row.client_hi:
             return True
         return row.moved != 0 and port == row.moved_port and lo == row.moved_lo and hi == row.moved_hi
 
     def find_cid(self, segment: Any, cid: int, length: int) -> int:
-        """1 + the row of an ID that the server at the segment's destination chose; 0 if it is unknown."""
+        """Return 1 + the row of a connection ID chosen by the server at the segment's destination; 0 if unknown."""
         return self.look_up_cid(segment.dst_hi, segment.dst_lo, segment.dst_port, cid, length)
 
     def look_up_cid(self, hi: int, lo: int, port: int, cid: int, length: int) -> int:
-        """1 + the row of an ID that the server at this address and port chose; 0 if it is unknown."""
+        """Return 1 + the row of a connection ID chosen by the server at this address; 0 if unknown."""
         tag = self.cid_tag(hi, lo, port, cid)
         at = tag & self.mask
-        for _ in range(LONGEST_RUN):
+        for _ in range(MAX_PROBES):
             slot = self.slots[at]
             self.found_at = at
             if slot == 0:
@@ -104,15 +104,15 @@ class QuicTable(Index):
         return 0
 
     def cid_tag(self, hi: int, lo: int, port: int, cid: int) -> int:
-        """What a connection ID is found by."""
+        """Return the index key of a connection ID."""
         return (fourtuple.hash_four_tuple(hi, lo, port, cid, 0, 0) >> 32) & MASK32
 
     # -- rows ------------------------------------------------------------------------------------------------
 
     def new_row(self, segment: Any) -> int:
-        """A row for the connection that this datagram of its client begins; its number.  MemoryError without room.
+        """Create a row for the connection that this client datagram begins; return its number.
 
-        The 4-tuple of the last `find` means this row from now on.
+        Must follow a `find` of the same segment, whose slot the row gets.  Raises MemoryError if memory runs out.
         """
         if self.row_storage is None:
             self.prepare()
@@ -124,7 +124,7 @@ class QuicTable(Index):
             self.hand = i + 1 if i + 1 < self.limit else 0
             self.evicted += 1
             self.release(i)
-            self.find(segment)  # what was released may have moved the slots of others up
+            self.find(segment)  # `release` may have moved slots
         row = quic_rows.quic_at(self.quics, i)
         row.client_hi = segment.src_hi
         row.client_lo = segment.src_lo
@@ -140,7 +140,7 @@ class QuicTable(Index):
         return i
 
     def release(self, i: int) -> None:
-        """Take a connection out of the index and zero its row."""
+        """Remove a connection from the index and zero its row."""
         row = quic_rows.quic_at(self.quics, i)
         self.forget(self.tag_of(row, row.client_hi, row.client_lo, row.client_port), i + 1)
         if row.moved:
@@ -152,11 +152,11 @@ class QuicTable(Index):
         quic_rows.clear_quic(self.quics, i)
 
     def tag_of(self, row: Any, hi: int, lo: int, port: int) -> int:
-        """What the row is found by with its client there."""
+        """Return the index key of the row's 4-tuple, given an address of its client."""
         return (fourtuple.hash_four_tuple(hi, lo, port, row.server_hi, row.server_lo, row.server_port) >> 32) & MASK32
 
     def moved(self, i: int, segment: Any) -> int:
-        """Note that the client of a row sends from another address now."""
+        """Record a new address of the client (migration)."""
         row = quic_rows.quic_at(self.quics, i)
         if row.moved:
             self.forget(self.tag_of(row, row.moved_hi, row.moved_lo, row.moved_port), i + 1)
@@ -169,17 +169,17 @@ class QuicTable(Index):
         return self.name(segment, i + 1)
 
     def name_by_cid(self, i: int, cid: int, length: int) -> int:
-        """Have the connection found by the connection ID that its server chose."""
+        """Index the connection by the connection ID that its server chose."""
         row = quic_rows.quic_at(self.quics, i)
         row.server_cid = cid
         row.server_cid_len = length
         self.look_up_cid(row.server_hi, row.server_lo, row.server_port, cid, length)
         return self.put(self.cid_tag(row.server_hi, row.server_lo, row.server_port, cid), BY_CID | (i + 1))
 
-    # -- datagrams to be opened ------------------------------------------------------------------------------
+    # -- datagrams kept for decryption -----------------------------------------------------------------------
 
     def keep(self, row: Any, data: Any, start: int, end: int, from_server: bool) -> None:
-        """Keep a datagram with an Initial; the row notes where there is no room."""
+        """Keep a datagram with an Initial, or set NOT_KEPT in the row if there is no space."""
         if self.free_kept:
             i = self.free_kept - 1
             self.free_kept = quic_rows.kept_at(self.kept, i).next
@@ -199,7 +199,7 @@ class QuicTable(Index):
         row.kept_count += 1
 
     def free_datagrams(self, row: Any) -> None:
-        """Free the datagrams that were kept for a row."""
+        """Free the datagrams kept for a row."""
         while row.kept:
             kept = quic_rows.kept_at(self.kept, row.kept - 1)
             following = kept.next

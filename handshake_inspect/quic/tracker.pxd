@@ -20,8 +20,8 @@ cdef uint64_t BIT
 cdef uint64_t LARGEST
 cdef Py_ssize_t LEAST_DATA
 cdef unsigned int EDGES
-cdef unsigned int MOST_CLIENT_KEPT, MOST_KEPT_EACH
-cdef uint32_t MOST_LOGGED
+cdef unsigned int MAX_CLIENT_KEPT, MAX_KEPT_EACH
+cdef uint32_t MAX_LOGGED
 
 cdef class QuicTracker:
     cdef readonly QuicTable table
@@ -39,7 +39,7 @@ cdef class QuicTracker:
         self, segment.Segment *segment, const unsigned char *data, Py_ssize_t start, Py_ssize_t end
     ) except -1 nogil
     cdef bint is_served(self, segment.Segment *segment) noexcept nogil
-    cdef bint has(self, unsigned int port) noexcept nogil
+    cdef bint has_port(self, unsigned int port) noexcept nogil
     @cython.locals(length=Py_ssize_t, cid=uint64_t, reference=uint32_t)
     cdef int64_t find_moved(
         self, segment.Segment *segment, const unsigned char *data, Py_ssize_t start, Py_ssize_t end

@@ -1,7 +1,7 @@
-"""Every UDP datagram to its QUIC connection: milestones of the handshake (RFC 9000 section 7), counted and timed.
+"""Assign UDP datagrams to QUIC connections, and record the milestones of their handshakes (RFC 9000 section 7).
 
-A flow becomes a connection at a client's datagram of 1200 bytes or more that begins with an Initial of a version that
-QUIC has.  Nothing is decrypted here.  What begins in the middle is nobody: short headers say too little.
+A connection begins with a client's datagram of 1200 bytes or more that starts with an Initial of a known version.
+Nothing is decrypted here.  Connections whose beginning is missing are not tracked: short headers do not identify them.
 """
 
 from typing import Any
@@ -48,38 +48,38 @@ from handshake_inspect.quic.table import QuicTable
 from handshake_inspect.tcp import room, rows
 from handshake_inspect.wire.const import MASK32, NOTE_SNAPPED
 
-AGAIN_NS = 10_000_000  # an Initial later than this after the one before is another copy; a large hello needs several
-IDLE_NS = 30_000_000_000  # an Initial after so long a silence begins another connection
+AGAIN_NS = 10_000_000  # an Initial this long after the last one is a retransmission; a large hello needs several
+IDLE_NS = 30_000_000_000  # an Initial after this idle time begins another connection
 BIT = 1
-LARGEST = 1500  # bytes of one datagram more than the server dared to send
-LEAST_DATA = 60  # bytes of a 1-RTT packet that may hold more than acknowledgments
-MOST_LOGGED = 64  # datagrams of one connection
-MOST_CLIENT_KEPT = 4  # datagrams of the client kept to be opened
-MOST_KEPT_EACH = 6
+LARGEST = 1500  # maximum size of the datagram that the amplification limit prevented
+LEAST_DATA = 60  # minimum size of a 1-RTT packet that may hold more than acknowledgments
+MAX_LOGGED = 64  # logged datagrams per connection
+MAX_CLIENT_KEPT = 4  # datagrams of the client kept for decryption
+MAX_KEPT_EACH = 6  # datagrams of both sides, per connection
 
 
 class QuicTracker:
-    """Follows the QUIC connections of one trace."""
+    """Tracks the QUIC connections of a trace."""
 
     def __init__(self, limit: int) -> None:
-        """`limit` bounds the rows of the table."""
+        """`limit` is the maximum number of connections."""
         self.table = QuicTable(limit)
         self.datagram = Datagram()
-        self.port_words = room.reserve_words(1 << 10)  # a bit for each UDP port of a server that has a connection
+        self.port_words = room.reserve_words(1 << 10)  # bitmap of the UDP ports of servers with a connection
         self.ports = rows.words_of(self.port_words)
-        self.cid_lengths = 0  # a bit for each length of a server's connection ID
+        self.cid_lengths = 0  # bitmap of the lengths of servers' connection IDs
         self.log_storage: Any = None
         self.log_limit = 0
         self.log_count = 0
 
     def keep_log(self, limit: int) -> None:
-        """Log datagrams, so many of all connections together, and of each the first `MOST_LOGGED`."""
+        """Log up to `limit` datagrams in total, and the first `MAX_LOGGED` of each connection."""
         self.log_storage = room.room_for(quic_rows.ROWS["Logged"], limit)
         self.log = quic_rows.logged_of(self.log_storage)
         self.log_limit = limit
 
     def take(self, segment: Any, data: Any, start: int, end: int) -> int:
-        """Take note of a datagram whose payload is `data[start:end]`, of which `payload_len` bytes were on the wire."""
+        """Process a datagram with the captured payload `data[start:end]`; `payload_len` is its size on the wire."""
         if end <= start:
             return 0
         if not data[start] & LONG and not self.is_served(segment):
@@ -98,20 +98,20 @@ class QuicTracker:
         return self.follow(reference - 1, segment, data, start, end, kinds)
 
     def is_served(self, segment: Any) -> bool:
-        """Whether either port is that of a server that has a connection."""
-        return self.has(segment.dst_port) or self.has(segment.src_port)
+        """Return True if either port is that of a server with a connection."""
+        return self.has_port(segment.dst_port) or self.has_port(segment.src_port)
 
-    def has(self, port: int) -> bool:
-        """Whether a server's port has a connection."""
+    def has_port(self, port: int) -> bool:
+        """Return True if there is a connection to a server on this port."""
         return self.ports[port >> 6] >> (port & 63) & 1 != 0
 
     def find_moved(self, segment: Any, data: Any, start: int, end: int) -> int:
-        """1 + the row of a connection whose client sends from elsewhere now, with the connection ID it used before."""
+        """Return 1 + the row of a migrated connection, found by its connection ID; 0 if there is none."""
         if not data[start] & FIXED:
             return 0
         for length in range(4, 21):
             if self.cid_lengths >> length & 1 and end - start > length:
-                cid = datagram.mix(data, start + 1, length)
+                cid = datagram.hash_cid(data, start + 1, length)
                 reference = self.table.find_cid(segment, cid, length)
                 if reference:
                     self.table.moved(reference - 1, segment)
@@ -119,10 +119,10 @@ class QuicTracker:
         return 0
 
     def begins(self, segment: Any, kinds: int) -> bool:
-        """Whether the datagram is the first of a client.
+        """Return True if the datagram is the first of a client.
 
-        What has keys of the handshake is not, nor is what a server sends: to a client's connection ID, often an empty
-        one, or from a service's port to a client's.
+        Datagrams with Handshake or 1-RTT packets are not, nor are those of servers: they have a short destination ID,
+        chosen by the client and often empty, or go from a system port to a higher one.
         """
         version = self.datagram.version
         if segment.payload_len < LEAST_INITIAL or not datagram.is_known(version):
@@ -134,7 +134,7 @@ class QuicTracker:
         return not segment.src_port < SYSTEM_PORTS <= segment.dst_port
 
     def begins_again(self, i: int, segment: Any, kinds: int, data: Any) -> bool:
-        """Whether the datagram begins another connection on the 4-tuple of row `i`."""
+        """Return True if the datagram begins another connection on the 4-tuple of row `i`."""
         row = quic_rows.quic_at(self.table.quics, i)
         if not kinds & INITIAL or segment.payload_len < LEAST_INITIAL:
             return False
@@ -142,11 +142,11 @@ class QuicTracker:
             return False
         if segment.ts_ns - row.last_ns >= IDLE_NS:
             return True
-        cid = datagram.mix(data, self.datagram.dcid_at, self.datagram.dcid_len)
+        cid = datagram.hash_cid(data, self.datagram.dcid_at, self.datagram.dcid_len)
         return row.flags & CLIENT_SHORT != 0 and cid != row.server_cid
 
     def begin(self, segment: Any) -> int:
-        """1 + the row of a new connection."""
+        """Create the row of a new connection; return 1 + its number."""
         i = self.table.new_row(segment)
         row = quic_rows.quic_at(self.table.quics, i)
         row.first_version = self.datagram.version
@@ -157,7 +157,7 @@ class QuicTracker:
         return i + 1
 
     def follow(self, i: int, segment: Any, data: Any, start: int, end: int, kinds: int) -> int:
-        """A datagram of connection `i`."""
+        """Process a datagram of connection `i`."""
         row = quic_rows.quic_at(self.table.quics, i)
         row.last_ns = max(row.last_ns, segment.ts_ns)
         if kinds & UNKNOWN and segment.notes & NOTE_SNAPPED:
@@ -178,8 +178,8 @@ class QuicTracker:
         return 0
 
     def write_log(self, row: Any, segment: Any, kinds: int, from_server: bool) -> None:
-        """Log a datagram, if there is room and its connection has not had its share."""
-        if self.log_count == self.log_limit or row.client_frames + row.server_frames > MOST_LOGGED:
+        """Log a datagram, within the limits."""
+        if self.log_count == self.log_limit or row.client_frames + row.server_frames > MAX_LOGGED:
             return
         entry = quic_rows.logged_at(self.log, self.log_count)
         self.log_count += 1
@@ -207,19 +207,19 @@ class QuicTracker:
             entry.short_len = 0
 
     def is_first_client(self, row: Any, segment: Any) -> bool:
-        """Whether a datagram between equal ports comes from the client's address."""
+        """Return True if a datagram between equal ports comes from the client's address."""
         return segment.src_lo == row.client_lo and segment.src_hi == row.client_hi and row.client_lo != row.server_lo
 
     def is_worth_keeping(self, row: Any, segment: Any) -> bool:
-        """Whether an Initial may say more: the client's first ones, and the server's until the client goes on."""
-        if row.kept_count >= MOST_KEPT_EACH or row.flags & CLIENT_SHORT:
+        """Return True if an Initial should be kept: the first ones, until the client's first 1-RTT packet."""
+        if row.kept_count >= MAX_KEPT_EACH or row.flags & CLIENT_SHORT:
             return False
-        return segment.src_port == row.server_port or row.kept_count < MOST_CLIENT_KEPT
+        return segment.src_port == row.server_port or row.kept_count < MAX_CLIENT_KEPT
 
     # -- the client ------------------------------------------------------------------------------------------
 
     def from_client(self, row: Any, segment: Any, kinds: int) -> None:
-        """A datagram of the client."""
+        """Process a datagram of the client."""
         row.client_frames += 1
         row.client_bytes += segment.payload_len
         frame = segment.frame & MASK32
@@ -246,7 +246,7 @@ class QuicTracker:
         row.client_ns = segment.ts_ns
 
     def on_client_initial(self, row: Any, segment: Any, frame: int, kinds: int) -> None:
-        """An Initial of the client: its first, one more of the same flight, another copy, or what follows a Retry."""
+        """Process a client Initial: the first, another of the same flight, a retransmission, or one after a Retry."""
         if row.retry_ns or row.negotiation_ns:
             if row.second_ns == 0:
                 row.second_ns = segment.ts_ns
@@ -254,14 +254,14 @@ class QuicTracker:
             elif row.retry_ns > row.second_ns and row.third_ns == 0:
                 row.third_ns = segment.ts_ns
         elif kinds & (HANDSHAKE | SHORT):
-            return  # it was answered, and the capture lacks that
+            return  # the answer is missing from the capture
         elif row.answer_ns == 0 and row.client_frames > 1 and segment.ts_ns - row.client_ns >= AGAIN_NS:
             row.again_ns = segment.ts_ns
             row.again_frame = frame
             row.flags |= INITIAL_AGAIN
 
     def on_client_short(self, row: Any, segment: Any, frame: int) -> None:
-        """A 1-RTT packet of the client: its Finished is in this datagram, or in one just before in the same flight."""
+        """Process a client 1-RTT packet; the Finished is in this datagram, or just before it in the same flight."""
         row.flags |= CLIENT_SHORT
         self.on_client_spin(row, segment)
         if row.finished_ns == 0:
@@ -280,11 +280,11 @@ class QuicTracker:
             row.request_last_frame = frame
 
     # -- the latency spin bit (RFC 9000 section 17.4) ------------------------------------------------------------
-    # The server repeats what the client sent last, and the client sends the opposite of what the server sent last.  An
-    # edge that this does not allow is an old packet that comes late.
+    # The server echoes the client's last value, and the client inverts the server's last value.  Any other edge is due
+    # to a reordered packet.
 
     def on_client_spin(self, row: Any, segment: Any) -> None:
-        """The client's spin bit: edges are a round trip apart, or more where the client had nothing to send."""
+        """Process the client's spin bit: edges are at least one round trip apart, more if the client was idle."""
         if self.datagram.spin in (row.client_spin, row.server_spin):
             return
         row.client_spin = self.datagram.spin
@@ -295,7 +295,7 @@ class QuicTracker:
         row.client_edges = min(row.client_edges + 1, EDGES)
 
     def on_server_spin(self, row: Any) -> None:
-        """The server's spin bit."""
+        """Process the server's spin bit."""
         if self.datagram.spin != row.server_spin and self.datagram.spin == row.client_spin:
             row.server_spin = self.datagram.spin
             row.server_edges = min(row.server_edges + 1, EDGES)
@@ -303,7 +303,7 @@ class QuicTracker:
     # -- the server ------------------------------------------------------------------------------------------
 
     def from_server(self, i: int, row: Any, segment: Any, data: Any, kinds: int) -> int:
-        """A datagram of the server."""
+        """Process a datagram of the server."""
         row.server_frames += 1
         frame = segment.frame & MASK32
         self.look_for_stall(row, segment, frame)
@@ -325,7 +325,7 @@ class QuicTracker:
                 row.answer_ns = segment.ts_ns
                 row.answer_frame = frame
         if kinds & (INITIAL | HANDSHAKE) and row.server_cid_len == 0 and self.datagram.scid_len:
-            cid = datagram.mix(data, self.datagram.scid_at, self.datagram.scid_len)
+            cid = datagram.hash_cid(data, self.datagram.scid_at, self.datagram.scid_len)
             self.table.name_by_cid(i, cid, self.datagram.scid_len)
             self.cid_lengths |= 1 << self.datagram.scid_len
         if kinds & HANDSHAKE:
@@ -341,7 +341,7 @@ class QuicTracker:
         return 0
 
     def on_server_short(self, row: Any, segment: Any, frame: int) -> None:
-        """A 1-RTT packet of the server: those that may hold data are kept as bursts, the first few."""
+        """Process a server 1-RTT packet; record the first few bursts of packets that may hold data."""
         row.flags |= SERVER_SHORT
         self.on_server_spin(row)
         if self.datagram.short_len < LEAST_DATA:
@@ -354,10 +354,11 @@ class QuicTracker:
         row.burst_last_ns = segment.ts_ns
 
     def look_for_stall(self, row: Any, segment: Any, frame: int) -> None:
-        """A pause of the server's flight because it may send no more before the client's address is proved.
+        """Record a pause in the server's flight due to the amplification limit (RFC 9000 section 8.1).
 
-        That is three times what the client sent (RFC 9000 section 8.1); a datagram of the client ends the pause.  What
-        the client sent less than half a round trip before the server's last datagram had yet to reach the server.
+        Before the client's address is validated, the server may send three times what it received; a datagram of the
+        client ends the pause.  Datagrams of the client less than half a round trip before the server's last one had not
+        yet reached the server.
         """
         if row.reply_ns == 0 or row.flags & CLIENT_SHORT or row.stalls >= STALLS:
             return
@@ -370,10 +371,11 @@ class QuicTracker:
             self.add_stall(row, pause, frame)
 
     def look_for_loss(self, row: Any, segment: Any, frame: int, before_ns: int, who: int) -> None:
-        """A side goes on with its handshake, `before_ns` being its last datagram, though nothing came from the other.
+        """Record a pause due to loss: a side continues its handshake without having received anything.
 
-        That is its timer, which sends again what nobody acknowledged (RFC 9002 section 6.2): Initials of a server whose
-        flight was sent, those of a client that was answered, and the client's Finished.
+        That is its probe timeout (PTO, RFC 9002 section 6.2), which applies to Initials of a server after its flight,
+        to those of a client that was answered, and to the client's Finished.  `before_ns` is the time of its last
+        datagram.
         """
         if row.answer_ns == 0:
             return
@@ -389,16 +391,16 @@ class QuicTracker:
             self.add_stall(row, pause, frame)
 
     def is_long(self, row: Any, pause: int) -> bool:
-        """Whether a pause, in nanoseconds, is half the round trip of the first answer or longer."""
+        """Return True if a pause (ns) is at least half the round trip of the first answer."""
         return 2 * pause >= self.round_trip(row)
 
     def round_trip(self, row: Any) -> int:
-        """How long the first answer took, in nanoseconds: at most twice the network's round trip."""
+        """Return the time to the first answer in nanoseconds: at most twice the network's round trip."""
         took: int = row.answer_ns - (row.third_ns or row.second_ns or row.first_ns)
         return took
 
     def add_stall(self, row: Any, pause: int, frame: int) -> None:
-        """Keep a pause, in nanoseconds, and the datagram that ended it; there is room."""
+        """Record a pause (ns) and the datagram that ended it; the caller has checked the limit."""
         row.stall_ns[row.stalls] = pause
         row.stall_frame[row.stalls] = frame
         row.stalls += 1
@@ -406,7 +408,7 @@ class QuicTracker:
     # -- errors ----------------------------------------------------------------------------------------------
 
     def on_error(self, segment: Any) -> int:
-        """An ICMP error that quotes a datagram with the addresses and ports of `segment`."""
+        """Process an ICMP error that quotes a datagram with the addresses and ports of `segment`."""
         reference = self.table.find(segment)
         if reference == 0:
             return 0

@@ -1,1 +1,1 @@
-"""TLS as it crosses the wire: bytes to facts.  It knows no segments and no connections."""
+"""Parse TLS handshake messages from bytes; independent of segments and connections."""

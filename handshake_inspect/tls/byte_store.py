@@ -1,4 +1,4 @@
-"""Bytes and words that both builds reach: zeroed memory that costs only where it is written."""
+"""Zeroed byte and word arrays for both builds; untouched pages take no memory."""
 
 import ctypes
 import mmap
@@ -6,45 +6,45 @@ from typing import Any
 
 
 def room(size: int) -> Any:
-    """So many bytes."""
+    """Allocate `size` zeroed bytes."""
     return (ctypes.c_uint8 * size).from_buffer(mmap.mmap(-1, size))
 
 
 def words(count: int) -> Any:
-    """So many numbers of 32 bits."""
+    """Allocate `count` zeroed 32-bit words."""
     return (ctypes.c_uint32 * count).from_buffer(mmap.mmap(-1, 4 * count))
 
 
 def bounds(storage: Any, i: int) -> tuple[int, int]:
-    """The words before and at `i`."""
+    """Return the words at `i - 1` and `i`."""
     return storage[i - 1], storage[i]
 
 
 def bytes_of(storage: Any) -> Any:
-    """The storage itself here, a pointer to it in the compiled build."""
+    """Return the storage itself, in the compiled build a pointer to its bytes."""
     return storage
 
 
 def words_of(storage: Any) -> Any:
-    """The storage itself here, a pointer to its words in the compiled build."""
+    """Return the storage itself, in the compiled build a pointer to its words."""
     return storage
 
 
 def copy(into: Any, to: int, data: Any, at: int, length: int) -> None:
-    """Copy bytes."""
+    """Copy `length` bytes from `data[at:]` to `into[to:]`."""
     into[to : to + length] = data[at : at + length]
 
 
 def equal(one: Any, start: int, data: Any, at: int, length: int) -> bool:
-    """Whether two runs of bytes are the same."""
+    """Return True if two ranges of `length` bytes are equal."""
     return bytes(one[start : start + length]) == bytes(data[at : at + length])
 
 
 def bytes_of_row(row: Any) -> Any:
-    """The bytes of a row, to be written."""
+    """Return the bytes of a row for writing."""
     return row
 
 
 def bytes_in(row: Any) -> Any:
-    """The bytes of a row, to be read."""
+    """Return the bytes of a row for reading."""
     return row

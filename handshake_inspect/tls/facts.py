@@ -1,4 +1,4 @@
-"""What a ClientHello offers, unpacked from the bytes that `hello.py` packs it into."""
+"""Unpack the offers of a ClientHello from the form that `hello.py` packs them into."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from handshake_inspect.tls.numbers import (
 
 
 class Facts(NamedTuple):
-    """What is offered."""
+    """The offers of a ClientHello: server name (SNI), ALPN protocols, versions and groups."""
 
     server_name: bytes | None = None
     protocols: tuple[bytes, ...] = ()
@@ -23,14 +23,14 @@ class Facts(NamedTuple):
 
 
 class ClientHello(NamedTuple):
-    """A ClientHello that came whole."""
+    """A complete ClientHello."""
 
     facts: Facts
     offers_ech: bool
 
 
 def unpack(text: bytes) -> Facts:
-    """Take the four parts apart; nothing of what is empty."""
+    """Unpack the four parts; empty Facts if `text` is empty."""
     parts = []
     while text:
         parts.append(text[1 : 1 + text[0]])
@@ -46,7 +46,7 @@ def unpack(text: bytes) -> Facts:
 
 
 def read_client_hello(data: bytes) -> ClientHello | None:
-    """Read a handshake message; None for one that is cut short, and for anything else than a ClientHello."""
+    """Parse a handshake message; return None if it is truncated, or not a ClientHello."""
     if len(data) < MESSAGE_HEADER or data[0] != CLIENT_HELLO:
         return None
     length = MESSAGE_HEADER + int.from_bytes(data[1:4], "big")
@@ -60,7 +60,7 @@ def read_client_hello(data: bytes) -> ClientHello | None:
 
 
 def is_retry_request(data: bytes) -> bool:
-    """Whether a handshake message is a HelloRetryRequest."""
+    """Return True if a handshake message is a HelloRetryRequest."""
     row = hello_row.new_hello()
     hello.read_bytes(data, row)
     return data[:1] == bytes([SERVER_HELLO]) and bool(row.flags & IS_RETRY)

@@ -1,9 +1,10 @@
-"""ClientHello and ServerHello (RFC 8446 sections 4.1.2 and 4.1.3, RFC 5246 section 7.4.1).
+"""Parse ClientHello and ServerHello (RFC 8446 sections 4.1.2 and 4.1.3, RFC 5246 section 7.4.1).
 
-Lengths inside may lie: nothing is read beyond the end that the caller gives.  Values of RFC 8701 (GREASE) are left out.
+Lengths inside a message are not trusted: nothing is read beyond the end that the caller passes.  GREASE values (RFC
+8701) are skipped.
 
-What a ClientHello offers is packed as `facts`, equal for equal offers, so that it can be kept once for thousands of
-connections: server name, ALPN list, versions, groups, each behind one byte with its length in bytes.
+The offers of a ClientHello are packed into `facts`, which are equal for equal offers, so that thousands of connections
+can share one copy: server name, ALPN list, versions and groups, each preceded by its length in one byte.
 """
 
 from typing import Any
@@ -50,12 +51,12 @@ GROUPS = 3
 
 
 def read_bytes(data: bytes, storage: Any) -> None:
-    """Read a message that is alone in `data`: the door for plain Python."""
+    """Parse the single message in `data` (entry point for uncompiled code)."""
     read_hello(data, 0, len(data), hello_row.hello_of(storage))
 
 
 def read_hello(data: Any, at: int, end: int, out: Any) -> None:
-    """Read the message at `at` (its type comes first) that ends at `end`."""
+    """Parse the handshake message in `data[at:end]`, beginning with its type, into `out`."""
     hello_row.clear(out)
     client = end > at and data[at] == 1
     at += MESSAGE_HEADER
@@ -91,7 +92,7 @@ def read_hello(data: Any, at: int, end: int, out: Any) -> None:
 
 
 def is_retry(data: Any, at: int) -> bool:
-    """Whether a random is that of a HelloRetryRequest."""
+    """Return True if the random at `at` is that of a HelloRetryRequest."""
     return (
         big_endian.be32(data, at) == RETRY_0
         and big_endian.be32(data, at + 4) == RETRY_1
@@ -105,7 +106,7 @@ def is_retry(data: Any, at: int) -> bool:
 
 
 def read_extensions(data: Any, at: int, end: int, client: bool, out: Any) -> None:
-    """Read all extensions."""
+    """Parse all extensions."""
     if end - at < 2:
         out.flags |= CUT_SHORT
         return
@@ -129,7 +130,7 @@ def read_extensions(data: Any, at: int, end: int, client: bool, out: Any) -> Non
 
 
 def offered(data: Any, at: int, end: int, kind: int, out: Any) -> None:
-    """An extension of a ClientHello."""
+    """Parse an extension of a ClientHello."""
     if kind == SERVER_NAME:
         if end - at >= 5 and data[at + 2] == 0:
             note_part(out, NAME, at + 5, min(big_endian.be16(data, at + 3), end - at - 5))
@@ -151,13 +152,13 @@ def offered(data: Any, at: int, end: int, kind: int, out: Any) -> None:
 
 
 def note_part(out: Any, part: int, at: int, length: int) -> None:
-    """Keep where a list lies."""
+    """Record the position of a list."""
     out.start[part] = at
     out.extent[part] = length
 
 
 def chosen(data: Any, at: int, end: int, kind: int, out: Any) -> None:
-    """An extension of a ServerHello."""
+    """Parse an extension of a ServerHello."""
     if kind == SUPPORTED_VERSIONS:
         if end - at >= 2:
             out.version = big_endian.be16(data, at)
@@ -172,12 +173,12 @@ def chosen(data: Any, at: int, end: int, kind: int, out: Any) -> None:
 
 
 def is_grease(value: int) -> bool:
-    """Whether a number is one of RFC 8701: 0x0A0A, 0x1A1A ... 0xFAFA."""
+    """Return True for a GREASE value (RFC 8701): 0x0A0A, 0x1A1A ... 0xFAFA."""
     return value & 0x0F0F == 0x0A0A and value >> 8 == value & 0xFF
 
 
 def pack(data: Any, out: Any) -> None:
-    """Put together what is offered."""
+    """Pack the offers into `out.facts`."""
     pack_name(data, out)
     pack_protocols(data, out)
     pack_numbers(data, out, VERSIONS)
@@ -185,7 +186,7 @@ def pack(data: Any, out: Any) -> None:
 
 
 def pack_name(data: Any, out: Any) -> None:
-    """The server name; what no name can be is cut."""
+    """Pack the server name, truncated to the maximum length."""
     length = min(out.extent[NAME], LONGEST_PART)
     at = out.start[NAME]
     out.facts[0] = length
@@ -195,7 +196,7 @@ def pack_name(data: Any, out: Any) -> None:
 
 
 def pack_protocols(data: Any, out: Any) -> None:
-    """The names of ALPN, each behind its length, without GREASE."""
+    """Pack the ALPN protocols, each preceded by its length, without GREASE."""
     head = out.length
     to = head + 1
     at = out.start[PROTOCOLS]
@@ -218,12 +219,12 @@ def pack_protocols(data: Any, out: Any) -> None:
 
 
 def pack_numbers(data: Any, out: Any, part: int) -> None:
-    """Versions or groups, without GREASE."""
+    """Pack versions or groups, without GREASE."""
     head = out.length
     to = head + 1
     at = out.start[part]
     end = at + out.extent[part]
-    if part == VERSIONS and at == end:  # no list: the highest is what the message itself says
+    if part == VERSIONS and at == end:  # no extension: the version field has the highest
         out.facts[to] = out.version >> 8
         out.facts[to + 1] = out.version & 0xFF
         to += 2
@@ -241,7 +242,7 @@ def pack_numbers(data: Any, out: Any, part: int) -> None:
 
 
 def note_version(out: Any, value: int) -> None:
-    """A version that a ClientHello offers."""
+    """Record TLS 1.3, or a compatible draft, as offered."""
     if value == TLS13 or (value >> 8 == DRAFT >> 8 and value >= FIRST_DRAFT):
         out.flags |= OFFERS_13
         out.version = TLS13

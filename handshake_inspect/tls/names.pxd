@@ -4,10 +4,10 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from handshake_inspect.tls cimport byte_store
 from handshake_inspect.wire.const cimport MASK32
 
-cdef Py_ssize_t MOST
+cdef Py_ssize_t MAX_STRINGS
 cdef uint32_t SLOTS
 cdef Py_ssize_t ARENA
-cdef int LONGEST_RUN
+cdef int MAX_PROBES
 cdef uint32_t PRIME
 cdef uint32_t BASIS
 

@@ -1,7 +1,7 @@
-"""Strings of bytes, each kept once and named by a number: what hellos offer, for a column of 4 bytes.
+"""Interned byte strings, such as the offers of hellos, which rows refer to by a 32-bit number.
 
-An open-addressing index over one arena, so that a hello costs no Python object.  Both are bounded, for what is kept
-came from strangers: when they are full, or too many strings were made to collide, what comes is named 0 and counted.
+An open-addressing index over one arena, so that a hello needs no Python object.  Both are bounded, because the input is
+untrusted: if they are full, or too many strings were made to collide, a new string gets number 0 and is counted.
 """
 
 from typing import Any
@@ -10,34 +10,34 @@ from handshake_inspect.tls import byte_store
 from handshake_inspect.tls.facts import Facts, unpack
 from handshake_inspect.wire.const import MASK32
 
-MOST = 1 << 18  # strings
+MAX_STRINGS = 1 << 18
 SLOTS = 1 << 19
 ARENA = 1 << 24
-LONGEST_RUN = 128
+MAX_PROBES = 128
 PRIME = 16777619  # FNV-1a
 BASIS = 2166136261
 
 
 class Names:
-    """All strings of one run."""
+    """The interned strings of one run."""
 
     def __init__(self) -> None:
         self.arena_room = byte_store.room(ARENA)
-        self.start_room = byte_store.words(MOST + 1)
+        self.start_room = byte_store.words(MAX_STRINGS + 1)
         self.slot_room = byte_store.words(SLOTS)
         self.arena = byte_store.bytes_of(self.arena_room)
-        self.starts = byte_store.words_of(self.start_room)  # where each string begins; the next one's is its end
+        self.starts = byte_store.words_of(self.start_room)  # offset of each string; the next entry is its end
         self.slots = byte_store.words_of(self.slot_room)
         self.count = 0
-        self.refused = 0  # strings there was no room for
+        self.refused = 0  # strings that did not fit
 
     def intern(self, data: Any, at: int, length: int) -> int:
-        """The number of `data[at:at + length]`, from 1; 0 where there is no room."""
+        """Return the number of `data[at:at + length]`, from 1 on; 0 if there is no room."""
         mixed = BASIS
         for i in range(length):
             mixed = ((mixed ^ data[at + i]) * PRIME) & MASK32
         slot = (mixed ^ mixed >> 15) & (SLOTS - 1)
-        for _ in range(LONGEST_RUN):
+        for _ in range(MAX_PROBES):
             number: int = self.slots[slot]
             if number == 0:
                 return self.add(data, at, length, slot)
@@ -48,16 +48,16 @@ class Names:
         return 0
 
     def is_same(self, number: int, data: Any, at: int, length: int) -> bool:
-        """Whether a string is the one kept under a number."""
+        """Return True if a string equals the one with this number."""
         start = self.starts[number - 1]
         if self.starts[number] - start != length:
             return False
         return byte_store.equal(self.arena, start, data, at, length)
 
     def add(self, data: Any, at: int, length: int, slot: int) -> int:
-        """Keep a new string."""
+        """Add a new string and return its number."""
         start = self.starts[self.count]
-        if self.count == MOST or length > ARENA - start:
+        if self.count == MAX_STRINGS or length > ARENA - start:
             self.refused += 1
             return 0
         byte_store.copy(self.arena, start, data, at, length)
@@ -67,12 +67,12 @@ class Names:
         return self.count
 
     def text(self, number: int) -> bytes:
-        """The string of a number; nothing for one that is none."""
+        """Return the string of a number; empty for an invalid number."""
         if not 0 < number <= self.count:
             return b""
         start, end = byte_store.bounds(self.start_room, number)
         return bytes(self.arena_room[start:end])
 
     def facts(self, number: int) -> Facts:
-        """What the ClientHello offers whose facts have this number."""
+        """Return the offers of the ClientHello whose facts have this number."""
         return unpack(self.text(number))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from support.dns import MS, RRSIG, SECOND, answer, labels, query, record
 
 from handshake_inspect.dns import messages
-from handshake_inspect.dns.lookups import LONGEST_NS, Lookups
+from handshake_inspect.dns.lookups import RETRY_NS, Lookups
 from handshake_inspect.dns.messages import AAAA, CNAME, NXDOMAIN, A
 
 CLIENT, OTHER, RESOLVER = (bytes(10) + b"\xff\xff" + bytes([192, 0, 2, end]) for end in (1, 2, 53))
@@ -96,7 +96,7 @@ def test_a_repeated_query_is_the_same_lookup(port, number):
 
 
 def test_the_same_question_long_after_is_another_lookup():
-    first, second = Talk().ask().wait(LONGEST_NS).ask().say().lookups.all()
+    first, second = Talk().ask().wait(RETRY_NS).ask().say().lookups.all()
     assert (first.rcode, first.queries, second.rcode) == (-1, 1, 0)
 
 
@@ -144,7 +144,7 @@ def test_of_many_answers_the_first_ones_are_read():
     many = [record("www.example.org", A, socket.inet_aton(f"198.51.100.{i}")) for i in range(100)]
     found = messages.read(answer(records=many))
     assert found is not None
-    assert found.addresses == tuple(mapped(f"198.51.100.{i}") for i in range(messages.MOST_RECORDS))
+    assert found.addresses == tuple(mapped(f"198.51.100.{i}") for i in range(messages.MAX_RECORDS))
 
 
 @pytest.mark.parametrize(("jumps", "is_read"), [(0, True), (9, True), (10, False), (600, False)])
@@ -178,8 +178,8 @@ def test_any_flipped_byte(data):
 
 
 def test_many_lookups_stay_bounded(monkeypatch):
-    monkeypatch.setattr("handshake_inspect.dns.lookups.MOST_PENDING", 10)
-    monkeypatch.setattr("handshake_inspect.dns.lookups.MOST_ANSWERS", 20)
+    monkeypatch.setattr("handshake_inspect.dns.lookups.MAX_PENDING", 10)
+    monkeypatch.setattr("handshake_inspect.dns.lookups.MAX_ANSWERS", 20)
     talk = Talk()
     for number in range(100):
         talk.ask(f"n{number}.example")

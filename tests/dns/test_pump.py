@@ -10,7 +10,7 @@ from support.captures import pcap
 from support.dns import answer, query
 
 from handshake_inspect.capture.trace import open_trace
-from handshake_inspect.dns.streams import MOST_STREAMS
+from handshake_inspect.dns.streams import MAX_STREAMS
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.stream import pump_all
 from handshake_inspect.tcp.tracker import Tracker
@@ -74,7 +74,7 @@ def test_a_part_of_an_answer_that_is_sent_again_or_missing():
 
 def test_streams_are_bounded():
     begun = [frames.data(b"\xff\xff" + bytes(20), src=("192.0.2.1", 1000 + at), dst=RESOLVER) for at in range(300)]
-    assert len(pumped(*begun).lookups.streams.begun) == MOST_STREAMS
+    assert len(pumped(*begun).lookups.streams.begun) == MAX_STREAMS
 
 
 def test_a_truncated_answer_is_asked_for_again_over_tcp():

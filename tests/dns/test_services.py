@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.dns import CNAME, HTTPS, RRSIG, SECOND, SVCB, answer, labels, query, record, service
 
 from handshake_inspect.dns import messages
-from handshake_inspect.dns.lookups import FOLLOWED_NS, Lookups
+from handshake_inspect.dns.lookups import FOLLOW_NS, Lookups
 from handshake_inspect.dns.messages import A
 
 NAME = "www.example.org"
@@ -110,7 +110,7 @@ def test_a_record_that_is_cut_is_malformed():
 
 def test_addresses_are_bounded():
     many = [f"10.0.{i >> 8}.{i & 255}" for i in range(1000)]
-    assert len(read(service("", *many)).addresses) == messages.MOST_RECORDS
+    assert len(read(service("", *many)).addresses) == messages.MAX_RECORDS
 
 
 @given(st.data())
@@ -174,7 +174,7 @@ def test_two_names_may_lead_to_one_target():
 
 @pytest.mark.parametrize(
     ("wait", "named"),
-    [(FOLLOWED_NS + 1, {}), (0, {"client": OTHER}), (0, {"name": "other.example.net"})],
+    [(FOLLOW_NS + 1, {}), (0, {"client": OTHER}), (0, {"name": "other.example.net"})],
 )
 def test_who_asks_on_its_own_account(wait, named):
     name = named.pop("name", "svc.example.net")
@@ -187,7 +187,7 @@ def test_the_port_before_a_name_is_no_part_of_it():
 
 
 def test_what_leads_where_is_bounded(monkeypatch):
-    monkeypatch.setattr("handshake_inspect.dns.lookups.MOST_PENDING", 10)
+    monkeypatch.setattr("handshake_inspect.dns.lookups.MAX_PENDING", 10)
     talk = Talk()
     for number in range(50):
         talk.lead(NAME, f"n{number}.example").lead(f"m{number}.example", "svc.example.net")

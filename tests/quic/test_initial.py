@@ -140,7 +140,7 @@ def test_nothing_is_read_behind_what_takes_the_rest_of_a_datagram(version):
     assert len(list(initial.initials(longest + packet))) == 1
 
 
-@pytest.mark.parametrize(("length", "kept"), [(initial.LONGEST_CRYPTO, True), (initial.LONGEST_CRYPTO + 1, False)])
+@pytest.mark.parametrize(("length", "kept"), [(initial.MAX_CRYPTO, True), (initial.MAX_CRYPTO + 1, False)])
 def test_a_hello_has_an_end(length, kept):
     cuts = [0, 8000, length - 1, length]
     pieces = (quic.crypto(bytes(end - begin), begin) for begin, end in pairwise(cuts))
@@ -149,9 +149,9 @@ def test_a_hello_has_an_end(length, kept):
 
 
 def test_pieces_are_counted():
-    pieces = b"".join(quic.crypto(b"x", offset) for offset in range(initial.MOST_PIECES + 1))
+    pieces = b"".join(quic.crypto(b"x", offset) for offset in range(initial.MAX_PIECES + 1))
     client, _ = opened((False, quic.initial(pieces)))
-    assert len(client.crypto) == initial.MOST_PIECES
+    assert len(client.crypto) == initial.MAX_PIECES
 
 
 def test_the_longer_of_two_pieces_at_one_place_counts():

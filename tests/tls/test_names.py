@@ -46,14 +46,14 @@ def test_the_place_is_that_of_a_published_function(word, value):
 
 def test_strings_that_were_made_to_collide_are_counted(monkeypatch):
     monkeypatch.setattr(module, "PRIME", 0)
-    monkeypatch.setattr(module, "LONGEST_RUN", 3)
+    monkeypatch.setattr(module, "MAX_PROBES", 3)
     names = Names()
     assert interned(names, b"a", b"b", b"c", b"d", b"e", b"a", b"c") == [1, 2, 3, 0, 0, 1, 3]
     assert names.refused == 2
 
 
 def test_no_more_strings_than_there_is_room_for(monkeypatch):
-    monkeypatch.setattr(module, "MOST", 3)
+    monkeypatch.setattr(module, "MAX_STRINGS", 3)
     names = Names()
     assert interned(names, b"a", b"b", b"c", b"d", b"a") == [1, 2, 3, 0, 1]
     assert (names.count, names.refused) == (3, 1)
@@ -69,4 +69,8 @@ def test_no_more_bytes_than_there_is_room_for(monkeypatch):
 
 def test_the_room_is_for_a_quarter_of_a_million_strings_of_64_bytes():
     """And the index stays at most half full, so that runs are short."""
-    assert (module.MOST, module.ARENA // module.MOST, module.SLOTS // module.MOST) == (262_144, 64, 2)
+    assert (module.MAX_STRINGS, module.ARENA // module.MAX_STRINGS, module.SLOTS // module.MAX_STRINGS) == (
+        262_144,
+        64,
+        2,
+    )

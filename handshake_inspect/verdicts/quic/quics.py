@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.quic import quic_rows
-from handshake_inspect.quic.initial import Opened, can_open, open_all
+from handshake_inspect.quic.initial import InitialData, can_open, open_all
 from handshake_inspect.quic.quic_rows import BY_SERVER, CUT, INITIAL_AGAIN, NEGOTIATED, RETRY, STALLS
 from handshake_inspect.tls.facts import is_retry_request
 from handshake_inspect.verdicts.arrays import Bools, Times
@@ -106,7 +106,7 @@ class Quics:
         return pair_key(self.service, self.client_host)
 
     @cached_property
-    def opened(self) -> list[tuple[Opened, Opened] | None]:
+    def opened(self) -> list[tuple[InitialData, InitialData] | None]:
         """The decrypted Initials of client and server; None if none are stored or no cipher is available.
 
         Decrypted one connection at a time.
