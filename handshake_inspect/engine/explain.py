@@ -110,8 +110,8 @@ def stories(
     with open_trace(inputs) as source:
         pump_all(source, pump, progress)
     logged = ((connection, logs.of(connection.first_frame)) for connection in over_tcp)
-    tcp_stories = [story(connection, log, report.capture, report.findings) for connection, log in logged if log is not None]
-    return [*tcp_stories, *_quic_stories(over_quic, report, pump, limit)]
+    found = [story(connection, log, report.capture, report.findings) for connection, log in logged if log is not None]
+    return [*found, *_quic_stories(over_quic, report, pump, limit)]
 
 
 def _quic_stories(chosen: Sequence[QuicConnection], report: Report, pump: Pump, limit: int) -> Iterator[QuicStory]:

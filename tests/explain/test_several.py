@@ -36,8 +36,8 @@ def test_of_quic_too(pcaps, sample):
     paths = [str(pcaps / sample)]
     report = engine.analyze(paths)
     shown = stories(paths, [*report.quic_connections, *report.connections], report)
-    alone = [explain(paths, Wish(number=each.id)) for each in report.connections]
-    alone += [explain(paths, Wish(number=each.id, quic=True)) for each in report.quic_connections]
+    alone = [explain(paths, ConnectionQuery(number=each.id)) for each in report.connections]
+    alone += [explain(paths, ConnectionQuery(number=each.id, quic=True)) for each in report.quic_connections]
     assert [bare(each) for each in shown] == [bare(each) for each in alone]
 
 
