@@ -1,4 +1,4 @@
-"""A trace in parts has the report of one pass, byte for byte: whatever it holds, and however it is cut."""
+"""A trace analysed in parts gives the report of one pass, byte for byte, whatever it holds and however it is cut."""
 
 import itertools
 import json
@@ -25,7 +25,7 @@ CLIENT, SERVER = ("192.0.2.1", 40000), ("198.51.100.2", 80)
 
 
 class Sharded(InlineRunner):
-    """As if several workers followed what moves."""
+    """Use several shards, as with several workers."""
 
     shards = 3
 
@@ -68,12 +68,12 @@ def test_a_single_file_is_a_part(tmp_path):
 
 
 def spoiled(taken):
-    """The same segments with wrong checksums."""
+    """Return the same segments with bad checksums."""
     return [(ns, frame[:50] + bytes([frame[50] ^ 0x5A]) + frame[51:]) for ns, frame in taken]
 
 
-def test_a_wrong_checksum_is_judged_by_a_right_one_of_another_part(tmp_path, monkeypatch):
-    """One connection has right checksums in one file, another of the same hosts wrong ones in the next."""
+def test_a_bad_checksum_is_judged_by_a_good_one_in_another_part(tmp_path, monkeypatch):
+    """A connection has good checksums in one file, another between the same hosts bad ones in the next."""
     right = Wire(client=("192.0.2.77", 3999)).handshake().frames()
     wrong = spoiled(Wire(client=("192.0.2.77", 4000), start=START + SECOND).handshake().frames())
     paths = []
@@ -86,8 +86,8 @@ def test_a_wrong_checksum_is_judged_by_a_right_one_of_another_part(tmp_path, mon
         check(paths)
 
 
-def test_progress_goes_on_while_parts_are_read_once_more_for_checksums(tmp_path):
-    """A pass of three: after the first one half is done, and half of the rest at each part's end."""
+def test_progress_during_the_additional_pass_for_checksums(tmp_path):
+    """With three passes: half is done after the first, and half of the rest after the second."""
     right, wrong = syns(2), spoiled(syns(2, START + SECOND))
     paths = each_apart([*right, *wrong], tmp_path)
     seen = []
@@ -96,8 +96,8 @@ def test_progress_goes_on_while_parts_are_read_once_more_for_checksums(tmp_path)
     assert seen == pytest.approx(shares, abs=0.01)
 
 
-def test_paths_that_share_a_connection_are_followed_together():
-    """The doubt of one path moves a connection, and with it those that its other direction judges."""
+def test_paths_that_share_a_connection_are_tracked_together():
+    """A doubtful path moves a connection, and with it those on the path of its other direction."""
     rows = {number: sharing.np.array([(path, connection)], dtype=PATH)
             for number, path, connection in ((0, 1, 10), (1, 1, 11), (2, 2, 11), (3, 2, 12))}  # fmt: skip
     none = rows[0][:0]
@@ -109,7 +109,7 @@ def test_paths_that_share_a_connection_are_followed_together():
 
 
 def fragments(at_each, *, ident=7):
-    """A segment with data in fragments of so many bytes."""
+    """A segment with data, split into fragments of `size` bytes."""
     whole = frames.segment(CLIENT, SERVER, frames.ACK, seq=101, ack=501, payload=b"x" * 200, link=frames.raw)[20:]
     places = range(0, len(whole), at_each)
     return [
@@ -124,8 +124,8 @@ def fragments(at_each, *, ident=7):
 
 
 @pytest.mark.parametrize("size", [8, 64, 120])
-def test_fragments_that_lie_in_several_parts(tmp_path, monkeypatch, size):
-    """Also where the TCP header itself is split."""
+def test_fragments_in_several_parts(tmp_path, monkeypatch, size):
+    """Even if the TCP header itself is split."""
     opening = [
         frames.segment(CLIENT, SERVER, frames.SYN, seq=100),
         frames.segment(SERVER, CLIENT, frames.SYN | frames.ACK, seq=500, ack=101),
@@ -141,7 +141,7 @@ def test_fragments_that_lie_in_several_parts(tmp_path, monkeypatch, size):
 
 
 def flow():
-    """A QUIC connection whose client moves to another address."""
+    """A QUIC connection whose client migrates to another address."""
     moved = "192.0.2.99", 5000
     made = quic.Flow().client(quic.initial(), least=1200).wait(MS)
     made.server(quic.initial(from_server=True, scid=quic.SERVER_CID), quic.handshake(), least=1200).wait(MS)
@@ -158,8 +158,8 @@ def test_a_quic_connection_in_several_parts(tmp_path, monkeypatch):
         check(paths)
 
 
-def test_a_datagram_between_a_server_that_is_shared_and_one_that_is_not(tmp_path, monkeypatch):
-    """The client of one connection is itself a server: all servers are followed in one place then."""
+def test_a_datagram_between_a_shared_server_and_another(tmp_path, monkeypatch):
+    """The client of a connection is itself a server: then all servers are tracked in one place."""
     taken = list(flow().frames)
     other = quic.Flow(client=quic.SERVER, server=("203.0.113.7", 443))
     other.now = taken[-1][0] + MS
@@ -191,7 +191,7 @@ def test_lookups_in_several_parts(tmp_path, monkeypatch):
         check(each_apart(taken, tmp_path))
 
 
-def test_a_host_that_speaks_in_another_part(tmp_path):
+def test_a_host_that_is_alive_in_another_part(tmp_path):
     """It answers DNS in the first file, and no SYN in the others."""
     wire = Wire()
     wire.taken.append((START, "other", frames.udp((frames.SERVER[0], 53), CLIENT, link=frames.raw)))
@@ -203,8 +203,8 @@ def test_a_host_that_speaks_in_another_part(tmp_path):
 # -- what containers hold besides frames -------------------------------------------------------------------------------
 
 
-def test_records_that_only_use_up_a_number(tmp_path):
-    """Before, between and behind frames, and in a file of their own."""
+def test_records_that_are_no_frames_but_use_a_number(tmp_path):
+    """Before, between and after frames, and in a file of their own."""
     journal, taken = block(9, b"x" * 4), syns(6)
     shown = [packet(frame, ns) for ns, frame in taken]
     files = {
@@ -221,8 +221,8 @@ def test_records_that_only_use_up_a_number(tmp_path):
         check(order)
 
 
-def test_frames_without_a_time(tmp_path):
-    """They have that of the frame before, be it in another file."""
+def test_frames_without_a_timestamp(tmp_path):
+    """They inherit that of the previous frame, even from another file."""
     taken = syns(6)
     shown = [packet(frame, ns) for ns, frame in taken]
     bare = [simple_packet(frame) for _, frame in syns(3, START + SECOND)]
@@ -237,8 +237,8 @@ def test_frames_without_a_time(tmp_path):
     check([*paths, other])
 
 
-def test_what_files_say_of_themselves(tmp_path):
-    """Drops, when a capture ended, filters, link types, and damage in one of several files."""
+def test_metadata_of_files(tmp_path):
+    """Drops, end times, filters, link types, and damage in one of several files."""
     taken = syns(4)
     shown = [packet(frame, ns) for ns, frame in taken]
     first = [section(), interface(resolution=9, filter_text=b"\0tcp"), shown[0], statistics(ifdrop=3, usrdeliv=1)]
@@ -259,19 +259,19 @@ def test_what_files_say_of_themselves(tmp_path):
     assert (capture["dropped_by_kernel"], len(capture["link_types"]), capture["format"]) == (3, 2, "pcapng, pcap")
 
 
-def test_a_clock_that_goes_back_at_the_border_of_two_parts(tmp_path):
+def test_a_clock_set_back_between_two_parts(tmp_path):
     taken = syns(3)
     paths = [file_of(tmp_path, 0, taken[1:]), file_of(tmp_path, 1, taken[:1])]
     assert b"clock-backwards" in check(paths)
 
 
 @pytest.mark.parametrize("options", [{"setup": False}, {"names": False}, {"unanswered_ns": SECOND}])
-def test_options_are_those_of_one_pass(tmp_path, options):
+def test_options_apply_as_in_one_pass(tmp_path, options):
     content = (DIRECTORY / "lookup.pcap").read_bytes()
     check(cut(content, [5, 20], tmp_path), **options)
 
 
-def test_a_file_that_grows_meanwhile(tmp_path, monkeypatch):
+def test_a_file_that_grows_while_it_is_read(tmp_path, monkeypatch):
     paths = cut((DIRECTORY / "healthy-burst.pcap").read_bytes(), [20], tmp_path)
     plain = tracking.track
 

@@ -1,4 +1,4 @@
-"""A Dask cluster gives the report of one process, and says what is wrong with it where it cannot."""
+"""A Dask cluster gives the report of one process, or a clear error."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ PARTS = 4
 
 @pytest.fixture(scope="module")
 def workers():
-    """A client of two processes."""
+    """A client of a cluster of two processes."""
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as local,
         distributed.Client(local) as client,
@@ -31,7 +31,7 @@ def workers():
 
 @pytest.fixture
 def ring(tmp_path):
-    """Files of one capture."""
+    """The files of a capture."""
     data = (DIRECTORY / "healthy-burst.pcap").read_bytes()
     ends = records(data)
     bounds = [len(ends[:-1]) * n // PARTS for n in range(PARTS + 1)]
@@ -41,7 +41,7 @@ def ring(tmp_path):
     return sorted(tmp_path.iterdir())
 
 
-def test_the_report_of_two_workers_is_that_of_one_process(workers, ring, monkeypatch):
+def test_two_workers_give_the_report_of_one_process(workers, ring, monkeypatch):
     monkeypatch.setitem(analysis.analyze.__kwdefaults__, "sizes", APART)
     seen = []
     report = cluster.analyze(ring, workers, progress=lambda *each: seen.append(each))
@@ -53,9 +53,7 @@ def test_the_report_of_two_workers_is_that_of_one_process(workers, ring, monkeyp
 
 
 @pytest.mark.parametrize("reached_s", [scheduler.CONNECT_TIMEOUT_S, 0])
-def test_what_workers_have_comes_through_the_scheduler_only_where_they_cannot_be_asked(
-    workers, ring, monkeypatch, reached_s
-):
+def test_results_come_through_the_scheduler_only_if_workers_are_unreachable(workers, ring, monkeypatch, reached_s):
     monkeypatch.setattr(scheduler, "CONNECT_TIMEOUT_S", reached_s)
     handlers = workers.cluster.scheduler.handlers
     plain, asked = handlers["gather"], []
@@ -70,7 +68,7 @@ def test_what_workers_have_comes_through_the_scheduler_only_where_they_cannot_be
     assert bool(asked) == (reached_s == 0)
 
 
-def test_the_library_takes_a_client(workers, ring, monkeypatch):
+def test_the_library_accepts_a_client(workers, ring, monkeypatch):
     monkeypatch.chdir(ring[0].parent)
     report = handshake_inspect.analyze(ring[0].name, client=workers, names=False)
     assert report.capture.sources == [ring[0].name]
@@ -80,7 +78,7 @@ def test_the_library_takes_a_client(workers, ring, monkeypatch):
 
 
 class Killing(scheduler.Workers):
-    """Kills a worker when all parts were read for the first time."""
+    """Kills a worker after the first pass."""
 
     lost: frozenset[str] | None = None
 
@@ -93,7 +91,7 @@ class Killing(scheduler.Workers):
         return found
 
 
-def test_a_worker_that_is_lost_costs_its_parts_only(workers, ring):
+def test_only_the_parts_of_a_lost_worker_are_read_again(workers, ring):
     again = []
 
     class Log(distributed.SchedulerPlugin):
@@ -127,7 +125,7 @@ def test_the_dashboard_shows_the_stages(workers, ring):
     assert {"hsi-decode", "hsi-split", "hsi-track", "hsi-follow"} <= stages
 
 
-def test_a_worker_says_what_it_cannot_read(workers, ring, monkeypatch):
+def test_a_file_that_a_worker_cannot_read(workers, ring, monkeypatch):
     plain = analysis.parts_of
     monkeypatch.setattr(analysis, "parts_of", lambda *given: [lost(part) for part in plain(*given)])
     with pytest.raises(CaptureError, match=r"elsewhere.pcap: no such file.*where all workers can read"):
@@ -154,7 +152,7 @@ def test_a_scheduler_without_workers(monkeypatch):
         scheduler.Workers(client)
 
 
-def test_a_scheduler_that_is_not_there(monkeypatch):
+def test_an_unreachable_scheduler(monkeypatch):
     monkeypatch.setattr(scheduler, "TIMEOUT_S", 0.2)
     with (
         pytest.raises(ClusterError, match=r"tcp://127.0.0.1:1: no scheduler answers \(.+\); start one with"),
@@ -167,8 +165,8 @@ def fail(_):
     raise ZeroDivisionError
 
 
-def test_calls_that_nobody_waits_for_any_more_log_nothing(workers, caplog):
-    """As asyncio reports them, by the loop that they were made in; other loops go on to log theirs."""
+def test_abandoned_calls_are_not_logged(workers, caplog):
+    """Only for the event loop of the client; other loops continue to log theirs."""
     loops = []
     with pytest.raises(ZeroDivisionError), scheduler.connected(workers.scheduler.address) as client:
         fail(loops.append(client.loop.asyncio_loop))
@@ -177,13 +175,13 @@ def test_calls_that_nobody_waits_for_any_more_log_nothing(workers, caplog):
     assert [record.getMessage() for record in caplog.records if record.name == "asyncio"] == ["of another"]
 
 
-def test_an_address_that_is_none(hsi, pcaps):
+def test_an_invalid_address(hsi, pcaps):
     done = hsi("--cluster", "nowhere", pcaps / "lost-syn.pcap")
     assert (done.returncode, done.stdout) == (2, b"")
     assert "is no address" in done.stderr.decode()
 
 
-def test_checks_are_made_by_a_cluster_and_live_ones_are_not(hsi, ring, workers):
+def test_checks_can_use_a_cluster_but_live_ones_cannot(hsi, ring, workers):
     address = workers.scheduler.address
     assert hsi("check", "--cluster", address, "--max-refused", "0", *ring).returncode == 0
     done = hsi("check", "--cluster", address, "--live", "-i", "lo")
@@ -192,7 +190,7 @@ def test_checks_are_made_by_a_cluster_and_live_ones_are_not(hsi, ring, workers):
 
 
 @pytest.mark.parametrize("command", ["analyze", "check"])
-def test_a_report_needs_no_cluster(hsi, pcaps, tmp_path, command):
+def test_reading_a_saved_report_uses_no_cluster(hsi, pcaps, tmp_path, command):
     saved = tmp_path / "report.json"
     saved.write_bytes(hsi("-T", "json", pcaps / "refused.pcap").stdout)
     done = hsi(command, "--cluster", "local:2", saved)

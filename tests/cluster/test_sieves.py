@@ -1,4 +1,4 @@
-"""Sets of keys, and what the pump asks about each record."""
+"""Sets of keys for the sieves."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +9,7 @@ KEYS = st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 3) | st.sampled_from(
 
 
 @given(KEYS, KEYS)
-def test_a_set_has_what_came_into_it(first, later):
+def test_a_set_contains_the_added_keys(first, later):
     keys = KeySet(first)
     for key in later:
         keys.add(key)
@@ -18,7 +18,7 @@ def test_a_set_has_what_came_into_it(first, later):
     assert [key for key in range(8) if keys.has(key)] == [key for key in range(8) if key in (*first, *later)]
 
 
-def test_keys_that_share_a_slot_and_more_than_there_were_slots_for():
+def test_collisions_and_growth():
     keys = KeySet()
     for key in range(5000):
         keys.add(key << 40)

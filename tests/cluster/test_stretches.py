@@ -1,4 +1,4 @@
-"""Stretches of one large file have the report of one pass, wherever they are cut, and whatever the guesses were."""
+"""Stretches of a large file give the report of one pass, wherever it is cut and whatever the guesses."""
 
 import gzip
 import itertools
@@ -22,7 +22,7 @@ JOURNAL = block(9, b"x" * 4)
 
 
 class Counting(InlineRunner):
-    """Counts how often parts are read for the first time."""
+    """Counts scans of parts."""
 
     def __init__(self):
         self.scans = 0
@@ -43,7 +43,7 @@ def test_every_sample_in_stretches(name):
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(sorted(SAMPLES)), bounds=st.lists(st.integers(1, 1 << 16), max_size=8), data=st.data())
 def test_stretches_and_guesses_of_any_size(tmp_path_factory, name, bounds, data):
-    """Also where stretches are smaller than records, and guesses are wrong."""
+    """Even if stretches are smaller than records, and guesses are wrong."""
     path = DIRECTORY / f"{name}.pcap"
     size = path.stat().st_size
     places = [0, *sorted({bound % size or 1 for bound in bounds}), None]
@@ -63,8 +63,8 @@ def test_stretches_and_guesses_of_any_size(tmp_path_factory, name, bounds, data)
         check([path])
 
 
-def test_payloads_that_hold_a_capture(tmp_path, monkeypatch):
-    """A chain of records inside a frame is no border: what was read from there is read again."""
+def test_payloads_that_contain_a_capture(tmp_path, monkeypatch):
+    """A chain of records inside a frame is not a record boundary: the stretch is read again."""
     inner = pcap(syns(30), nano=True)[HEADER:]
     path = tmp_path / "nested.pcap"
     path.write_bytes(pcap([*syns(5), (START + SECOND, b"\0" * 14 + inner), *syns(5, START + 2 * SECOND)], nano=True))
@@ -91,8 +91,8 @@ def pcapng(*blocks):
     return b"".join([section(), interface(resolution=9), *blocks])
 
 
-def test_what_a_pcapng_says_in_between(tmp_path):
-    """Sections with other interfaces, in another byte order, statistics of several, and drops that packets count."""
+def test_pcapng_metadata_between_packets(tmp_path):
+    """Sections with other interfaces or byte order, several statistics blocks, and drop counts of packets."""
     shown = [packet(frame, ns) for ns, frame in syns(12)]
     more = interface(resolution=6, filter_text=b"\0tcp")
     content = b"".join(
@@ -108,8 +108,8 @@ def test_what_a_pcapng_says_in_between(tmp_path):
     stretches_of(tmp_path / "said.pcapng", content)
 
 
-def test_frames_without_a_time(tmp_path):
-    """The first one of a stretch has the time of the frame before it, and its place among those of another sensor."""
+def test_frames_without_a_timestamp(tmp_path):
+    """The first one of a stretch inherits the time of the previous frame, and is ranked by it."""
     taken = syns(6)
     blocks = []
     for ns, frame in taken:
@@ -122,8 +122,8 @@ def test_frames_without_a_time(tmp_path):
 
 
 @pytest.mark.parametrize("behind", [b"", b"\xff" * 40, b"\0" * 64])
-def test_damage_and_a_cut_end_in_a_stretch(tmp_path, behind):
-    """Nothing behind damage is read, as in one pass; of several files, the next one is."""
+def test_damage_and_truncation_in_a_stretch(tmp_path, behind):
+    """As in one pass, nothing after damage is read, except further files."""
     content = pcap(syns(9), nano=True)
     ends = len(pcap(syns(4), nano=True))
     path = stretches_of(tmp_path / "damaged.pcap", content[:ends] + behind + content[ends:-3])
@@ -133,13 +133,13 @@ def test_damage_and_a_cut_end_in_a_stretch(tmp_path, behind):
         check([path, other], sizes=sizes)
 
 
-def test_files_that_were_joined(tmp_path):
-    """Another byte order and resolution from some byte on."""
+def test_concatenated_files(tmp_path):
+    """Byte order and resolution change at some offset."""
     content = pcap(syns(5), nano=True) + pcap(syns(5, START + SECOND), big=True) + pcap(syns(5, START + 2 * SECOND))
     stretches_of(tmp_path / "joined.pcap", content)
 
 
-def test_times_that_cannot_be_are_reported_once(tmp_path):
+def test_impossible_timestamps_are_reported_once(tmp_path):
     record = bytearray(pcap(syns(1))[HEADER:])
     record[4:8] = b"\xff" * 4
     content = pcap(syns(3)) + bytes(record) * 3 + pcap(syns(2, START + SECOND))[HEADER:] + bytes(record)
@@ -157,7 +157,7 @@ def test_compressed_files_are_one_part(tmp_path):
 
 @pytest.mark.parametrize("ranges", [True, False])
 def test_files_on_an_http_server_are_one_part(ranges):
-    """Nobody knows whether it would give a range of bytes."""
+    """The server may not support range requests."""
     pytest.importorskip("aiohttp")
     content = pcap(syns(50), nano=True)
     served = type("Served", (Handler,), {"files": {"/large.pcap": content}, "ranges": ranges})

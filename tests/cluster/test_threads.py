@@ -1,4 +1,4 @@
-"""Threads of the command's own give the report of one pass, show what goes wrong in them, and end with it."""
+"""Threads of the command give the report of one pass, report errors, and end with the command."""
 
 import os
 import signal
@@ -30,12 +30,12 @@ def three():
 
 @pytest.fixture
 def ring(tmp_path):
-    """Files of one capture."""
+    """The files of a capture."""
     return cut((DIRECTORY / "healthy-burst.pcap").read_bytes(), [400, 800, 1200], tmp_path)
 
 
 @pytest.mark.parametrize("name", ["healthy-burst", "quic", "lookup", "half-open-no-final-ack"])
-def test_the_report_is_that_of_one_pass(three, tmp_path, name):
+def test_the_report_is_the_same_as_of_one_pass(three, tmp_path, name):
     data, random = (DIRECTORY / f"{name}.pcap").read_bytes(), Random(name)
     sensors = zip(SENSORS, dealt(data, 2, random), strict=False)
     check([path for sensor, part in sensors for path in cut(part, [5, 20, 300], tmp_path, sensor)], three)
@@ -49,20 +49,20 @@ def test_each_thread_has_a_stretch_of_a_large_file():
     assert Sizes(4 * mega, 256 * mega).among(2, 1 << 40).most == 256 * mega
 
 
-def test_a_future_stands_for_its_result(three):
+def test_a_future_may_be_an_argument(three):
     first = three.submit("add", int, "2")
     assert three.results([three.submit("sum", sum, [first, 3, three.submit("add", int, "4")]), 7]) == [9, 7]
     assert three.results([three.item(three.submit("add", complex, "1+2j"), "imag")]) == [2.0]
 
 
-def test_calls_run_at_the_same_time(three):
+def test_calls_run_concurrently(three):
     """Each waits until the others have begun."""
     met = threading.Barrier(3)
     three.results([three.submit("meet", met.wait, 60) for _ in range(3)])
 
 
-def test_what_a_call_raises_is_raised_where_its_result_is_asked_for(three):
-    """At once: what else runs is not waited for."""
+def test_an_exception_of_a_call_is_raised_by_results(three):
+    """Immediately, without waiting for other calls."""
     go_on, noted = threading.Event(), []
     wrong, waits = three.submit("read", int, "x"), three.submit("wait", go_on.wait, 60)
     with pytest.raises(ValueError, match="invalid literal"):
@@ -87,7 +87,7 @@ def test_nothing_is_called_after_the_end():
     assert not late.done()
 
 
-def test_a_file_that_grows_meanwhile(three, ring, monkeypatch):
+def test_a_file_that_grows_while_it_is_read(three, ring, monkeypatch):
     plain = tracking.track
 
     def grown(part, *rest):
@@ -101,14 +101,14 @@ def test_a_file_that_grows_meanwhile(three, ring, monkeypatch):
 
 
 @pytest.mark.parametrize("where", ["local:0", "local:", "local:-1", "local:1025", "local:x"])
-def test_how_many_threads(hsi, pcaps, where):
+def test_invalid_numbers_of_threads(hsi, pcaps, where):
     done = hsi("--cluster", where, pcaps / "lost-syn.pcap")
     assert (done.returncode, done.stdout) == (2, b"")
     assert f"{where}: say how many threads, as in local:4" in done.stderr.decode()
 
 
-def test_more_threads_than_there_can_be(monkeypatch):
-    """Those that were started end."""
+def test_more_threads_than_the_system_allows(monkeypatch):
+    """The threads already started end."""
     start, begun = threading.Thread.start, []
 
     def few(thread):
@@ -127,13 +127,13 @@ def test_more_threads_than_there_can_be(monkeypatch):
     assert sys.getswitchinterval() == interval
 
 
-def test_the_command_has_threads_of_its_own(hsi, ring):
+def test_the_command_uses_threads(hsi, ring):
     one, other = (hsi("-T", "json", *more, *ring) for more in ([], ["--cluster", "local:2"]))
     assert (other.returncode, other.stderr, other.stdout) == (0, b"", one.stdout)
 
 
 def test_dask_is_not_needed(ring):
-    """Nor loaded: its start takes longer than most captures."""
+    """Nor imported, since that takes longer than analysing most captures."""
     found = (
         "import sys\nfrom handshake_inspect.__main__ import main\ntry: main()\nfinally: print('dask' in sys.modules)"
     )
@@ -143,13 +143,13 @@ def test_dask_is_not_needed(ring):
 
 
 def environment():
-    """Where the package under test is found."""
+    """Return an environment in which the package under test is found."""
     return os.environ | {"PYTHONPATH": str(Path(handshake_inspect.__file__).parents[1])}
 
 
 @pytest.mark.parametrize(("scheme", "server"), [("s3", s3_server), ("gs", gcs_server)])
 def test_captures_in_a_bucket(hsi, monkeypatch, scheme, server):
-    """Also in stretches."""
+    """In stretches as well."""
     with server(monkeypatch) as files:
         for path in sorted(DIRECTORY.glob("r*.pcap"))[:2]:
             files.pipe(f"captures/{path.name}", path.read_bytes())
@@ -159,7 +159,7 @@ def test_captures_in_a_bucket(hsi, monkeypatch, scheme, server):
         check([f"{scheme}://captures/large.pcap"], sizes=Sizes(0, 50_000))
 
 
-def test_ctrl_c_ends_it_while_a_thread_waits_for_a_server():
+def test_ctrl_c_works_while_a_thread_waits_for_a_server():
     pytest.importorskip("aiohttp")
     asked, answer = threading.Event(), threading.Event()
     served = []

@@ -1,4 +1,4 @@
-"""Lookups: what was asked, how often, and what the answer said; any bytes."""
+"""Lookups: questions, retries and answers; arbitrary bytes."""
 
 import socket
 import struct
@@ -49,15 +49,15 @@ def test_a_lookup():
     assert (found.addresses, found.ttl_s) == ((mapped("198.51.100.2"),), 300)
 
 
-def test_only_what_goes_to_port_53_asks_and_only_what_comes_from_it_answers():
-    """Multicast DNS (port 5353) and what reflects queries are other things."""
+def test_queries_go_to_port_53_and_answers_come_from_it():
+    """Multicast DNS (port 5353) and reflected queries are ignored."""
     assert len(Talk().put(CLIENT, 40000, RESOLVER, 5353, query()).lookups) == 0
     (found,) = Talk().ask().put(RESOLVER, 5353, CLIENT, 40000, answer()).lookups.all()
     assert found.answer_ns == 0
 
 
 def test_questions_of_other_classes_are_no_lookups():
-    """CHAOS has names of its own, such as version.bind; the highest bit is that of multicast DNS."""
+    """Class CHAOS has names such as version.bind; the highest bit is used by multicast DNS."""
     for number, there in ((3, 0), (0x8001, 1)):
         asked = query()[:-2] + struct.pack(">H", number)
         assert len(Talk().put(CLIENT, 40000, RESOLVER, 53, asked).lookups) == there
@@ -95,19 +95,19 @@ def test_a_repeated_query_is_the_same_lookup(port, number):
     assert (found.queries, found.answer_ns - found.first_ns) == (2, 5 * SECOND + 1000)
 
 
-def test_the_same_question_long_after_is_another_lookup():
+def test_the_same_question_much_later_is_another_lookup():
     first, second = Talk().ask().wait(RETRY_NS).ask().say().lookups.all()
     assert (first.rcode, first.queries, second.rcode) == (-1, 1, 0)
 
 
 @pytest.mark.parametrize("change", [{"port": 40001}, {"number": 9}, {"client": OTHER}, {"name": "evil.example"}])
-def test_an_answer_that_nobody_asked_for_is_none(change):
+def test_an_unsolicited_answer_is_ignored(change):
     words = [change.pop("name")] if "name" in change else []
     (found,) = Talk().ask().say(*words, **change).lookups.all()
     assert found.rcode == -1
 
 
-def test_a_truncated_answer_is_none_yet():
+def test_a_truncated_answer_does_not_complete_a_lookup():
     talk = Talk().ask().say(flags=0x8380)
     assert [each.rcode for each in talk.lookups.all()] == [-1]
     assert [each.rcode for each in talk.say().lookups.all()] == [0]
@@ -123,7 +123,7 @@ def test_names_are_lower_case_and_escaped():
     assert found.name == "www.ex\x1bample.org"
 
 
-def test_signatures_beside_an_address_are_passed_over():
+def test_signatures_beside_an_address_are_skipped():
     signed = [
         record("www.example.org", A, socket.inet_aton("198.51.100.9")),
         record("www.example.org", RRSIG, bytes(18) + labels("example.org") + bytes(64)),
@@ -132,7 +132,7 @@ def test_signatures_beside_an_address_are_passed_over():
     assert (found.rcode, found.addresses) == (0, (mapped("198.51.100.9"),))
 
 
-def test_what_is_behind_the_answers_may_be_cut_off():
+def test_sections_after_the_answers_may_be_cut_off():
     whole = bytearray(answer())
     whole[8:12] = b"\0\1\0\1"
     found = messages.read(bytes(whole))
@@ -140,7 +140,7 @@ def test_what_is_behind_the_answers_may_be_cut_off():
     assert found.addresses == (mapped("198.51.100.2"),)
 
 
-def test_of_many_answers_the_first_ones_are_read():
+def test_only_the_first_of_many_answers_are_read():
     many = [record("www.example.org", A, socket.inet_aton(f"198.51.100.{i}")) for i in range(100)]
     found = messages.read(answer(records=many))
     assert found is not None
@@ -148,8 +148,8 @@ def test_of_many_answers_the_first_ones_are_read():
 
 
 @pytest.mark.parametrize(("jumps", "is_read"), [(0, True), (9, True), (10, False), (600, False)])
-def test_names_that_jump_on_and_on(jumps, is_read):
-    """Pointers, each to the one before, in the data of a record, and another record whose name begins with the last."""
+def test_names_with_many_compression_pointers(jumps, is_read):
+    """A chain of pointers in the data of a record, and another record whose name begins with the last one."""
     begin = len(query()) + len(record("www.example.org", RRSIG, b""))
     places = [12, *range(begin, begin + 2 * jumps, 2)]
     pointers = b"".join(struct.pack(">H", 0xC000 | place) for place in places[:-1])
@@ -189,6 +189,6 @@ def test_many_lookups_stay_bounded(monkeypatch):
 
 
 @pytest.mark.parametrize(("apart", "queries"), [(0, 1), (9 * MS, 1), (10 * MS, 2)])
-def test_a_query_that_is_captured_twice_was_sent_once(apart, queries):
+def test_a_query_captured_twice_counts_once(apart, queries):
     talk = Talk().ask().wait(apart).ask().wait(MS).say()
     assert [each.queries for each in talk.lookups.all()] == [queries]

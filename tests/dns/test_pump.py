@@ -1,4 +1,4 @@
-"""Lookups are found in captures, whatever the link and the version of IP."""
+"""Lookups are found in captures of any link type and IP version."""
 
 import io
 
@@ -19,7 +19,7 @@ CLIENT, RESOLVER = ("192.0.2.1", 40000), ("192.0.2.53", 53)
 
 
 def pumped(*taken: bytes, reads: bool = True) -> Pump:
-    """Frames 20 ms apart."""
+    """Pump frames 20 ms apart."""
     pump = Pump(Tracker(16))
     pump.tracker.reads = reads
     with open_trace(
@@ -45,7 +45,7 @@ def test_lookups_over_tcp(cut, found):
 
 
 def pieces(stream, size):
-    """Segments of the resolver of `size` bytes, whose last one comes 20 ms after the one before."""
+    """Segments of the resolver of `size` bytes; the last one comes 20 ms after the previous one."""
     return [
         frames.data(stream[at : at + size], src=RESOLVER, dst=CLIENT, seq=frames.SERVER_ISN + 1 + at)
         for at in range(0, len(stream), size)
@@ -54,7 +54,7 @@ def pieces(stream, size):
 
 @pytest.mark.parametrize("size", [1, 2, 3, 40, 200, 10_000])
 def test_an_answer_in_several_segments(size):
-    """Its length may be alone in one; the answer has come when its last byte has."""
+    """Its length may be in a segment of its own; the answer arrives with its last byte."""
     asked = frames.data(in_stream(query("a.example"), query("b.example", number=8)), src=CLIENT, dst=RESOLVER)
     said = in_stream(answer("a.example", records=[]), answer("b.example", number=8, records=[]))
     parts = pieces(said, size)
@@ -63,7 +63,7 @@ def test_an_answer_in_several_segments(size):
     assert lookups[1].answer_frame == 1 + len(parts)
 
 
-def test_a_part_of_an_answer_that_is_sent_again_or_missing():
+def test_a_retransmitted_or_missing_part_of_an_answer():
     asked = frames.data(in_stream(query("a.example")), src=CLIENT, dst=RESOLVER)
     first, second, *others = pieces(in_stream(answer("a.example", records=[])), 10)
     (found,) = pumped(asked, first, first, second, *others).lookups.all()
@@ -77,7 +77,7 @@ def test_streams_are_bounded():
     assert len(pumped(*begun).lookups.streams.begun) == MAX_STREAMS
 
 
-def test_a_truncated_answer_is_asked_for_again_over_tcp():
+def test_a_truncated_answer_is_retried_over_tcp():
     taken = [
         frames.udp(CLIENT, RESOLVER, query()), frames.udp(RESOLVER, CLIENT, answer(flags=0x8380)),
         frames.data(in_stream(query(number=9)), src=("192.0.2.1", 40001), dst=RESOLVER),
@@ -92,7 +92,7 @@ def test_any_bytes_over_tcp(stream):
     assert len(pumped(frames.data(stream, src=CLIENT, dst=RESOLVER)).lookups) <= len(stream) // 14
 
 
-def test_payload_is_left_alone_where_set_up_is_not_read():
+def test_payload_is_not_parsed_without_set_up():
     hello = quic.initial(size=1200)
     taken = [frames.udp(CLIENT, RESOLVER, query()), frames.udp(CLIENT, ("192.0.2.9", 443), hello)]
     taken.append(frames.data(in_stream(query()), src=CLIENT, dst=RESOLVER))

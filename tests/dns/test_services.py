@@ -1,4 +1,4 @@
-"""HTTPS records: the names and addresses that they give a client, malformed ones, and any bytes."""
+"""HTTPS records: target names and addresses, malformed records, and arbitrary bytes."""
 
 import socket
 
@@ -21,7 +21,7 @@ def v4(end: int) -> bytes:
 
 
 def read(*data: bytes, name: str = NAME, kind: int = HTTPS, more=()) -> messages.Message:
-    """The answer that has these HTTPS records."""
+    """Return the answer with these HTTPS records."""
     found = messages.read(answer(name, kind, records=[*more, *(record(NAME, kind, each) for each in data)]))
     assert found is not None
     return found
@@ -44,12 +44,12 @@ def test_hints_are_addresses(data, addresses):
     assert (found.kind, found.addresses, found.targets) == (HTTPS, addresses, ())
 
 
-def test_other_targets_are_names():
+def test_other_targets_are_returned():
     found = read(service("A.Example.NET", "198.51.100.7"), service("b.example.net", priority=2))
     assert (found.addresses, found.targets) == ((v4(7),), ("a.example.net", "b.example.net"))
 
 
-def test_the_name_itself_is_no_other_target():
+def test_the_name_itself_is_not_a_target():
     assert read(service(NAME)).targets == ()
 
 
@@ -64,16 +64,16 @@ def test_records_behind_a_cname_count_and_others_do_not():
     assert read(service("", "198.51.100.7"), name="begin.example").addresses == ()
 
 
-def test_the_least_time_to_live_counts():
+def test_the_minimum_ttl_counts():
     chain = [record("begin.example", CNAME, labels(NAME), 20)]
     assert read(service(), name="begin.example", more=chain).ttl == 20
 
 
-def test_signatures_beside_them_are_passed_over():
+def test_signatures_beside_them_are_skipped():
     assert read(service("", "198.51.100.7"), more=[record(NAME, RRSIG, bytes(90))]).addresses == (v4(7),)
 
 
-def test_services_of_another_kind_are_answered_and_give_no_address():
+def test_svcb_answers_give_no_address():
     found = read(service("dns.example.net", "198.51.100.7"), kind=SVCB)
     assert (found.kind, found.rcode, found.addresses, found.targets) == (SVCB, 0, (), ())
 
@@ -97,12 +97,12 @@ def test_services_of_another_kind_are_answered_and_give_no_address():
         b"\0\1\0\0\4\0\4\1\2\3\4\0\4\0\4\1\2\3\4",  # and the same one twice
     ],
 )
-def test_one_malformed_record_discredits_all(bad):
+def test_one_malformed_record_rejects_all(bad):
     found = read(service("a.example.net", "198.51.100.7"), bad)
     assert (found.rcode, found.addresses, found.targets) == (0, (), ())
 
 
-def test_a_record_that_is_cut_is_malformed():
+def test_a_truncated_record_is_malformed():
     whole = answer(NAME, HTTPS, records=[record(NAME, HTTPS, service("", "198.51.100.7", "198.51.100.8"))])
     assert messages.read(whole).addresses == (v4(7), v4(8))
     assert [messages.read(whole[:-cut]).addresses for cut in range(1, 9)] == [()] * 8
@@ -132,7 +132,7 @@ def test_any_data(noise):
 
 
 class Talk:
-    """A client that asks for HTTPS records first, and what it asks then."""
+    """A client that first asks for HTTPS records, and its further queries."""
 
     def __init__(self) -> None:
         self.lookups, self.now, self.number = Lookups(), SECOND, 0
@@ -158,7 +158,7 @@ class Talk:
         return self.lookups.answered[-1].names
 
 
-def test_addresses_of_a_target_are_for_the_name_that_leads_to_it():
+def test_addresses_of_a_target_belong_to_the_name_that_leads_to_it():
     assert Talk().lead(NAME, "svc.example.net").address("svc.example.net").last() == (NAME,)
 
 
@@ -176,17 +176,17 @@ def test_two_names_may_lead_to_one_target():
     ("wait", "named"),
     [(FOLLOW_NS + 1, {}), (0, {"client": OTHER}), (0, {"name": "other.example.net"})],
 )
-def test_who_asks_on_its_own_account(wait, named):
+def test_an_independent_query_has_no_origin(wait, named):
     name = named.pop("name", "svc.example.net")
     assert Talk().lead(NAME, "svc.example.net").wait(wait).address(name, **named).last() == (name,)
 
 
-def test_the_port_before_a_name_is_no_part_of_it():
+def test_a_port_prefix_is_not_part_of_the_name():
     assert Talk().ask("_8443._https.www.example.org", HTTPS).last() == (NAME,)
     assert Talk().ask("_8443._https.www.example.org", A).last() == ("_8443._https.www.example.org",)
 
 
-def test_what_leads_where_is_bounded(monkeypatch):
+def test_leads_are_bounded(monkeypatch):
     monkeypatch.setattr("handshake_inspect.dns.lookups.MAX_PENDING", 10)
     talk = Talk()
     for number in range(50):

@@ -1,4 +1,4 @@
-"""What goes on beside the pump, in threads, when a file is large: the report is the same and nothing is left behind."""
+"""Threads used for large files: the report does not change, and no thread or setting is left behind."""
 
 import sys
 import threading
@@ -12,7 +12,7 @@ from handshake_inspect.engine import analysis
 
 @pytest.fixture
 def large(monkeypatch):
-    """Any file is worth threads, in both builds."""
+    """Use threads for any file, in both builds."""
     monkeypatch.setattr(analysis, "_is_worth_threads", lambda source: True)
 
 
@@ -38,7 +38,7 @@ def test_the_report_of_many_files_is_the_same(large, monkeypatch, least):
 
 
 @pytest.mark.parametrize("jobs", [0, 1, 3])
-def test_so_many_files_are_read_ahead_as_jobs_are_allowed(large, monkeypatch, tmp_path, jobs):
+def test_jobs_limits_the_files_read_ahead(large, monkeypatch, tmp_path, jobs):
     paths = [tmp_path / name for name in "abcde"]
     for path in paths:  # which overlap, and so are open at the same time
         path.write_bytes(sample().read_bytes())
@@ -49,14 +49,14 @@ def test_so_many_files_are_read_ahead_as_jobs_are_allowed(large, monkeypatch, tm
     assert len(threads) == min(jobs, 5)
 
 
-def test_the_background_is_called_in_another_thread(large):
+def test_background_runs_in_another_thread(large):
     called = []
     analysis.analyze([sample()], background=lambda: called.append(threading.current_thread()))
     assert len(called) == 1
     assert called[0] is not threading.current_thread()
 
 
-def test_what_fails_in_the_background_does_not_matter(large):
+def test_an_exception_in_the_background_is_ignored(large):
     def fail():
         raise ImportError("no such renderer")
 
@@ -64,7 +64,7 @@ def test_what_fails_in_the_background_does_not_matter(large):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-def test_nothing_is_left_behind_when_the_pump_is_interrupted(large, error):
+def test_an_interrupt_leaves_no_threads_behind(large, error):
     threads, interval = threading.active_count(), sys.getswitchinterval()
 
     def interrupt(done, total):
@@ -76,7 +76,7 @@ def test_nothing_is_left_behind_when_the_pump_is_interrupted(large, error):
     assert sys.getswitchinterval() == interval
 
 
-def test_without_threads_it_goes_on_alone(large, monkeypatch):
+def test_analysis_works_if_no_thread_can_be_started(large, monkeypatch):
     def refuse(self):
         raise RuntimeError("can't start new thread")
 
@@ -84,7 +84,7 @@ def test_without_threads_it_goes_on_alone(large, monkeypatch):
     assert analysis.analyze([sample()]).summary.connections
 
 
-def test_small_files_and_what_may_never_end_get_no_threads(tmp_path):
+def test_small_files_and_pipes_use_no_threads(tmp_path):
     with analysis.open_trace([sample()]) as source:
         assert source.size < trace.LARGE
         assert not analysis._is_worth_threads(source)

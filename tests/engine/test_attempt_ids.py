@@ -1,4 +1,4 @@
-"""Ids of attempts stay what they are while rows come and go, and each attempt is exported as often as it changes."""
+"""Ids of attempts are stable while rows are freed and reused, and each change of an attempt is exported once."""
 
 import io
 
@@ -17,7 +17,7 @@ START = 1_700_000_000 * SECOND
 
 
 class Table:
-    """A table that frames are added to, and the ids of what is in it."""
+    """A table to which frames are added, and the ids of its attempts."""
 
     def __init__(self):
         self.pump, self.ids, self.source = Pump(Tracker(1 << 10)), AttemptIds(), None
@@ -57,7 +57,7 @@ def port_of(view, row):
     return int(view.case.attempts.client("port")[row])
 
 
-def test_ids_follow_the_first_frames_and_stay():
+def test_ids_follow_first_frames_and_are_stable():
     table = Table()
     client, server = ends(0)
     table.add((START, frames.syn(src=client, dst=server)), *opened(1, START + SECOND))
@@ -73,7 +73,7 @@ def test_ids_follow_the_first_frames_and_stay():
     assert {port_of(second, row): int(second.ids[row]) for row in range(3)} == {2000: 0, 2001: 1, 2002: 2}
 
 
-def test_what_is_not_kept_is_not_known_again():
+def test_attempts_that_are_not_kept_are_forgotten():
     table = Table()
     table.add(*opened(0, START), *opened(1, START + SECOND))
     view = table.view()
@@ -113,7 +113,7 @@ def test_rows_are_exported_in_the_order_of_ids():
     assert view.ids[view.changed()].tolist() == [0, 1]
 
 
-def test_what_came_to_nothing_is_silent_after_a_while():
+def test_unfinished_attempts_become_silent():
     table = Table()
     client, server = ends(0)
     table.add((START, frames.syn(src=client, dst=server)), *opened(1, START))
@@ -123,7 +123,7 @@ def test_what_came_to_nothing_is_silent_after_a_while():
     assert [port_of(view, row) for row in np.flatnonzero(silent)] == [2000]
 
 
-def test_half_open_are_those_that_wait_for_the_final_ack():
+def test_half_open_attempts_wait_for_the_final_ack():
     table = Table()
     client, server = ends(0)
     table.add((START, frames.syn(src=client, dst=server)), (START + 1000, frames.syn_ack(src=server, dst=client)))

@@ -25,7 +25,7 @@ def as_json(inputs):
 
 
 def times(content):
-    """The times of all records, in their order."""
+    """Return the times of all records, in order."""
     return [struct.unpack_from("<II", content, at) for at in records(content)[:-1]]
 
 
@@ -38,7 +38,7 @@ NAMES = {
 
 
 def cut(content, places, directory, how="editcap"):
-    """Files, each with the header of the whole."""
+    """Cut a capture into files, each with the original header."""
     ends = records(content)
     bounds = [0, *sorted({place % len(ends) for place in places}), len(ends) - 1]
     paths = []
@@ -52,7 +52,7 @@ def cut(content, places, directory, how="editcap"):
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_a_trace_that_is_cut_anywhere_gives_the_same_report(tmp_path_factory, data):
+def test_the_report_is_the_same_wherever_the_trace_is_cut(tmp_path_factory, data):
     name = data.draw(st.sampled_from(sorted(SAMPLES)), label="sample")
     content = (DIRECTORY / f"{name}.pcap").read_bytes()
     ordered = times(content) == sorted(times(content))
@@ -67,7 +67,7 @@ def test_a_trace_that_is_cut_anywhere_gives_the_same_report(tmp_path_factory, da
 
 
 def without_files(content, paths):
-    """The report without what names files."""
+    """Return the report without file names."""
     report = json.loads(content)
     assert sorted(report["capture"].pop("sources")) == sorted(map(str, paths))
     for connection in [*report["connections"], *report["quic_connections"]]:
@@ -96,7 +96,7 @@ def test_findings_and_connections_say_where_their_frames_are(tmp_path):
         assert found == finding.evidence.frames
 
 
-def test_a_story_names_the_file_that_it_begins_in(hsi, tmp_path, monkeypatch):
+def test_a_story_names_the_file_in_which_it_begins(hsi, tmp_path, monkeypatch):
     cut((DIRECTORY / "accept-queue-full-syn-dropped.pcap").read_bytes(), [3, 7], tmp_path)
     monkeypatch.chdir(tmp_path)
     head = hsi("explain", ".", "0").stdout.decode().splitlines()[1]

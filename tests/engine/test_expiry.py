@@ -1,4 +1,4 @@
-"""What is left of connections whose rows are gone stays small, and says what it lacks."""
+"""Aggregates of expired connections are bounded, and the report says what they lack."""
 
 import io
 
@@ -23,7 +23,7 @@ def report_of(packets, keep=8):
 
 
 def connection(number, port):
-    """A handshake that takes as many microseconds as the port says, and a reset."""
+    """A handshake that takes as many microseconds as the port number, and a reset."""
     ns, client, server = START + number * SECOND, ("10.0.0.1", 2000 + number), ("10.9.0.2", port)
     seq, ack = frames.CLIENT_ISN + 1, frames.SERVER_ISN + 1
     return [
@@ -40,7 +40,7 @@ def problem(report):
     return shown.message
 
 
-def test_of_many_services_the_busiest_are_kept(monkeypatch):
+def test_the_busiest_services_are_kept(monkeypatch):
     monkeypatch.setattr(expiry, "SERVICES", 20)
     packets = [p for number in range(300) for p in connection(number, 443 if number % 2 else 1000 + number)]
     report = report_of(packets)
@@ -50,7 +50,7 @@ def test_of_many_services_the_busiest_are_kept(monkeypatch):
     assert "services with few connections were forgotten" in problem(report)
 
 
-def test_what_became_of_those_that_are_gone_is_counted_too():
+def test_afterwards_counts_expired_connections():
     report = report_of([p for number in range(60) for p in connection(number, 443)])
     lives = report.summary.afterwards
     assert len(report.connections) < 60
@@ -59,7 +59,7 @@ def test_what_became_of_those_that_are_gone_is_counted_too():
 
 
 def elsewhere(number):
-    """An attempt that a backend answers in its own name, and the client's RST to that."""
+    """An attempt that a backend answers from its own address, and the client's RST."""
     ns, client, backend = START + number * SECOND, ("10.0.0.1", 2000 + number), ("10.9.0.77", 8080)
     isn = 1000 * number
     return [
@@ -69,8 +69,8 @@ def elsewhere(number):
     ]
 
 
-def test_answers_from_elsewhere_go_with_their_attempts():
-    """Else they would come back as connections of their own, and fill the table."""
+def test_answers_from_elsewhere_expire_with_their_attempts():
+    """Otherwise they would reappear as connections of their own, and fill the table."""
     report = report_of([p for number in range(600) for p in elsewhere(number)])
     assert report.summary.connections == 600
     assert [(one.server.ip, one.server.port) for one in report.services] == [("10.9.0.2", 80)]
@@ -82,7 +82,7 @@ def test_answers_from_elsewhere_go_with_their_attempts():
     assert finding.metrics["connections"] >= 590
 
 
-def test_rtts_are_kept_of_a_number_of_services(monkeypatch):
+def test_rtts_are_kept_for_a_limited_number_of_services(monkeypatch):
     monkeypatch.setattr(expiry, "WITH_RTT", 1)
     report = report_of([p for number in range(300) for p in connection(number, 443 + number % 2)])
     counts = sorted(service.rtt.synack.count for service in report.services)
@@ -91,14 +91,14 @@ def test_rtts_are_kept_of_a_number_of_services(monkeypatch):
     assert "are those of listed connections only" in problem(report)
 
 
-def test_rtts_of_every_service_are_its_own():
+def test_rtts_are_separate_per_service():
     report = report_of([p for number in range(300) for p in connection(number, 443 + 1000 * (number % 2))])
     medians = {service.server.port: service.rtt.synack.p50_ns for service in report.services}
     assert medians == {443: pytest.approx(443_000, rel=0.02), 1443: pytest.approx(1_443_000, rel=0.02)}
     assert "forgotten" not in problem(report)
 
 
-def test_a_histogram_grows_with_what_differs_only():
+def test_a_histogram_grows_only_with_distinct_values():
     histogram = Histogram()
     for _ in range(100):
         histogram.add(np.array([5_000_000, 6_000_000, -1], dtype=np.int64))
@@ -135,7 +135,7 @@ def test_failures_of_many_services_are_bounded(monkeypatch):
 
 
 def used(number, host):
-    """A connection that carries a byte, and is reset."""
+    """A connection that carries one byte and is reset."""
     ns, client, server = START + number * SECOND // 10, ("10.0.0.1", 2000 + number), (host, 443)
     seq, ack = frames.CLIENT_ISN + 1, frames.SERVER_ISN + 1
     return [
@@ -148,7 +148,7 @@ def used(number, host):
 
 @pytest.mark.parametrize(("crawled", "scans"), [(60, []), (0, ["port-scan"])])
 @pytest.mark.parametrize("keep", [8, 1000])
-def test_who_used_as_many_services_is_no_scanner_when_those_are_gone(keep, crawled, scans):
+def test_expired_services_do_not_turn_a_client_into_a_scanner(keep, crawled, scans):
     packets = [p for number in range(crawled) for p in used(number, f"10.9.0.{number}")]
     late = START + 10 * SECOND
     packets += [
@@ -159,7 +159,7 @@ def test_who_used_as_many_services_is_no_scanner_when_those_are_gone(keep, crawl
     assert [found.id for found in report.findings if found.id == "port-scan"] == scans
 
 
-def test_no_more_pairs_of_client_and_service_than_fit_are_noted(monkeypatch):
+def test_pairs_of_client_and_service_are_bounded(monkeypatch):
     monkeypatch.setattr(expired_services, "MOST", 20)
     packets = [p for number in range(60) for p in used(number, f"10.9.0.{number}")]
     source = PipeSource(open_source(io.BytesIO(captures.pcap(packets, nano=True)), 4096), None)

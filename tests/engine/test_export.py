@@ -1,4 +1,4 @@
-"""Connections are exported beside the table: as they were judged, while it changes."""
+"""Connections are exported as they were judged, while the table changes."""
 
 import io
 
@@ -27,7 +27,7 @@ MOST = 300  # connections of a sample
 @pytest.mark.parametrize(
     ("sample", "start"), [*((sample, 0) for sample in SAMPLES[::2]), *((sample, 2**32 - 4) for sample in SAMPLES[::20])]
 )
-def test_copies_are_exported_as_the_rows_themselves(sample, start):
+def test_copies_give_the_same_export_as_the_rows(sample, start):
     pump = Pump(Tracker(1 << 16))
     with open_file(str(DIRECTORY / f"{sample}.pcap")) as source:
         source.reader.frames = start
@@ -42,7 +42,7 @@ def test_copies_are_exported_as_the_rows_themselves(sample, start):
 
 
 class Listener(Observer):
-    """Notes when each connection was exported, in frames, and with which outcome."""
+    """Records the frame and the outcome at which each connection was exported."""
 
     wants_connections = True
 
@@ -57,7 +57,7 @@ class Listener(Observer):
         self.exported.append((self.run.pump.frames, None, snapshot.frames))
 
 
-def test_frames_do_not_wait_until_all_is_exported(monkeypatch):
+def test_frames_are_read_between_batches_of_exports(monkeypatch):
     monkeypatch.setattr(export, "BATCH_SIZE", 4)
     packets = []
     for number in range(400):

@@ -1,4 +1,4 @@
-"""Findings of a live run: those that begin and end, and what a report says of those whose rows are gone."""
+"""Findings of a live run: their begin and end, and how the report shows those whose rows have expired."""
 
 from handshake_inspect.engine.finding_history import FindingHistory
 from handshake_inspect.report.model import Evidence, Finding, Target
@@ -14,7 +14,7 @@ def history():
     return FindingHistory(lambda phase, finding: calls.append((phase, finding.metrics["kind"]))), calls
 
 
-def test_findings_of_the_capture_are_told_apart():
+def test_findings_about_the_capture_are_distinguished():
     findings, calls = history()
     findings.note([found("one-sided", 3), found("midstream", 1)])
     findings.note([found("midstream", 5)])
@@ -25,7 +25,7 @@ def test_findings_of_the_capture_are_told_apart():
     assert {each.metrics["kind"]: each.metrics["connections"] for each in last} == {"one-sided": 3, "midstream": 5}
 
 
-def test_of_several_looks_the_largest_is_reported_over_the_whole_time():
+def test_the_largest_occurrence_is_reported_over_the_whole_time():
     findings, _ = history()
     findings.note([found("midstream", 5, start_ns=10, end_ns=20)])
     findings.note([])
@@ -43,7 +43,7 @@ def test_roll_ups_count_the_whole_run_and_are_not_repeated():
     assert last.metrics["connections"] == 20
 
 
-def test_only_connections_that_are_listed_are_cited():
+def test_only_listed_connections_are_cited():
     findings, _ = history()
     findings.note([found("midstream", 5, cited=[1, 2, 3])])
     (last,) = findings.of_the_run([], lambda ids: [number for number in ids if number > 1])

@@ -1,4 +1,4 @@
-"""`--write` and what belongs to a connection without saying so: later fragments, packets that share a frame."""
+"""`--write` finds the connection of later IP fragments, and of several packets in one frame."""
 
 import io
 import ipaddress
@@ -18,7 +18,7 @@ V6 = {"client": frames.CLIENT6, "server": frames.SERVER6}
 
 
 def split(packet, size, ident):
-    """An IP packet as fragments of so many bytes."""
+    """Split an IP packet into fragments of `size` bytes."""
     six = packet[0] >> 4 == 6
     at = 40 if six else 20
     head, body = packet[:at], packet[at:]
@@ -58,7 +58,7 @@ def timed(wire, which=(3,), size=1480, order=None, ident=77):
 
 @pytest.fixture
 def kept(tmp_path):
-    """The frames that are written of the connection from a port, in their order."""
+    """Return the written frames of the connection from a port, in order."""
 
     def write(taken, port, **header):
         path, out = tmp_path / "a.pcap", io.BytesIO()
@@ -84,13 +84,13 @@ def test_fragments_in_any_order(kept, ends, order):
 
 
 @pytest.mark.parametrize("size", [8, 16, 24])
-def test_a_header_in_pieces(kept, size):
+def test_a_fragmented_tcp_header(kept, size):
     mine, other = timed(conversation(5000), which=(0, 1, 2), size=size), timed(conversation(6000))
     assert kept(mine + other, 5000) == expected(mine)
 
 
-def test_a_first_fragment_that_is_not_in_the_capture(kept):
-    """Nobody knows whose the others are; and nothing is held for them for ever."""
+def test_a_missing_first_fragment(kept):
+    """The other fragments have no owner, and are not buffered forever."""
     mine = timed(conversation(5000))
     lost = [each for each in timed(conversation(6000), ident=900) if each[1][20:22] != b"\x20\0"]
     later = [(when + 60 * SECOND, frame) for when, frame in timed(conversation(5000))]
@@ -98,8 +98,8 @@ def test_a_first_fragment_that_is_not_in_the_capture(kept):
     assert kept(lost + mine + later, 5000) == expected(mine + later)
 
 
-def test_what_waits_is_bounded(kept, monkeypatch):
-    """The first fragment comes after more than may be held."""
+def test_the_buffer_is_bounded(kept, monkeypatch):
+    """The first fragment arrives after the buffer has overflowed."""
     monkeypatch.setattr(frame_owners, "HELD_BYTES", 4000)
     mine = timed(conversation(5000), order=[2, 1, 0])
     parts = kept(mine, 5000)
@@ -108,14 +108,14 @@ def test_what_waits_is_bounded(kept, monkeypatch):
     assert len(kept(mine, 5000)) < len(mine)
 
 
-def test_an_identification_used_again(kept):
+def test_a_reused_ip_identification(kept):
     mine = timed(conversation(5000))
     other = [(when + SECOND, frame) for when, frame in timed(conversation(6000))]
     assert kept(mine + other, 5000) == expected(mine)
     assert kept(mine + other, 6000) == expected(other)
 
 
-def test_datagrams_of_no_connection(kept):
+def test_fragments_of_other_datagrams(kept):
     mine = timed(conversation(5000))
     udp = [
         (START + n * MS, frames.ethernet(frames.ipv4(*[end[0] for end in (frames.CLIENT, frames.SERVER)], 17, b"x" * 64,
@@ -126,7 +126,7 @@ def test_datagrams_of_no_connection(kept):
 
 
 def test_packets_that_share_a_frame(kept):
-    """Whichever of them is wanted."""
+    """Any of them may be the wanted one."""
     both = [conversation(port) for port in (5000, 6000)]
     packets = [[packet for _, _, packet in sorted(wire.taken, key=lambda each: each[0])] for wire in both]
     taken = [(START + n * MS, amsdu(*pair)) for n, pair in enumerate(zip(*packets, strict=True))]

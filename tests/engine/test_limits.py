@@ -1,4 +1,4 @@
-"""A bound on the rows: memory stays flat, what made room is counted, and what is kept is right."""
+"""The limit on rows: memory is bounded, evictions are counted, and the kept connections are correct."""
 
 import pytest
 from support import frames
@@ -8,7 +8,7 @@ MANY = 200
 
 
 def clients(opened, pause_ns=MS):
-    """As many clients, one after the other."""
+    """`MANY` clients, one after the other."""
     wires = []
     for number in range(MANY):
         wire = Wire(
@@ -31,8 +31,8 @@ def silent(wire):
 
 @pytest.mark.parametrize("limit", [16, 17, 64, MANY, 1 << 12])
 @pytest.mark.parametrize("opened", [full, silent], ids=lambda opened: opened.__name__)
-def test_connections_one_after_the_other(limit, opened):
-    """Each is over before the next begins: none is reported twice, and what is reported is right."""
+def test_consecutive_connections(limit, opened):
+    """Each ends before the next begins: none is reported twice, and each report is correct."""
     report = merged(*clients(opened, 1_000 * MS), max_connections=limit)
     kept = report["connections"]
     assert len(kept) + report["summary"]["evicted"] == MANY
@@ -48,7 +48,7 @@ def test_connections_one_after_the_other(limit, opened):
 
 @pytest.mark.parametrize("limit", [16, 40])
 def test_interleaved_connections(limit):
-    """More at a time than there is room for: some are torn, none breaks the table."""
+    """More concurrent connections than the limit: some are split, none corrupts the table."""
     report = merged(*clients(full), max_connections=limit)
     assert len(report["connections"]) <= limit
     assert report["summary"]["evicted"] >= MANY - limit
@@ -56,7 +56,7 @@ def test_interleaved_connections(limit):
     assert all((ip, port) == (f"192.0.2.{port - 40000}", port) for ip, port in ends if port != frames.SERVER[1])
 
 
-def test_incarnations_of_one_port_make_room_for_each_other():
+def test_incarnations_of_one_port_evict_each_other():
     wire = Wire()
     for number in range(MANY):
         for host, isn in ((wire.client, 1000 + number), (wire.server, 700_000_000 + number)):

@@ -1,4 +1,4 @@
-"""What is logged, and one rule for what is notable: the fields that `tcp/rows.py` calls plain."""
+"""What is logged, and the definition of notable: a change of a field not declared plain in `tcp/rows.py`."""
 
 import ctypes
 import io
@@ -21,7 +21,7 @@ OTHER = ("198.51.100.77", 51_000)
 
 
 class Logged:
-    """One logged segment, and the names of the fields that it changed."""
+    """A logged segment, and the names of the fields that it changed."""
 
     def __init__(self, tracker, slot, notable=True):
         self.notable = notable
@@ -41,7 +41,7 @@ class Logged:
 
 
 def different(old, new):
-    """The fields in which two rows differ."""
+    """Return the fields in which two rows differ."""
 
     def value(row, name):
         found = getattr(row, name)
@@ -58,7 +58,7 @@ def pumped(source, tracker):
 
 
 def logged(source, pick=LoggingTracker.log_all):
-    """All segments that a tracker logs whose filter is set by `pick`, each in the moment when it was logged."""
+    """Return all segments logged by a tracker whose filter is set by `pick`, read when each was logged."""
     tracker = LoggingTracker(1000, 1)
     found = []
     tracker.keep = lambda slot, notable: found.append(Logged(tracker, slot, notable)) or 0
@@ -72,7 +72,7 @@ def capture(packets):
 
 
 def talk(count=40):
-    """A handshake, and data in both directions: pieces of all sizes, each acknowledged by the next."""
+    """A handshake, and data of many sizes in both directions, each segment acknowledged by the next."""
     yield from (frames.syn(), frames.syn_ack(), frames.ack())
     sent = [frames.CLIENT_ISN + 1, frames.SERVER_ISN + 1]
     for number in range(count):
@@ -90,8 +90,8 @@ def test_plain_fields_are_fields(kind):
     assert set(kind.plain) <= {name for name, _ in kind._fields_}
 
 
-def test_plain_data_change_only_plain_fields():
-    """A field that every segment changes belongs into `plain`: here it is named if it is not there."""
+def test_plain_data_changes_only_plain_fields():
+    """A field that every segment changes must be in `plain`; a failure names the missing ones."""
     plain = {name for kind in KINDS for name in kind.plain}
     talking = [each for each in logged(capture(talk())) if each.frame > 11]
     assert len(talking) == 72
@@ -105,8 +105,8 @@ def test_plain_data_change_only_plain_fields():
     ["zero-window", "lost-synack", "middlebox-reset-ignored", "port-reuse", "keep-alive", "overtaken-data",
      "rejected-ttl-exceeded", "simultaneous-close", "stale-peer-client", "fast-open", "path-mtu"],
 )  # fmt: skip
-def test_notable_is_what_changed_more_than_plain_fields(name, pcaps):
-    """Read from the rows field by field, in both builds."""
+def test_notable_segments_change_more_than_plain_fields(name, pcaps):
+    """Compared field by field, in both builds."""
     plain = {field for kind in KINDS for field in kind.plain}
     segments = [each for each in logged(pcaps / f"{name}.pcap") if each.kind != KIND_NONE]
     assert segments
@@ -117,7 +117,7 @@ def test_notable_is_what_changed_more_than_plain_fields(name, pcaps):
         assert segment.notable == notable, segment.frame
 
 
-def test_while_a_window_is_shut_every_probe_is_notable(pcaps):
+def test_every_probe_of_a_zero_window_is_notable(pcaps):
     assert sum(each.shut and each.notable for each in logged(pcaps / "zero-window.pcap")) > 4
 
 
@@ -128,14 +128,14 @@ def test_a_window_that_opens_is_notable(pcaps):
 
 
 def test_each_damaged_segment_is_notable():
-    """Not only the first, which changes what is known of its connection."""
+    """Not only the first one, which changes a flag of the connection."""
     broken = bytearray(frames.data(b"x" * 10, seq=frames.CLIENT_ISN + 1))
     broken[-1] ^= 1
     found = logged(capture([*list(talk(2)), bytes(broken), bytes(broken)]))
     assert [bool(each.damaged) and each.notable for each in found[-2:]] == [True, True]
 
 
-def test_a_screen_logs_no_plain_segment_and_calls_nothing():
+def test_a_screen_logs_no_plain_segments_and_makes_no_calls():
     tracker = LoggingTracker(1000, 64)
     tracker.keep = None  # nothing that could be called
     pumped(capture(talk(400)), tracker)
@@ -152,7 +152,7 @@ def test_the_newest_notable_segments_replace_the_oldest():
 
 
 def busy():
-    """A conversation, and within it an attempt of another client that is refused."""
+    """A connection, and a refused attempt of another client in between."""
     talking = list(talk(4))
     out, back = {"src": OTHER, "dst": frames.SERVER}, {"src": frames.SERVER, "dst": OTHER}
     return [*talking[:4], frames.syn(**out), frames.rst(**back), *talking[4:]]
@@ -174,6 +174,6 @@ def whole(host, port):
         (lambda tracker: (tracker.log_end(*whole(*frames.SERVER)), tracker.log_peer(*whole(*OTHER))), [5, 6]),
     ],
 )
-def test_only_what_is_asked_for_is_logged(pick, wanted):
+def test_only_selected_connections_are_logged(pick, wanted):
     found = [each.frame for each in logged(capture(busy()), pick) if each.kind != KIND_NONE]
     assert found == list(wanted)

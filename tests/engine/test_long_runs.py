@@ -25,7 +25,7 @@ STARTS = [0, 2**32 - 4, 2**32 - 40, 2**32 + 100, 5 * 2**32 - 3, 2**40]
 
 
 def report_from(start, timed):
-    """The report of frames of which the first is number `start` + 1."""
+    """Return the report of frames numbered from `start` + 1."""
     pump = Pump(Tracker(1 << 12))
     with open_source(io.BytesIO(pcap(sorted(timed), nano=True))) as source:
         source.reader.frames = start
@@ -35,7 +35,7 @@ def report_from(start, timed):
 
 
 def numbers(value, start):
-    """A report as plain values, in which every frame number counts from the first frame."""
+    """Return a report as plain values, with frame numbers relative to the first frame."""
     if isinstance(value, list):
         return [numbers(each, start) for each in value]
     if not isinstance(value, dict):
@@ -117,8 +117,8 @@ TRAFFIC = {
 
 @pytest.mark.parametrize("start", STARTS[1:])
 @pytest.mark.parametrize("traffic", TRAFFIC)
-def test_every_frame_number_is_whole(traffic, start):
-    """The report is the same as with small numbers, but for where it counts from."""
+def test_frame_numbers_are_not_truncated(traffic, start):
+    """The report is the same as with small numbers, except for the offset."""
     timed = TRAFFIC[traffic]()
     usual, later = report_from(0, timed), report_from(start, timed)
     (connections, findings), (others, found) = plain(usual, 0), plain(later, start)
@@ -128,8 +128,8 @@ def test_every_frame_number_is_whole(traffic, start):
 
 
 @pytest.mark.parametrize("start", STARTS)
-def test_a_row_that_is_used_again_has_the_new_number(start):
-    """A SYN that was answered frees its row; the next lone SYN takes it."""
+def test_a_reused_row_has_the_new_number(start):
+    """An answered SYN frees its row, which the next lone SYN reuses."""
     timed = [*handshake(0, 30000), *((at + SECOND, frame) for at, frame in lone_syns(3))]
     first = [connection.first_frame - start for connection in report_from(start, timed).connections]
     assert first == [1, 7, 8, 9]
@@ -137,8 +137,8 @@ def test_a_row_that_is_used_again_has_the_new_number(start):
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2])
-def test_every_milestone_of_a_set_up_on_a_number_that_looks_like_none(version):
-    """Each frame of a connection in turn is number 2^32, of which rows keep 32 bits that are 0."""
+def test_every_milestone_of_a_set_up_at_a_number_whose_low_bits_are_0(version):
+    """Each frame of a connection in turn has number 2^32, whose low 32 bits, kept in rows, are 0."""
     timed = list(Talk(said_in_tls(client(version), server())).frames())
     usual = report_from(0, timed)
     reached = usual.connections[0].setup.milestones

@@ -1,4 +1,4 @@
-"""What is not looked into is counted and said; a report of nothing gives its reason."""
+"""Frames that cannot be parsed are counted and reported; an empty report gives the reason."""
 
 from io import BytesIO
 
@@ -34,7 +34,7 @@ def test_encrypted_and_unknown_tunnels_are_counted_by_kind():
     ]
 
 
-def test_many_kinds_are_few_lines():
+def test_many_kinds_are_summarized():
     found = problems(frames.syn(), *(gre(0x9000 + i) for i in range(50)))
     assert len(found) == 6
     assert found[-1] == ("not-looked-into", "45 frames of 45 other kinds of tunnels not looked into")
@@ -47,10 +47,10 @@ def test_many_kinds_are_few_lines():
         ([frames.udp()] * 3, "none of 3 frames holds a TCP segment, 3 hold UDP: check interface and capture filter"),
     ],
 )
-def test_no_tcp_is_never_silent(wire, message):
+def test_a_capture_without_tcp_has_a_warning(wire, message):
     assert ("no-tcp", message) in problems(*wire)
 
 
 @pytest.mark.parametrize("wire", [[frames.syn()], [frames.icmp_error(frames.syn(link=frames.raw))], []])
-def test_nothing_is_said_where_tcp_is_seen_or_nothing_at_all(wire):
+def test_no_warning_if_there_is_tcp_or_no_frame(wire):
     assert problems(*wire) == []

@@ -1,4 +1,4 @@
-"""What takes the longer the more rows there are is done the less often."""
+"""The interval of periodic work grows with its cost and the number of rows."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def next_one(pace, rows):
-    """In which second after the one at 100 it is due again."""
+    """Return the number of seconds after t = 100 at which the next run is due."""
     return next(second for second in range(1000) if pace.is_due(100 + second, rows))
 
 
@@ -26,7 +26,7 @@ def next_one(pace, rows):
         (0.4, 10, 4),  # it is not known whether fewer will take less
     ],
 )
-def test_it_takes_no_more_than_its_share(took_s, rows, later):
+def test_it_takes_at_most_its_share(took_s, rows, later):
     pace = Pace(3.0, 0.1, 0.0)
     assert not pace.is_due(2.9, rows)
     assert pace.is_due(3.0, rows)
@@ -34,12 +34,12 @@ def test_it_takes_no_more_than_its_share(took_s, rows, later):
     assert next_one(pace, rows) == later
 
 
-def test_no_rows_are_no_reason_to_wait():
+def test_an_empty_table_does_not_delay():
     pace = Pace(1.0, 0.1, 0.0)
     pace.note(100.0, 0.05, 0)
     assert next_one(pace, 0) == 1
 
 
-def test_the_documentation_has_the_shares_of_looks_and_searches():
+def test_the_documentation_states_the_share_of_run_time():
     share = f"at most {100 * (live.REFRESH_SHARE + search.SHARE):.0f} % of the time"
     assert f"Looking at the table and searching it for findings take {share}" in (DOCS / "live.md").read_text()

@@ -1,4 +1,4 @@
-"""Frames that hold more than one segment, or less: A-MSDUs and IP fragments."""
+"""Frames with several segments, or parts of one: A-MSDUs and IP fragments."""
 
 import random
 import struct
@@ -14,7 +14,7 @@ V6 = {"client": CLIENT6, "server": SERVER6}
 
 
 def split(packet, size, ident=77):
-    """An IP packet as fragments of so many bytes."""
+    """Split an IP packet into fragments of `size` bytes."""
     if packet[0] >> 4 == 4:
         body, src, dst = packet[20:], CLIENT[0], SERVER[0]
         if packet[12:16] != frames.address(src):
@@ -39,7 +39,7 @@ def split(packet, size, ident=77):
 
 
 def taken(wire, which, size, order=None, twice=False, link=frames.ethernet):
-    """What was captured, with segments number `which` in fragments."""
+    """Return the captured frames, with segments number `which` fragmented."""
     out = []
     for number, (when, _, packet) in enumerate(sorted(wire.taken, key=lambda each: each[0])):
         pieces = [packet]
@@ -84,7 +84,7 @@ def test_the_bytes_of_later_fragments_count(ends, order, twice):
 
 @pytest.mark.parametrize("ends", [{}, V6], ids=["v4", "v6"])
 @pytest.mark.parametrize("size", [8, 16, 24])
-def test_a_header_in_pieces_is_put_together(ends, size):
+def test_a_fragmented_header_is_reassembled(ends, size):
     wire = conversation(**ends)
     connection, capture = connection_of(taken(wire, {0, 1, 2, 7}, size))
     assert connection["outcome"] == "established"
@@ -110,7 +110,7 @@ def test_fragments_behind_another_link_layer(name, ends):
     assert connection["client_to_server"]["bytes"] == 3100
 
 
-def test_a_fin_behind_what_later_fragments_hold():
+def test_a_fin_after_the_data_of_later_fragments():
     wire = Wire().handshake()
     wire.client.send("FPA", 3000)
     wire.server.fin()
@@ -121,7 +121,7 @@ def test_a_fin_behind_what_later_fragments_hold():
     assert connection["client_to_server"]["retransmissions"] == 0
 
 
-def test_the_same_data_again_in_fragments_is_one_retransmission():
+def test_a_fragmented_retransmission_counts_once():
     wire = Wire().handshake()
     wire.client.data(3000, lost="after")
     wire.wait(SECOND)
@@ -133,20 +133,20 @@ def test_the_same_data_again_in_fragments_is_one_retransmission():
     assert connection["client_to_server"]["bytes"] == 6100
 
 
-def test_a_filter_for_ports_lets_first_fragments_pass_alone():
+def test_a_port_filter_passes_only_first_fragments():
     timed = taken(conversation(), {3}, 1480)
     connection, _ = connection_of([*timed[:4], *timed[6:]])
     assert connection["outcome"] == "established"
     assert connection["client_to_server"]["bytes"] == 1480 - 32 + 100
 
 
-def test_what_never_becomes_whole_is_said():
+def test_incomplete_datagrams_are_reported():
     timed = taken(conversation(), {3}, 1480)
     _, capture = connection_of([*timed[:4], *timed[5:]])
     assert [(problem["kind"], problem["message"][:7]) for problem in capture["problems"]] == [("fragments", "1 frame")]
 
 
-def test_pieces_wait_for_half_a_minute_of_the_capture():
+def test_fragments_time_out_after_30_s_of_capture_time():
     first, *later = split(frames.syn(link=frames.raw, options=frames.mss(1460)), 8)
     late = [(START + 31 * SECOND + at, frames.ethernet(piece)) for at, piece in enumerate(later)]
     report = report_of(captures.pcap([(START, frames.ethernet(first)), *late], nano=True))
@@ -161,7 +161,7 @@ def test_memory_is_bounded(monkeypatch):
 
 
 def test_hostile_fragments():
-    """Overlaps, holes, lengths that cannot be: a report, and no segment that is longer than a packet."""
+    """Overlaps, gaps, impossible lengths: there is a report, and no segment is longer than a packet."""
     random_ = random.Random(9)
     timed = []
     for at in range(2000):
@@ -203,7 +203,7 @@ def test_every_packet_of_an_amsdu():
     assert capture["problems"] == []
 
 
-def test_an_amsdu_longer_than_a_batch():
+def test_an_amsdu_with_more_packets_than_a_batch():
     packets = [frames.syn((CLIENT[0], 2000 + port), SERVER, link=frames.raw) for port in range(300)]
     report = report_of(captures.pcap([(START, amsdu(*packets))], nano=True, link_type=105))
     assert len(report["connections"]) == 300

@@ -1,4 +1,4 @@
-"""What a screen is given: the newest connections, trouble by its kind, and counts of the whole run."""
+"""The lists of the screen: newest connections, trouble by kind, and counts of the whole run."""
 
 import io
 import itertools
@@ -21,7 +21,7 @@ class Watched(Observer):
 
 
 def last(source, shown=None, **options):
-    """The last snapshot of a run."""
+    """Return the last snapshot of a run."""
     clock = itertools.count(0, 2.0)
     with open_file(source) as opened:
         run = LiveRun(opened, LiveOptions(**options), Watched(), clock=lambda: next(clock))
@@ -31,7 +31,7 @@ def last(source, shown=None, **options):
 
 
 @pytest.mark.parametrize("name", SAMPLES[::3])
-def test_groups_are_all_that_are_in_trouble(name):
+def test_groups_include_all_connections_in_trouble(name):
     path = str(DIRECTORY / f"{name}.pcap")
     snapshot, report = last(path), analyze([path])
     kinds = Counter((each.outcome, each.cause, each.server.service) for each in report.connections.trouble())
@@ -48,7 +48,7 @@ def test_groups_are_all_that_are_in_trouble(name):
     assert {each.id for each in (*snapshot.newest, *snapshot.trouble)} == snapshot.logs.keys()
 
 
-def test_an_expression_looks_beyond_what_is_listed():
+def test_an_expression_is_applied_beyond_the_listed_connections():
     packets = [packet for number in range(200) for packet in refused(number, START + number * SECOND // 10)]
     data = captures.pcap(packets, nano=True)
     snapshot = last(io.BytesIO(data), parse("id < 3"))
@@ -65,8 +65,8 @@ def test_services_count_the_whole_run():
 
 
 @pytest.mark.parametrize(("where", "count"), [(None, 300), ("client.port < 1124", 100), ("server.port == 81", 0)])
-def test_groups_count_what_is_gone_too(where, count):
-    """Of connections of which few are kept; those that pass -Y, where there is one."""
+def test_groups_include_expired_connections(where, count):
+    """With few connections kept; with -Y, only those that pass."""
     packets = [p for number in range(300) for p in refused(number, START + number * SECOND // 100)]
     data = captures.pcap(packets, nano=True)
     clocked = {"where": None if where is None else parse(where)}
@@ -77,7 +77,7 @@ def test_groups_count_what_is_gone_too(where, count):
     assert sum(counts[1].values()) == count
 
 
-def test_of_too_many_kinds_that_are_gone_the_rarest_are_forgotten(monkeypatch):
+def test_the_rarest_kinds_of_expired_connections_are_dropped(monkeypatch):
     monkeypatch.setattr(trouble, "MAX_KINDS", 4)
     ports = [81, *range(1000, 1100), 81, *range(2000, 2100), 81, *range(3000, 3100)]  # one of them again and again
     packets = []

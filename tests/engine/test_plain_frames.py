@@ -54,7 +54,7 @@ def file_of(listed, big):
 
 
 def read_by_pump(content, at=None, most=None):
-    """All that a pump makes of a file, which comes in two blocks."""
+    """Return everything a pump derives from a file that arrives in two blocks."""
     pump, reader = Pump(Tracker(64)), PcapReader()
     if most is not None:
         pump.max_frames = most
@@ -74,7 +74,7 @@ def read_by_pump(content, at=None, most=None):
 
 
 @given(st.lists(ONE, max_size=12), st.integers(0, 1000), st.none() | st.integers(1, 12))
-def test_both_ways_say_the_same(listed, at, most):
+def test_both_paths_give_the_same_result(listed, at, most):
     assert read_by_pump(file_of(listed, big=False), at, most) == read_by_pump(file_of(listed, big=True), at, most)
 
 
@@ -86,7 +86,7 @@ def test_more_than_a_batch(name):
 
 
 @pytest.mark.parametrize("magic", [YEAR_1998, 0xA1B2C3D4])
-def test_what_may_be_the_header_of_another_file(magic):
+def test_a_record_header_that_looks_like_a_file_header(magic):
     frame = FRAMES["data"]
     listed = [("SYN", 0, None, 0)]
     made = [
@@ -97,7 +97,7 @@ def test_what_may_be_the_header_of_another_file(magic):
     assert made[0][2][0] == 2
 
 
-def test_files_that_were_joined():
+def test_concatenated_files():
     listed = [("SYN", 0, None, 0), ("ACK", MS, None, 0)]
     first, second = (file_of(listed, big) for big in (False, True))
     assert read_by_pump(first + first)[0] == read_by_pump(second + second)[0] == read_by_pump(first + second)[0]
@@ -127,5 +127,5 @@ def with_last(big, fraction, frame):
     lambda big: with_last(big, 1_000_000, FRAMES["data"]),
     lambda big: with_last(big, 0, FRAMES["data"] + bytes(262_144)),
 ], ids=["longer headers", "check sequences", "no Ethernet", "a second or more", "longer than plausible"])  # fmt: skip
-def test_what_only_steps_can_read(make):
+def test_files_that_need_the_general_path(make):
     assert read_by_pump(make(False)) == read_by_pump(make(True))

@@ -1,4 +1,4 @@
-"""Decoded by one thread and tracked by another one, a trace gives the same rows; what fails there is raised here."""
+"""Tracking in a second thread gives the same rows, and its exceptions are raised in the decoding thread."""
 
 import ctypes
 import threading
@@ -26,7 +26,7 @@ def pump():
 
 @pytest.fixture
 def relay(pump):
-    """A relay with a thread behind it."""
+    """A relay with a running tracking thread."""
     relay = pump.start_relay(PURE_SLOTS)
     thread = threading.Thread(target=follow, args=(relay,))
     thread.start()
@@ -37,18 +37,18 @@ def relay(pump):
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    """Blocks of a few frames each."""
+    """Use blocks of a few frames."""
     monkeypatch.setattr(read_ahead, "BLOCK", 1 << 10)
 
 
 def rows(table):
-    """The bytes of all rows."""
+    """Return the bytes of all rows."""
     kept = {f"{kind}_rows": table for kind in KINDS} | {"exchange_rows": table.setups, "setup_rows": table.setups}
     return {name: bytes(getattr(owner, name)) for name, owner in kept.items()}
 
 
 def pumped(pump, name):
-    """Pump a sample; the rows."""
+    """Pump a sample and return the rows."""
     with open_source(DIRECTORY / name) as source:
         source.read_ahead()
         drain(pump, source.reader)
@@ -65,14 +65,14 @@ def test_rows_are_the_same(pump, relay, name):
     assert pump.frames
 
 
-def test_what_stops_tracking_is_raised_where_frames_are_taken(pump, relay):
+def test_a_tracking_failure_is_raised_in_the_decoding_thread(pump, relay):
     relay.fail(MemoryError("no more rows"))
     with pytest.raises(MemoryError, match="no more rows"):
         pumped(pump, NAMES[0])
 
 
 @pytest.mark.skipif(build() == "compiled", reason="C calls the method itself")
-def test_who_decodes_does_not_wait_for_a_thread_that_has_failed(monkeypatch):
+def test_the_decoding_thread_does_not_wait_for_a_failed_thread(monkeypatch):
     pump = Pump(Tracker(4096))
     tracking = threading.Thread(target=follow, args=(pump.start_relay(PURE_SLOTS),))
     monkeypatch.setattr(Tracker, "track_all", lambda *_: 1 // 0)
@@ -83,7 +83,7 @@ def test_who_decodes_does_not_wait_for_a_thread_that_has_failed(monkeypatch):
     assert not tracking.is_alive()
 
 
-def test_what_was_made_before_it_was_closed_is_tracked(pump):
+def test_batches_enqueued_before_close_are_tracked(pump):
     relay = pump.start_relay(PURE_SLOTS)
     with open_source(DIRECTORY / "refused.pcap") as source:
         while source.fill():
@@ -93,8 +93,8 @@ def test_what_was_made_before_it_was_closed_is_tracked(pump):
     assert pump.tracker.table.begun
 
 
-def test_pages_are_cleared_ahead_of_rows_and_rows_stay(pump):
-    """The kernel says nothing of it; what was written is there, and the address space ends where it did."""
+def test_prefaulting_does_not_change_rows(pump):
+    """Prefaulting has no visible effect, except that it must not touch written rows."""
     prefault = Prefaulter(pump.tracker.table)
     before = pumped(pump, NAMES[0])
     prefault.advance()
@@ -102,7 +102,7 @@ def test_pages_are_cleared_ahead_of_rows_and_rows_stay(pump):
 
 
 @pytest.mark.parametrize("used", [0, 1])
-def test_no_page_beyond_the_rows_is_cleared(monkeypatch, pump, used):
+def test_no_page_beyond_the_rows_is_prefaulted(monkeypatch, pump, used):
     asked = []
     monkeypatch.setattr("handshake_inspect.engine.prefault._populate", lambda start, size: asked.append((start, size)))
     prefault = Prefaulter(pump.tracker.table)

@@ -1,4 +1,4 @@
-"""A report does not depend on where the rows of a table lie.
+"""A report does not depend on the order of the rows in a table.
 
 A row is taken when something follows a SYN, and again when another connection left it: the order of rows is neither
 that of first frames nor of times.  Whatever is said of the first ones, or of a few of many, goes by first frame.
@@ -37,7 +37,7 @@ STEPS = [1, 10_000_000, 1_000_000_000]  # nanoseconds
 
 
 def coarse(data: bytes, step: int) -> bytes:
-    """A little-endian classic pcap whose times are rounded down, so that many are the same."""
+    """A little-endian classic pcap with times rounded down, so that many are equal."""
     unit = 1 if data[:4] == bytes.fromhex("4d3cb2a1") else 1000
     changed = bytearray(data)
     for at in captures.records(data)[:-1]:
@@ -48,7 +48,7 @@ def coarse(data: bytes, step: int) -> bytes:
 
 
 def moved(trace, random):
-    """The same attempts, in rows of any order."""
+    """Return the same attempts with permuted rows."""
     full = len(trace.connections)
     order = np.arange(len(trace))
     for part in (order[:full], order[full:]):
@@ -67,7 +67,7 @@ def report_of(sources):
 
 
 def check(sources, random):
-    """The report is the same wherever the rows lie, and however few are looked at."""
+    """Assert that the report does not depend on row order, with low limits."""
     gathered = reporting.gathered
     with pytest.MonkeyPatch.context() as patch:
         for module, name in LIMITS:
@@ -86,7 +86,7 @@ BY_ROW = [
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("name", BY_ROW)
-def test_rows_that_lay_elsewhere(name, step):
+def test_moved_rows(name, step):
     for seed in range(3):
         check([coarse((DIRECTORY / f"{name}.pcap").read_bytes(), step)], Random(seed))
 
@@ -95,12 +95,12 @@ def test_rows_that_lay_elsewhere(name, step):
 @given(
     st.lists(st.sampled_from(SAMPLES), min_size=1, max_size=4, unique=True), st.sampled_from(STEPS), st.integers(0, 99)
 )
-def test_rows_may_lie_in_any_order(samples, step, seed):
+def test_any_order_of_rows(samples, step, seed):
     check([coarse((DIRECTORY / f"{name}.pcap").read_bytes(), step) for name in samples], Random(seed))
 
 
 def test_the_clients_that_failed_most_are_named_by_first_frame():
-    """As many attempts of each: of five that are named, the first that tried."""
+    """With equal numbers of attempts, the five named are those that tried first."""
     late = [Wire(client=(f"192.0.2.{n}", 4000), start=START + (9 - n) * MS) for n in range(9)]
     for wire in late:
         wire.client.syn()
@@ -112,8 +112,8 @@ def test_the_clients_that_failed_most_are_named_by_first_frame():
         check([source], Random(seed))
 
 
-def test_the_position_is_asked_of_the_first_connections():
-    """Those that began first were captured beside their clients, and later ones beside their servers."""
+def test_the_position_is_inferred_from_the_first_connections():
+    """The first connections were captured near their clients, later ones near their servers."""
     wires = [
         Wire(at="client" if n < FEW else "server", client=("192.0.2.1", 4000 + n), start=START + n * SECOND)
         for n in range(3 * FEW)
@@ -123,6 +123,6 @@ def test_the_position_is_asked_of_the_first_connections():
         check([captures.pcap(taken, nano=True)], Random(seed))
 
 
-def test_a_race_of_connections_that_begin_at_one_time():
+def test_connections_that_begin_at_the_same_time():
     names = ("aborted-connect", "accept-queue-full-syn-dropped", "quic", "tls-health-check")
     check([coarse((DIRECTORY / f"{name}.pcap").read_bytes(), SECOND) for name in names], Random(1))

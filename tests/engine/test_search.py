@@ -1,4 +1,4 @@
-"""Findings of a live run are looked for beside the capture: the same ones, and frames are taken meanwhile."""
+"""Findings of a live run are searched in a thread: they are the same, and frames are read meanwhile."""
 
 import io
 import sys
@@ -23,7 +23,7 @@ from .test_expiry import connection
 
 
 class Interface(PipeSource):
-    """A capture whose frames do not wait."""
+    """A source whose frames may be dropped, as of an interface."""
 
     def pending(self):
         return True
@@ -40,7 +40,7 @@ class Watched(Observer):
 
 
 def run_of(kind, data, keep, block=4096):
-    """A run over small blocks, which looks, and begins a search, after every one of them."""
+    """A run over small blocks, with a refresh and a search after each of them."""
     source = kind(open_source(io.BytesIO(data), block), None)
     now = iter(range(0, 1 << 30, 100))
     return LiveRun(source, LiveOptions(keep=keep), Watched(), clock=lambda: float(next(now)))
@@ -48,7 +48,7 @@ def run_of(kind, data, keep, block=4096):
 
 @pytest.mark.parametrize("keep", [4, 100_000])
 @pytest.mark.parametrize("name", SAMPLES[::12])
-def test_a_thread_finds_what_is_found_in_place(name, keep):
+def test_a_thread_finds_the_same_as_an_inline_search(name, keep):
     data = (DIRECTORY / f"{name}.pcap").read_bytes()
     in_place, beside = (written(run_of(kind, data, keep).run()) for kind in (PipeSource, Interface))
     assert beside == in_place
@@ -64,8 +64,8 @@ def many(count):
     return captures.pcap([p for number in range(count) for p in connection(number, 443)], nano=True)
 
 
-def test_frames_are_taken_while_it_searches(monkeypatch):
-    """A search that ends only when more frames have come, and sees the rows as they were when it began."""
+def test_frames_are_read_during_a_search(monkeypatch):
+    """The search ends only after more frames have arrived, and sees the rows as they were when it began."""
     run = run_of(Interface, many(100), 100_000)
     more, frames, sizes = threading.Event(), [], []
     take, find_all = run.stream.take, live.find_all
@@ -103,8 +103,8 @@ def test_an_error_in_the_thread_ends_the_run(monkeypatch):
         run_of(Interface, many(100), 100_000).run()
 
 
-def test_an_error_meanwhile_leaves_no_thread_and_no_setting(monkeypatch):
-    """Of a search that is under way it is waited for the end."""
+def test_an_error_during_a_search_leaves_no_thread_and_no_setting(monkeypatch):
+    """A running search is awaited."""
     run, searching = run_of(Interface, many(100), 100_000), threading.Event()
     threads, interval = set(threading.enumerate()), sys.getswitchinterval()
     take = run.stream.take
@@ -127,7 +127,7 @@ def failing():
     raise ZeroDivisionError
 
 
-def test_what_is_prepared_is_over_when_it_is_needed():
+def test_preparation_completes_before_the_copies_are_used():
     calls = []
     with Search(beside=True, clock=time.monotonic, spent=time.thread_time) as search:
         search.settle()
@@ -141,13 +141,13 @@ def test_what_is_prepared_is_over_when_it_is_needed():
         search.settle()
 
 
-def test_where_nothing_is_copied_nothing_is_prepared():
+def test_an_inline_search_prepares_nothing():
     with Search(beside=False, clock=time.monotonic, spent=time.thread_time) as search:
         search.prepare(failing)
         search.settle()
 
 
-def test_memory_is_there_before_rows_are_copied(monkeypatch):
+def test_memory_is_allocated_before_rows_are_copied(monkeypatch):
     made = []
     monkeypatch.setattr(Copies, "make_ready", lambda _, sizes: made.append(sizes))
     monkeypatch.setattr(Search, "is_due", lambda *_: False)

@@ -1,4 +1,4 @@
-"""The log of a connection on a screen: what `hsi explain` lists, as far as it is kept; and how much is kept."""
+"""Segment logs on the screen: the same as in `hsi explain`, within the limits on what is kept."""
 
 import io
 import itertools
@@ -29,7 +29,7 @@ class Watched(Observer):
 
 
 class Sips(io.BytesIO):
-    """A file that is read in small parts, so that a run looks at its table often."""
+    """A file read in small blocks, so that a run refreshes often."""
 
     def read(self, size=-1):
         return super().read(4096 if size < 0 else min(size, 4096))
@@ -41,7 +41,7 @@ class Sips(io.BytesIO):
 
 
 def watched(content, *, looks=True, **options):
-    """The last snapshot of a capture; with `looks` after many others, else the only one."""
+    """Return the last snapshot of a capture, after many refreshes with `looks`, else the only one."""
     # A clock that stands still after it went back: the time for a look never comes.
     clock = itertools.count(0, 2.0) if looks else itertools.chain([1.0], itertools.repeat(0.0))
     with open_file(Sips(content) if looks else io.BytesIO(content)) as source:
@@ -51,7 +51,7 @@ def watched(content, *, looks=True, **options):
 
 
 def alike(step):
-    """A step without what depends on which other steps are listed."""
+    """Return a step without fields that depend on the other steps listed."""
     return replace(step, since_previous_ns=0, elided_before=None)
 
 
@@ -60,7 +60,7 @@ def some(trouble):
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_a_ladder_is_that_of_explain_without_what_is_plain(name, pcaps):
+def test_a_ladder_is_that_of_explain_without_plain_segments(name, pcaps):
     path = pcaps / f"{name}.pcap"
     if path.stat().st_size > LARGE:
         pytest.skip("too large for a pass per connection")
@@ -95,7 +95,7 @@ def ends(number):
 
 
 def healthy(number):
-    """Six segments of which a screen keeps each."""
+    """Six segments that the screen keeps."""
     out, back = ends(number)
     yield frames.syn(**out)
     yield frames.syn_ack(**back)
@@ -110,7 +110,7 @@ def capture(packets, gap_ns=GAP_NS):
 
 
 def slow_one():
-    """A connection in trouble: its SYN comes twice."""
+    """A connection in trouble, with a retransmitted SYN."""
     out, back = ends(1 << 16)
     return [frames.syn(**out), frames.syn(ident=9, **out), frames.syn_ack(**back), frames.ack(ident=10, **out)], out
 
@@ -145,7 +145,7 @@ def many():
     return [packet for number in range(SEGMENTS // 6 + 1) for packet in healthy(number)]
 
 
-def test_what_is_overwritten_is_said_to_be_gone():
+def test_overwritten_segments_are_reported_as_missing():
     opening, _ = slow_one()
     forgotten = watched(capture([*opening, *many()]), looks=False)
     (connection,) = forgotten.trouble
@@ -165,14 +165,14 @@ def test_a_ladder_may_begin_late():
     assert "4 segments not listed" in drawn(snapshot, connection)
 
 
-def test_what_was_in_trouble_at_a_look_is_kept_through_what_follows():
+def test_connections_in_trouble_at_a_refresh_are_kept():
     opening, _ = slow_one()
     snapshot = watched(capture([*opening, *many()]))
     (connection,) = snapshot.trouble
     assert [step.flags for step in explain_now(snapshot, connection).steps] == ["S", "S", "S.", "."]
 
 
-def test_a_flood_of_syns_does_not_push_out_others():
+def test_a_syn_flood_does_not_evict_other_segments():
     opening, _ = slow_one()
     flood = [frames.syn(src=client(number), dst=frames.SERVER) for number in range(SEGMENTS + 1)]
     refused, back = ends(3 << 16)
@@ -204,7 +204,7 @@ def test_a_lone_syn_has_a_ladder_too():
     assert " now " in text
 
 
-def test_on_a_narrow_terminal_hsi_says_what_it_takes():
+def test_a_narrow_terminal_shows_the_required_width():
     snapshot = watched(capture(slow_one()[0]))
     assert "72 columns" in drawn(snapshot, snapshot.trouble[0], 60)
 
@@ -234,7 +234,7 @@ def test_between_them_the_first_notable_ones_are_kept():
     assert kept(20, notable=lambda number: number > 4)[0] == [0, 1, 2, 5, 6, 7, 17, 18, 19]
 
 
-def test_when_all_is_full_the_last_segments_stay():
+def test_a_full_log_keeps_the_last_segments():
     listed, gone = kept(20, notable=lambda number: True, full_from=5)
     assert listed == [0, 1, 2, 18, 19]
     assert sorted(listed + gone) == list(range(20))

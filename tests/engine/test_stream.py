@@ -1,4 +1,4 @@
-"""A stream takes what a source gives, and time goes on while it gives nothing."""
+"""A stream reads its source, and the capture clock advances while the link is idle."""
 
 import io
 import itertools
@@ -18,7 +18,7 @@ COUNT = 40
 
 
 class Clock:
-    """A clock that a test moves."""
+    """A clock under the control of a test."""
 
     now = 100.0
 
@@ -27,7 +27,7 @@ class Clock:
 
 
 class Link:
-    """A source whose link is idle as often as the test says, before each block."""
+    """A source whose link is idle a given number of times before each block."""
 
     def __init__(self, source, idle, clock):
         self.source, self.idle, self.clock = source, idle, clock
@@ -80,7 +80,7 @@ def drained(stream):
     return stream.pump.frames
 
 
-def test_all_frames_are_taken_in_order():
+def test_all_frames_are_read_in_order():
     stream, link, _ = linked()
     assert drained(stream) == COUNT
     assert stream.now_ns == stream.pump.last_ns == START + (COUNT - 1) * SECOND
@@ -89,7 +89,7 @@ def test_all_frames_are_taken_in_order():
     assert link.ends == []  # nobody waited after the last frame
 
 
-def test_time_goes_on_while_the_link_is_idle_and_comes_back_to_that_of_frames():
+def test_the_clock_advances_on_an_idle_link_and_returns_to_frame_times():
     stream, link, clock = linked()
     while not stream.pump.has_times:
         assert stream.wait()
@@ -109,7 +109,7 @@ def test_time_goes_on_while_the_link_is_idle_and_comes_back_to_that_of_frames():
     assert stream.now_ns == stream.pump.last_ns > at
 
 
-def test_nothing_ends_before_a_frame_came():
+def test_no_end_is_noted_before_the_first_frame():
     stream, link, _ = linked(idle=[True])
     assert not stream.wait()
     stream.note_end(START)
@@ -117,13 +117,13 @@ def test_nothing_ends_before_a_frame_came():
 
 
 @pytest.mark.parametrize("frames_wanted", [0, 1, 7, COUNT, COUNT + 1])
-def test_no_more_frames_than_were_asked_for(frames_wanted):
+def test_the_frame_limit_is_exact(frames_wanted):
     stream, _, _ = linked(frames=frames_wanted)
     assert drained(stream) == min(frames_wanted, COUNT)
     assert stream.is_full == (frames_wanted <= COUNT)
 
 
-def test_it_stops_when_its_time_is_over():
+def test_it_stops_at_its_deadline():
     stream, link, clock = linked(idle=itertools.repeat(True, 3), duration_s=0.4)
     assert [stream.wait() for _ in range(2)] == [False, False]
     assert link.waits == [MAX_WAIT_S, pytest.approx(0.15)]
@@ -137,7 +137,7 @@ def test_it_stops_when_its_time_is_over():
     assert link.stops == 1
 
 
-def test_the_duration_can_be_counted_from_later():
+def test_restart_restarts_the_duration():
     stream, link, clock = linked(duration_s=10.0)
     clock.now += 60
     stream.restart()
@@ -148,7 +148,7 @@ def test_the_duration_can_be_counted_from_later():
     assert link.stops == 1
 
 
-def test_what_is_gone_need_not_be_stopped():
+def test_stop_ignores_a_vanished_interface():
     stream, link, _ = linked()
     link.host, link.error = Host(), OSError("no such device")
     stream.stop()

@@ -1,4 +1,4 @@
-"""Two hosts that are network namespaces of the real kernel, a cable between them, and what watches it."""
+"""Two hosts as network namespaces of the real kernel, a cable between them, and a watcher."""
 
 import ctypes
 import os
@@ -29,7 +29,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def why_not() -> str | None:
-    """Say why the kernel cannot be tried here."""
+    """Return why tests with the kernel cannot run here, or None."""
     if not sys.platform.startswith("linux"):
         return "needs Linux"
     if os.geteuid() != 0:
@@ -43,20 +43,20 @@ def why_not() -> str | None:
 
 
 def needs(backend: str) -> None:
-    """Skip a test of a backend whose program is not here."""
+    """Skip a test if the program of a backend is missing."""
     if backend != "ring" and not installed(backend):
         pytest.skip(f"{backend} is not installed")
 
 
 class Host:
-    """One namespace."""
+    """A network namespace."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """Be on this host: sockets and child processes of the block belong to it."""
+        """Enter this host: sockets and child processes created in the block belong to it."""
         with Path("/proc/thread-self/ns/net").open() as before, Path(f"/run/netns/{self.name}").open() as here:
             _enter(here.fileno())
             try:
@@ -110,7 +110,7 @@ class Network:
 
     @property
     def listener(self) -> socket.socket:
-        """What listens on the IPv4 address of the server."""
+        """The listener on the IPv4 address of the server."""
         return self._listeners[0]
 
     def close(self) -> None:
@@ -120,7 +120,7 @@ class Network:
             subprocess.run(["ip", "netns", "del", host.name], check=False, capture_output=True)
 
     def exchange(self) -> None:
-        """Connections of every common kind; the last of them is refused on port LAST."""
+        """Make connections of every common kind; the last is refused on port LAST."""
         for listener, address in zip(self._listeners, (SERVER, SERVER6), strict=True):
             with self.client():
                 talk = socket.create_connection((address, OPEN), timeout=PATIENCE_S)
@@ -143,7 +143,7 @@ class Network:
 
 
 class Seen(NamedTuple):
-    """A frame as a test looks at it."""
+    """A dissected frame."""
 
     source: tuple[str, int]
     destination: tuple[str, int]
@@ -158,7 +158,7 @@ class Seen(NamedTuple):
 
 
 class Watcher:
-    """Pumps a source and keeps what it gave."""
+    """Reads a source and keeps its frames."""
 
     def __init__(self, source: LiveSource) -> None:
         self.source = source
@@ -192,7 +192,7 @@ class Watcher:
         return self.until(lambda watcher: any(each.is_last for each in watcher.seen))
 
     def finish(self) -> "Watcher":
-        """Stop and take what is left."""
+        """Stop, and read the remaining frames."""
         self.source.stop()
         return self.to_the_end()
 
@@ -203,7 +203,7 @@ class Watcher:
 
 
 def dissect(data: bytes, link_type: int) -> Seen | None:
-    """Read a frame with dpkt, None when it is not TCP."""
+    """Dissect a frame with dpkt; return None if it is not TCP."""
     ethertype, packet = network_layer(data, link_type)
     ip: Any
     if ethertype == 0x0800:

@@ -1,4 +1,4 @@
-"""Runs hsi, and says what it imports or reads of its installation when root is given up, and it may not be allowed."""
+"""Run hsi, and report imports and reads of its installation after it has dropped root privileges."""
 
 import os
 import sys
@@ -15,13 +15,13 @@ become = privileges._become
 
 
 def watch(event, arguments):
-    """Note an import of what is not imported yet, and a file of the installation that is opened."""
+    """Record new imports, and files of the installation that are opened."""
     if gone and (event == "import" or (event == "open" and str(arguments[0]).startswith(INSTALLED))):
         late.append(str(arguments[0]))
 
 
 def let_go(account):
-    """As privileges does, and note that."""
+    """Drop privileges, and start to record."""
     become(account)
     gone.append(account)
 

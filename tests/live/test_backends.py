@@ -1,4 +1,4 @@
-"""All ways to capture give the same frames for the same traffic, on a cable, on loopback and on all interfaces."""
+"""All backends capture the same frames of the same traffic, on a cable, on loopback and on all interfaces."""
 
 import socket
 import time
@@ -47,7 +47,7 @@ def test_all_backends_see_the_same(network, interface):
 
 
 @backends
-def test_loopback_once(network, backend):
+def test_loopback_frames_once(network, backend):
     needs(backend)
     with network.client(), open_live("lo", backend=backend, filter_text=f"port {LAST}") as source:
         watcher = Watcher(source)
@@ -60,8 +60,8 @@ def test_loopback_once(network, backend):
 
 
 @backends
-def test_nothing_of_its_own_on_loopback(network, backend):
-    """A tshark that captures by itself runs androiddump, which knocks at port 5037 of this host."""
+def test_no_traffic_of_the_backend_itself_on_loopback(network, backend):
+    """A tshark that captures by itself runs androiddump, which connects to port 5037 of this host."""
     needs(backend)
     with network.client(), open_live("lo", backend="ring") as beside, open_live("lo", backend=backend) as source:
         watchers = [Watcher(beside), Watcher(source)]
@@ -72,7 +72,7 @@ def test_nothing_of_its_own_on_loopback(network, backend):
     assert [[each.flags for each in watcher.seen] for watcher in watchers] == [[0x02, 0x14]] * 2
 
 
-def test_loopback_once_among_all(network):
+def test_loopback_frames_once_on_any(network):
     with network.client(), open_live("any") as source:
         watcher = Watcher(source)
         with suppress(ConnectionRefusedError):
@@ -82,7 +82,7 @@ def test_loopback_once_among_all(network):
 
 
 @backends
-def test_what_goes_out_and_what_comes_in(network, backend):
+def test_outgoing_and_incoming_frames(network, backend):
     needs(backend)
     with network.server(), open_live("wire", backend=backend, filter_text=f"tcp port {LAST}") as source:
         watcher = Watcher(source)
@@ -94,7 +94,7 @@ def test_what_goes_out_and_what_comes_in(network, backend):
 
 
 @backends
-def test_counters_say_what_was_received(network, backend):
+def test_counters_of_received_frames(network, backend):
     needs(backend)
     with network.client(), open_live("wire", backend=backend, filter_text="tcp") as source:
         watcher = Watcher(source)
@@ -117,7 +117,7 @@ def test_snap_length(network, backend):
 
 
 @backends
-def test_the_pump_tracks_it(network, backend):
+def test_the_pump_tracks_captured_frames(network, backend):
     needs(backend)
     pump = Pump(Tracker(1 << 16))
     with (
@@ -137,7 +137,7 @@ def test_the_pump_tracks_it(network, backend):
 
 
 @backends
-def test_nothing_after_stop(network, backend):
+def test_no_frames_after_stop(network, backend):
     needs(backend)
     with network.client(), open_live("wire", backend=backend, filter_text="tcp") as source:
         watcher = Watcher(source)
@@ -151,7 +151,7 @@ def test_nothing_after_stop(network, backend):
 
 
 @backends
-def test_an_idle_link_ticks(network, backend):
+def test_wait_times_out_on_an_idle_link(network, backend):
     needs(backend)
     with network.client(), open_live("lo", backend=backend) as source:
         watcher = Watcher(source)
@@ -170,7 +170,7 @@ def test_no_such_interface(network, backend):
 
 
 @backends
-def test_a_bad_filter_is_refused_in_the_words_of_libpcap(network, backend):
+def test_an_invalid_filter_is_rejected_with_libpcap_s_message(network, backend):
     needs(backend)
     with network.client(), pytest.raises(UsageError, match=r"^filter 'tcp prot 80': .*syntax error.*$") as refused:
         open_live("lo", backend=backend, filter_text="tcp prot 80")
@@ -192,6 +192,6 @@ def test_an_interface_by_its_number(network, backend):
         ({"snap_len": 300_000}, "a snap length of 300000 bytes: must be from 0"),
     ],
 )
-def test_arguments_that_cannot_be_meant(arguments, message):
+def test_invalid_arguments(arguments, message):
     with pytest.raises(UsageError, match=message):
         open_live("lo", **arguments)

@@ -1,4 +1,4 @@
-"""A capture in the background: nothing is missed, nothing captured stays in the kernel, errors are reported."""
+"""A background capture: no frame is missed or left in the kernel, and errors are reported."""
 
 import io
 import socket
@@ -31,7 +31,7 @@ def on_loopback(network, **options):
 
 @pytest.mark.parametrize("quiet_s", [0, 0.1])
 def test_nothing_is_missed_from_the_first_frame_to_the_last(network, quiet_s):
-    """The kernel gives a block when it is full, or after its time; what came a moment ago is in none that it gave."""
+    """The kernel hands over a block when it is full or times out, so the latest frames are still in its buffer."""
     for count in (1, 2, 40):
         with Background(on_loopback(network)) as background:
             background.start()
@@ -44,7 +44,7 @@ def test_nothing_is_missed_from_the_first_frame_to_the_last(network, quiet_s):
         assert report.capture.complete
 
 
-def test_what_came_before_the_thread_began_is_there(network):
+def test_frames_captured_before_start_are_included(network):
     with Background(on_loopback(network)) as background:
         with network.client():
             attempt(LAST)
@@ -74,7 +74,7 @@ def test_the_report_is_that_of_the_frames(network, tmp_path):
 
 
 class Clock:
-    """A clock that a test moves."""
+    """A clock under the control of a test."""
 
     now = 0.0
 
@@ -82,8 +82,8 @@ class Clock:
         return self.now
 
 
-def test_silence_belongs_to_the_capture(network):
-    """A command that waits for an answer, gives up and ends has shown that none came."""
+def test_idle_time_belongs_to_the_capture(network):
+    """A command that waited in vain for an answer has shown that there was none."""
     network.client.ip("neigh", "replace", "10.93.7.99", "lladdr", "02:00:00:00:00:99", "dev", "wire")
     clock = Clock()
     with network.client():
@@ -105,7 +105,7 @@ def test_silence_belongs_to_the_capture(network):
 
 
 class Open:
-    """A connection that its server closes on command."""
+    """A connection whose server closes on request."""
 
     def __init__(self, network, background):
         self.network = network
@@ -137,7 +137,7 @@ def test_a_connection_gets_time_to_close(network):
     assert [each.close.how for each in report.connections] == ["fin"]
 
 
-def test_a_connection_that_stays_open_is_not_waited_for(network):
+def test_finish_does_not_wait_for_a_connection_that_stays_open(network):
     with Background(on_loopback(network)) as background:
         background.start()
         connection = Open(network, background)
@@ -148,7 +148,7 @@ def test_a_connection_that_stays_open_is_not_waited_for(network):
 
 
 class Endless(io.RawIOBase):
-    """A capture that never ends: the same refused attempt again and again."""
+    """An endless capture that repeats a refused attempt."""
 
     def __init__(self):
         self.left = captures.pcap([])
@@ -164,8 +164,8 @@ class Endless(io.RawIOBase):
         return count
 
 
-def test_waiting_has_an_end():
-    """Where it is never quiet and a connection never ends."""
+def test_waiting_is_bounded():
+    """If the link is never idle and a connection never ends."""
     with Background(PipeSource(open_source(Endless(), 512), None)) as background:
         background.start()
         report = background.finish(0.01)
@@ -206,7 +206,7 @@ def test_an_interface_that_goes_away(network):
 
 
 class Broken(PipeSource):
-    """A source that fails when it is read."""
+    """A source that fails on read."""
 
     def __init__(self, error):
         super().__init__(open_source(io.BytesIO(captures.pcap([(0, frames.syn())]))), None)
@@ -217,7 +217,7 @@ class Broken(PipeSource):
 
 
 @pytest.mark.parametrize("error", [LiveError("no room"), MemoryError()])
-def test_errors_of_the_thread_are_raised_where_the_report_is_asked_for(error):
+def test_errors_of_the_thread_are_raised_by_finish(error):
     with Background(Broken(error)) as background:
         background.start()
         assert background.wait(PATIENCE_S)
@@ -226,7 +226,7 @@ def test_errors_of_the_thread_are_raised_where_the_report_is_asked_for(error):
         assert caught.value is error
 
 
-def test_it_is_closed_without_a_report(network):
+def test_close_without_a_report(network):
     with network.client(), suppress(ZeroDivisionError), Background(open_live("lo")) as background:
         background.start()
         raise ZeroDivisionError
@@ -235,7 +235,7 @@ def test_it_is_closed_without_a_report(network):
     background.close()  # once more
 
 
-def test_the_kernel_says_what_it_still_has(network):
+def test_pending_shows_frames_left_in_the_kernel(network):
     with on_loopback(network) as source:
         assert source.pending() is False
         with network.client():

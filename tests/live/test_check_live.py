@@ -46,7 +46,7 @@ UNTIL_HSI_IS = "until grep -q '^Uid:.{uid}' /proc/$PPID/status; do sleep 0.01; d
 
 @pytest.fixture
 def make(tmp_path):
-    """The words of a command that makes four connections and ends with the given exit status."""
+    """Return the arguments of a command that makes four connections and exits with the given status."""
     program = tmp_path / "make"
     program.write_text(MAKE)
     program.chmod(0o755)
@@ -64,7 +64,7 @@ def check(network, hsi, tmp_path):
     return run
 
 
-def test_streams_pass_and_the_report_follows(check, make):
+def test_standard_streams_are_passed_through_and_the_report_follows(check, make):
     done = check("--max-refused", "0", *make(), input=b"a line")
     said, *lines = done.stdout.decode().splitlines()
     assert (said, done.stderr) == ("said a line", b"complained\n")
@@ -82,7 +82,7 @@ def test_it_passes(check, make):
     assert check(*rules, *make()).returncode == 0
 
 
-def test_only_what_is_asked_for(check, make):
+def test_an_expression_selects_the_checked_connections(check, make):
     done = check("-f", f"tcp port {PORT}", "-Y", "outcome == established", "--max-refused", "0", *make())
     assert done.returncode == 0
     assert b"3 connections" in done.stdout
@@ -136,7 +136,7 @@ def test_a_command_that_cannot_be_started(check, tmp_path):
 
 
 @pytest.mark.parametrize("user", [[], ["-Z", "root"]])
-def test_the_frames_of_what_broke_a_rule(check, make, hsi, tmp_path, user):
+def test_frames_of_connections_that_broke_a_rule_are_written(check, make, hsi, tmp_path, user):
     (tmp_path / "tmp").mkdir()
     (tmp_path / "broken.pcapng").write_bytes(bytes(100_000))
     arguments = ["--max-refused", "0", "--write", "broken.pcapng", "-o", "report.json"]
@@ -150,7 +150,7 @@ def test_the_frames_of_what_broke_a_rule(check, make, hsi, tmp_path, user):
     assert list((tmp_path / "tmp").iterdir()) == []
 
 
-def test_what_broke_a_rule_is_explained_out_of_what_was_written(check, make, hsi, tmp_path):
+def test_a_broken_rule_can_be_explained_from_the_written_frames(check, make, hsi, tmp_path):
     done = check("--max-refused", "0", "--write", "broken.pcapng", *make())
     (line,) = [line for line in done.stdout.decode().splitlines() if line.startswith("next  hsi ")]
     story = hsi(*line.split()[2:], cwd=tmp_path)
@@ -159,14 +159,14 @@ def test_what_broke_a_rule_is_explained_out_of_what_was_written(check, make, hsi
     assert b"refused" in story.stdout
 
 
-def test_another_program_captures(check, make):
+def test_another_backend(check, make):
     needs("tcpdump")
     done = check("--backend", "tcpdump", "-f", f"tcp port {PORT}", *make())
     assert b"passed, 2 assertions, 4 connections" in done.stdout
 
 
-def test_an_interface_that_goes_away_meanwhile(network, hsi, tmp_path):
-    """What was captured until then is reported, and no success."""
+def test_an_interface_that_disappears(network, hsi, tmp_path):
+    """Frames captured until then are reported, but the check does not succeed."""
     with network.client():
         try:
             words = ["-i", "wire", "--min-connections", "0", "-o", "report.json", "--", "ip", "link", "del", "wire"]
@@ -186,7 +186,7 @@ def test_an_interface_that_goes_away_meanwhile(network, hsi, tmp_path):
 @pytest.mark.parametrize(
     ("user", "command", "own"), [([], 0, 65534), (["-Z", "nobody"], 65534, 65534), (["-Z", "root"], 0, 0)]
 )
-def test_who_is_who(check, user, command, own):
+def test_the_command_runs_as_the_right_user(check, user, command, own):
     script = UNTIL_HSI_IS.format(uid=own) + "id -u; id -G"
     done = check("--min-connections", "0", *user, "--", "sh", "-c", script, env={"SUDO_UID": "", "SUDO_GID": ""})
     assert (done.returncode, done.stderr) == (0, b"")
@@ -213,7 +213,7 @@ def test_a_report_can_be_where_only_root_may_write(check, make, tmp_path):
 @pytest.mark.parametrize(("user", "own"), [([], 65534), (["-Z", "nobody"], 65534), (["-Z", "root"], 0)])
 @pytest.mark.parametrize("name", ["TERM", "HUP", "INT", "USR1"])
 def test_a_signal_is_passed_on_and_the_check_made(check, user, own, name):
-    """Also when hsi is root no more and the command is."""
+    """Even if hsi has dropped root privileges and the command has not."""
     # A shell handles a signal before it waits, and while it does; before it reads, too late.
     trap = f'sleep 1000 & trap "kill $!; echo caught; exit 7" {name}; '
     script = f"{trap}{UNTIL_HSI_IS.format(uid=own)} kill -{name} $PPID; wait; exit 99"
@@ -263,8 +263,8 @@ def test_ctrl_c_reaches_the_command_once(network, tmp_path):
     assert b"exit status 2; expected: exit status 0" in said
 
 
-def test_a_signal_that_another_thread_gets_is_passed_on():
-    """The kernel may choose any, and does while the first handles another signal."""
+def test_a_signal_delivered_to_another_thread_is_passed_on():
+    """The kernel may choose any thread, and does so while the first one handles another signal."""
     main = Path(f"/proc/self/task/{threading.get_native_id()}/stat")
 
     def get_one():
@@ -281,7 +281,7 @@ def test_a_signal_that_another_thread_gets_is_passed_on():
         other.join()
 
 
-def test_the_terminal_need_not_be_helped(monkeypatch):
+def test_signals_from_the_terminal_are_not_passed_on_twice(monkeypatch):
     sent = []
     command = child_command.Running(["true"])
     command.wait()

@@ -1,4 +1,4 @@
-"""Filters are tcpdump's, in what they take and in what they refuse."""
+"""Filters behave like tcpdump's, in what they accept and what they reject."""
 
 import shutil
 import subprocess
@@ -20,7 +20,7 @@ def _libpcap():
 
 
 @pytest.mark.parametrize("expression", ["tcp port 443 and host 10.0.0.2", "ip6", filters.HANDSHAKES_ONLY])
-def test_the_program_is_the_one_of_tcpdump(expression):
+def test_the_program_is_the_same_as_tcpdump_s(expression):
     if shutil.which("tcpdump") is None:
         pytest.skip("tcpdump is not installed")
     command = ["tcpdump", "-ddd", "-y", "EN10MB", "-s", "96", expression]
@@ -30,7 +30,7 @@ def test_the_program_is_the_one_of_tcpdump(expression):
     assert numbers == [int(number) for number in shown]
 
 
-def test_no_expression_takes_everything_up_to_the_snap_length():
+def test_an_empty_expression_accepts_everything_up_to_the_snap_length():
     assert filters.compile_filter(" ", ETHERNET, 96, "lo") == filters.accept(96)
 
 
@@ -47,7 +47,7 @@ def test_no_expression_takes_everything_up_to_the_snap_length():
         ("ip.addr eq 10.0.0.2", "display filter of Wireshark"),
     ],
 )
-def test_a_bad_expression(expression, words, link_type):
+def test_an_invalid_expression(expression, words, link_type):
     with pytest.raises(UsageError, match=words) as refused:
         filters.compile_filter(expression, link_type, 96, "lo")
     assert "\n" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""When root is given up nothing of the installation is needed any more: it may lie where only root may read."""
+"""After root is dropped, no file of the installation is needed: only root may be able to read it."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ OPTIONAL = {"arrow": "pyarrow", "parquet": "pyarrow"}
 
 
 def checked(network, *arguments, cwd):
-    """Run `hsi check --live` on the cable; what it wrote to stderr."""
+    """Run `hsi check --live` on the cable and return its stderr."""
     package = str(Path(handshake_inspect.__file__).resolve().parent.parent)
     with network.client():
         done = subprocess.run(
@@ -43,7 +43,7 @@ def test_a_check_that_fails(network, tmp_path, form):
     assert (tmp_path / "broken.pcapng").stat().st_size
 
 
-def test_a_check_whose_interface_goes_away(network, tmp_path):
+def test_a_check_whose_interface_disappears(network, tmp_path):
     try:
         words = ["--min-connections", "0", "-o", "shown.json", "--", "ip", "link", "del", "wire"]
         said = checked(network, *words, cwd=tmp_path)
@@ -70,7 +70,7 @@ def test_a_report(network, tmp_path, form):
     assert shown.stat().st_size
 
 
-def test_a_report_of_what_an_expression_leaves(network, tmp_path):
+def test_a_report_of_the_connections_that_pass_an_expression(network, tmp_path):
     shown = tmp_path / "shown"
     words = ["-Y", "outcome == established", "-T", "text", "-o", shown, "-c", "2", "tcp port 9"]
     with network.client():

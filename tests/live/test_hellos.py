@@ -1,4 +1,4 @@
-"""By default a live capture takes as much of a frame as TLS hellos need, however long they are."""
+"""The default snap length of a live capture suffices for long TLS hellos."""
 
 import socket
 import threading

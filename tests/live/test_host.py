@@ -1,4 +1,4 @@
-"""What the capturing host's kernel counts meanwhile: held against nstat, and given to no finding about another host."""
+"""Counters of the capturing host: compared with nstat, and used only for findings about this host."""
 
 import io
 import json
@@ -27,7 +27,7 @@ FULL = 8181
 
 
 def nstat(host):
-    """The kernel's counters by its own tool."""
+    """Return the kernel's counters as read by nstat."""
     done = subprocess.run(
         ["ip", "netns", "exec", host.name, "nstat", "-asz", "-j"], capture_output=True, check=True, text=True
     )
@@ -37,7 +37,7 @@ def nstat(host):
 
 @contextmanager
 def sysctls(host, **values):
-    """Set sysctls of TCP on a host for a while."""
+    """Set TCP sysctls on a host during the block."""
     before = {name: read_sysctl(host, f"net.ipv4.{name}") for name in values}
     try:
         for name, value in values.items():
@@ -67,7 +67,7 @@ def listener_on(host, address, port, backlog):
 
 
 def overflow(client, server, address, port=FULL):
-    """Fill an accept queue: one final ACK too many, which draws a RST, and then SYNs that are dropped."""
+    """Overflow an accept queue: a final ACK that draws a RST, then dropped SYNs."""
     with ExitStack() as held:
         held.enter_context(sysctls(server, tcp_syncookies=0, tcp_abort_on_overflow=1))
         held.enter_context(listener_on(server, address, port, backlog=1))
@@ -82,7 +82,7 @@ def overflow(client, server, address, port=FULL):
 
 
 def fill(client, address, port, held):
-    """Three handshakes with a listener that has room for two."""
+    """Make three handshakes with a listener whose backlog holds two."""
     first, second, third = (held.enter_context(dial(client)) for _ in range(3))
     first.connect((address, port))
     for late in (second, third):
@@ -109,7 +109,7 @@ def wait_until(holds):
 
 
 def watched(on, interface, traffic, **how):
-    """Capture on a host while something happens: the report, and by how much nstat's counters grew."""
+    """Capture on a host during an action; return the report, and the increase of nstat's counters."""
     with on():
         source = open_live(interface, filter_text="tcp", **how)
     with source:
@@ -172,9 +172,9 @@ def test_settings_are_those_of_sysctl(network):
     assert settings["ip_local_port_range"] == [int(port) for port in shown["ip_local_port_range"].split()]
 
 
-def test_cookies_are_confirmed_by_who_sent_them(network):
+def test_syncookies_are_confirmed_by_the_host_that_sent_them(network):
     def visit():
-        """At two times: where the low bits of the clock are the options by chance, a cookie does not lag behind it."""
+        """Try twice: by chance, the low bits of the clock may equal the encoded options."""
         for _ in range(2):
             for _ in range(6):
                 with dial(network.client) as one:
@@ -208,8 +208,8 @@ def test_the_other_end_of_the_wire_is_not_this_host(network):
     assert report.capture.host.counters.active_opens > 0
 
 
-def test_both_ends_of_a_late_connect_say_what_they_know(network):
-    """The listener had no room for the SYN, and the client had to repeat it."""
+def test_both_ends_of_a_delayed_connect(network):
+    """The listener dropped the SYN, and the client retransmitted it."""
 
     def connect_late():
         before = nstat(network.client)["tcp_syn_retrans"]
@@ -241,7 +241,7 @@ def test_both_ends_of_a_late_connect_say_what_they_know(network):
 
 @pytest.fixture
 def router(network):
-    """A host between a client and a server of its own: what it forwards is not its own trouble."""
+    """A router between a client and a server, which is not responsible for the traffic that it forwards."""
     tag = network.client.name.removesuffix("-c")
     hosts = [Host(f"{tag}-r{part}") for part in "cms"]
     near, middle, far = hosts
@@ -277,8 +277,8 @@ def test_forwarded_traffic_is_not_blamed_on_the_router(router):
     assert report.capture.host.counters.listen_overflows == grown["listen_overflows"]
 
 
-def test_a_listener_in_another_namespace_is_told_from_one_of_this_host(router):
-    """An address of this host whose port is forwarded, as to a container: the wire shows a queue that is not ours."""
+def test_a_listener_in_another_namespace_is_distinguished(router):
+    """A port of this host is forwarded, as to a container: the overflowing queue is not in this namespace."""
     near, middle, far = router
     rules = (
         "add table ip lab",
@@ -308,7 +308,7 @@ def test_without_the_host(network):
 
 @pytest.mark.parametrize("backend", ["ring", "tcpdump"])
 def test_a_command_without_rights_still_counts(network, backend):
-    """Root is given up when the capture begins; the counters are read to its end."""
+    """Root is dropped when the capture begins, but the counters are read until its end."""
     needs(backend)
     with network.client():
         running = Hsi("-i", "wire", "--backend", backend, "-T", "ndjson", "tcp")
@@ -340,7 +340,7 @@ def test_the_command_leaves_the_host_out(network):
     assert {event["host"] for event in events if event["event"] == "stats"} == {None}
 
 
-def test_a_pipe_and_a_file_are_of_no_host():
+def test_pipes_and_files_have_no_host():
     data = captures.pcap([(1_700_000_000_000_000_000, frames.syn())], nano=True)
     assert analyze([io.BytesIO(data)]).capture.host is None
     with Hsi("-r", "-", "-T", "json", stdin=subprocess.PIPE) as running:
@@ -371,7 +371,7 @@ def test_the_watch_stays_with_its_namespace_and_its_end(network):
     assert watch.view().counters["attempt_fails"] == 1
 
 
-def test_models_and_words_know_the_same_counters():
+def test_models_and_texts_have_the_same_counters():
     assert list(HostCounters.__struct_fields__) == list(COUNTERS)
     assert list(HostSettings.__struct_fields__) == list(SETTINGS)
     assert set(WORDS) < set(COUNTERS)

@@ -1,4 +1,4 @@
-"""Interfaces as the system knows them."""
+"""The list of interfaces, permissions, and dropping privileges."""
 
 import json
 import os
@@ -16,7 +16,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="netlink
 
 
 @linux
-def test_the_list_is_the_one_of_ip(network):
+def test_the_list_is_the_same_as_of_ip_link(network):
     for host in (network.client, network.server):
         command = ["ip", "-n", host.name, "-j", "addr"]
         shown = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
@@ -32,7 +32,7 @@ def test_the_list_is_the_one_of_ip(network):
 
 
 @linux
-def test_by_name_by_number_and_not_at_all():
+def test_resolve_by_name_and_by_number():
     loopback = next(name for number, name in socket.if_nameindex() if number == 1)
     assert interfaces.resolve(loopback) == interfaces.resolve("1")
     assert interfaces.resolve("any") is interfaces.ANY
@@ -43,7 +43,7 @@ def test_by_name_by_number_and_not_at_all():
 
 
 @linux
-def test_where_none_is_named_it_is_the_one_of_the_default_route(network):
+def test_the_default_interface_is_that_of_the_default_route(network):
     host, far = network.client, ("dev", "far")
     steps = [
         [["link", "add", "far", "type", "veth", "peer", "far-end"], ["link", "set", "far", "up"]],
@@ -69,8 +69,8 @@ def test_where_none_is_named_it_is_the_one_of_the_default_route(network):
 
 
 @linux
-def test_a_kernel_that_refuses_a_list_has_none():
-    """It answers with an error, and nothing after it."""
+def test_an_unsupported_netlink_dump_is_empty():
+    """The kernel answers with a single error message."""
     assert list(interfaces._dump(0xFFFE, 0xFFFE)) == []
 
 
@@ -85,7 +85,7 @@ def test_a_sandbox_without_netlink(monkeypatch, ask):
         ask()
 
 
-def test_near_names_are_offered():
+def test_similar_names_are_suggested():
     names = ["lo", "eth0", "wlan0", "any"]
     assert interfaces.no_such("eth1", names) == "eth1: no such interface; did you mean eth0? hsi live -D lists them all"
     assert interfaces.no_such("9", names) == "9: no such interface; there are lo, eth0, wlan0, any"
@@ -101,14 +101,14 @@ WITHOUT_RAW = "00000000a80405fb"  # Docker's own set is 00000000a80425fb
 
 
 def bound(root, capabilities):
-    """The bounding set of processes there."""
+    """Write the capability bounding set of processes."""
     (root / "proc/self").mkdir(parents=True, exist_ok=True)
     (root / "proc/self/status").write_text(f"CapEff:\t{0:016x}\nCapBnd:\t{capabilities}\n")
 
 
 @pytest.fixture
 def plain(tmp_path, monkeypatch):
-    """A file system of a machine that is no container, and a user who is not root but could become so."""
+    """The file system of a machine that is no container, and a user who is not root but may use sudo."""
     (tmp_path / "proc/1").mkdir(parents=True)
     bound(tmp_path, WHOLE)
     (tmp_path / "proc/1/cgroup").write_text("0::/init.scope\n")
@@ -138,7 +138,7 @@ def test_a_container_is_advised_of_its_capability(plain, mark):
     assert "--cap-add=NET_RAW" in refusals.no_permission("eth0", str(plain))
 
 
-def test_where_nobody_can_have_the_capability_sudo_is_no_advice(plain):
+def test_sudo_is_not_advised_if_the_capability_is_out_of_reach(plain):
     bound(plain, WITHOUT_RAW)
     message = refusals.no_permission("eth0", str(plain))
     assert "bounding set" in message
@@ -161,7 +161,7 @@ def test_a_mac_is_advised_of_bpf(plain, monkeypatch):
 
 @pytest.fixture
 def become(monkeypatch):
-    """Who was become, without becoming anybody."""
+    """Record the account instead of switching to it."""
     became = []
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(privileges, "_become", became.append)
@@ -170,7 +170,7 @@ def become(monkeypatch):
     return became
 
 
-def test_root_becomes_who_called_sudo(become, monkeypatch):
+def test_root_becomes_the_user_who_called_sudo(become, monkeypatch):
     monkeypatch.setenv("SUDO_UID", "54321")
     monkeypatch.setenv("SUDO_GID", "54322")
     assert privileges.drop() == ("54321", 54321, 54322)
@@ -210,7 +210,7 @@ def test_a_container_that_cannot(become, monkeypatch):
         privileges.drop("nobody")
 
 
-def test_others_stay_who_they_are(become, monkeypatch):
+def test_other_users_do_not_change(become, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert privileges.drop() is None
     with pytest.raises(LiveError, match="only root"):

@@ -1,4 +1,4 @@
-"""A capture in another network namespace, begun from this one."""
+"""Captures in another network namespace."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import handshake_inspect
 
 
 def until_refused(lines):
-    """The events of connections, up to the last attempt of an exchange."""
+    """Read the connection events, up to the last attempt of an exchange."""
     for line in lines:
         event = json.loads(line)
         if event["event"] == "connection":
@@ -51,7 +51,7 @@ def test_interfaces_of_a_namespace_are_listed(hsi, network):
     assert SERVER in said
 
 
-def test_the_interface_that_was_chosen_is_named(hsi, network):
+def test_the_chosen_interface_is_reported(hsi, network):
     words = ("live", "--netns", network.server.name, "--duration", "1ms")
     assert b"no -i given, so wire (the first that is up)" in hsi(*words).stderr
     assert hsi(*words, "-q").stderr == b""

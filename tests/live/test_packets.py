@@ -1,4 +1,4 @@
-"""Segments as they pass: what `--packets` reads from the log, and the lines that it writes."""
+"""`--packets`: the segments that it reads from the log, and the lines that it writes."""
 
 import io
 import itertools
@@ -21,7 +21,7 @@ ENDLESS = 1 << 20
 
 
 class Passing(Observer):
-    """Keeps what passes."""
+    """Records exported packets."""
 
     wants_packets = True
 
@@ -47,7 +47,7 @@ def lines(data, width=ENDLESS, **looks):
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_what_says_something_passes_once_and_in_order(name, pcaps):
+def test_notable_segments_are_exported_once_and_in_order(name, pcaps):
     path = pcaps / f"{name}.pcap"
     if path.stat().st_size > LARGE:
         pytest.skip("too large for a story")
@@ -68,7 +68,7 @@ def test_what_says_something_passes_once_and_in_order(name, pcaps):
             assert {shown.client.ip, shown.server.ip} == {story.connection.client.ip, story.connection.server.ip}
 
 
-def test_a_handshake_reads_like_a_story(pcaps):
+def test_the_lines_of_a_handshake(pcaps):
     shown = lines((pcaps / "handshake.pcap").read_bytes())
     assert [line.split("  • ")[1].split(" (")[0] for line in shown[:3]] == [
         "The client opens a connection.", "The server accepts the connection.",
@@ -84,7 +84,7 @@ def test_a_handshake_reads_like_a_story(pcaps):
     assert "open after " in shown[2]
 
 
-def test_what_is_odd_is_marked(pcaps):
+def test_anomalies_are_marked(pcaps):
     shown = "\n".join(lines((pcaps / "lost-syn.pcap").read_bytes()))
     assert "▲ The client sends its SYN for the 2nd time" in shown
     assert "connect RTT 41.2 ms; open 1.07 s after the first SYN" in shown  # waiting is no round trip
@@ -111,8 +111,8 @@ def many(count):
     return captures.pcap([(START + n * 1000, frames.syn(src=("10.0.0.1", 1024 + n))) for n in range(count)], nano=True)
 
 
-def test_of_an_interface_no_more_than_there_is_time_for(monkeypatch):
-    """And the lines say so."""
+def test_exports_from_an_interface_are_limited_by_time(monkeypatch):
+    """The lines state how many segments were skipped."""
     monkeypatch.setattr("handshake_inspect.live.pipe.PipeSource.pending", lambda _: False)
     monkeypatch.setattr(packet_exports, "BATCH_SIZE", 8)
     clock = itertools.count(0, packet_exports.MAX_EXPORT_S)
@@ -125,5 +125,5 @@ def test_of_an_interface_no_more_than_there_is_time_for(monkeypatch):
     assert out.getvalue() == b"1 segment not shown: more came than could be written\n"
 
 
-def test_a_stream_waits_until_all_are_written():
+def test_all_segments_of_a_stream_are_exported():
     assert len(passing(many(3000), block_size=1 << 20).shown) == 3000

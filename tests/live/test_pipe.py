@@ -1,4 +1,4 @@
-"""Captures that come through a pipe, from a program here or from elsewhere, and programs that capture."""
+"""Captures read from a pipe, and capture programs as child processes."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ RECORD = (5).to_bytes(4, "little") + bytes(4) + 2 * len(SYN).to_bytes(4, "little
 
 @pytest.fixture
 def pipe():
-    """The writing end of a pipe, and the source that reads it."""
+    """The write end of a pipe, and the source that reads from it."""
     reading, writing = os.pipe()
     os.write(writing, HEADER)
     source = PipeSource(Source(os.fdopen(reading, "rb", buffering=0), "pipe"), reading)
@@ -36,7 +36,7 @@ def pipe():
         yield end, source
 
 
-def test_frames_as_they_come(pipe):
+def test_frames_are_available_as_they_arrive(pipe):
     end, source = pipe
     watcher = Watcher(source)
     while source.wait(0):  # the header
@@ -55,7 +55,7 @@ def test_frames_as_they_come(pipe):
     assert watcher.times == [5_000_000_000] * 2
 
 
-def test_a_pipe_that_breaks_off(pipe):
+def test_a_truncated_pipe(pipe):
     end, source = pipe
     end.write(RECORD + RECORD[:30])
     end.close()
@@ -92,7 +92,7 @@ def test_standard_input():
         assert said in (done.stdout + done.stderr).decode()
 
 
-def test_what_is_no_capture():
+def test_input_that_is_not_a_capture():
     reading, writing = os.pipe()
     os.write(writing, b"GET / HTTP/1.1\r\n\r\n")
     os.close(writing)
@@ -113,7 +113,7 @@ def test_a_stream_that_ends_in_a_record_is_not_complete(pipe):
 
 
 @pytest.mark.parametrize("backend", ["dumpcap", "tcpdump", "tshark"])
-def test_a_program_that_is_not_there(backend, monkeypatch):
+def test_a_missing_program(backend, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(LiveError, match=rf"^{backend}: is not installed; install .*, or choose another --backend$"):
         open_live("lo", backend=backend)
@@ -146,7 +146,7 @@ print(len(watcher.seen), *source.counters())
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_privileges_are_not_needed_after_opening(network, backend):
-    """Not for reading, not for stopping, and not for the counters."""
+    """Neither to read, nor to stop, nor for the counters."""
     needs(backend)
     path = os.pathsep.join([PACKAGE, str(Path(__file__).resolve().parent.parent)])
     with network.client():
@@ -193,7 +193,7 @@ def test_nothing_is_left_running_when_this_process_is_killed(network):
         ("nothing of the kind", (None, None)),
     ],
 )
-def test_counters_in_the_words_of_programs(words, counters):
+def test_parsing_counters_from_program_output(words, counters):
     assert child._parse_counts(words) == counters
 
 
@@ -209,7 +209,7 @@ def test_counters_in_the_words_of_programs(words, counters):
         ("2026-11-20T21:39:43.722278659Z", 1_795_210_783_722_278_659),
     ],
 )
-def test_times_of_wireshark(time, ns):
+def test_parsing_wireshark_times(time, ns):
     assert tshark.nanoseconds(time) == ns
 
 

@@ -1,4 +1,4 @@
-"""QUIC connections in a live run: reported when they are decided, and only once."""
+"""QUIC connections in a live run are exported once, when they are decided."""
 
 import io
 import itertools
@@ -17,14 +17,14 @@ NAMES = ["quic", "quic-retry", "quic-early-data", "quic-blocked"]
 
 
 def and_then(path, seconds=30):
-    """A sample, and a refused connection every second after it, in a file that was appended to."""
+    """A sample, followed by a refused connection every second."""
     last_ns = analyze([str(path)]).capture.last_ns
     later = [packet for n in range(1, seconds) for packet in refused(n, last_ns + n * SECOND)]
     return path.read_bytes() + captures.pcap(later, nano=True)
 
 
 class Sips(io.BytesIO):
-    """A file that is read in small parts, so that a run looks at its table often."""
+    """A file read in small blocks, so that a run refreshes often."""
 
     def read(self, size=-1):
         return super().read(512 if size < 0 else min(size, 512))
@@ -36,7 +36,7 @@ class Sips(io.BytesIO):
 
 
 def sipped(data):
-    """The events of a run that looks at its table all the time."""
+    """Return the events of a run that refreshes constantly."""
     out, clock = io.BytesIO(), itertools.count(0, 2.0)
     with open_file(Sips(data)) as source:
         writer = FORMATS["ndjson"].event_writer(out, Options())
@@ -45,7 +45,7 @@ def sipped(data):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_they_are_reported_as_soon_as_they_are_decided_and_once(name, pcaps):
+def test_they_are_exported_once_as_soon_as_they_are_decided(name, pcaps):
     path = pcaps / f"{name}.pcap"
     events, report = sipped(and_then(path))
     kinds = [event["event"] for event in events]
@@ -59,13 +59,13 @@ def test_they_are_reported_as_soon_as_they_are_decided_and_once(name, pcaps):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_not_decided_is_reported_at_the_end(name, pcaps):
+def test_undecided_ones_are_exported_at_the_end(name, pcaps):
     events, report = events_of((pcaps / f"{name}.pcap").read_bytes())
     shown = [event["id"] for event in events if event["event"] == "quic-connection"]
     assert shown == [each.id for each in report.quic_connections]
 
 
-def test_they_are_lines_of_text_too(pcaps):
+def test_they_appear_in_text_output(pcaps):
     out = io.BytesIO()
     run_of(and_then(pcaps / "quic.pcap"), FORMATS["text"].event_writer(out, Options(width=1 << 20)), 512).run()
     shown = [line for line in out.getvalue().decode().splitlines() if "QUIC" in line]
@@ -73,7 +73,7 @@ def test_they_are_lines_of_text_too(pcaps):
     assert all("  established  QUIC " in line for line in shown)
 
 
-def test_counters_say_what_setting_up_the_busiest_services_costs(pcaps):
+def test_counters_include_set_up_costs_of_the_busiest_services(pcaps):
     events, report = events_of((pcaps / "http-to-tls.pcap").read_bytes())
     stats = [event for event in events if event["event"] == "stats"][-1]
     assert stats["services"] == msgspec.to_builtins(report.services[:5])

@@ -1,4 +1,4 @@
-"""The kernel's ring: what it took off is put back, what it lost is counted, what ends it is said."""
+"""The kernel's ring: stripped tags are restored, drops are counted, and its end is reported."""
 
 import random
 import socket
@@ -29,7 +29,7 @@ def send(host, *frames):
 
 @pytest.mark.parametrize("tag", ["8100 2064", "88a8 0064", "8100 0000"])
 @pytest.mark.parametrize("interface", ["wire", "any"])
-def test_the_tag_of_a_vlan_is_put_back(network, tag, interface):
+def test_a_vlan_tag_is_restored(network, tag, interface):
     sent = ADDRESSES + bytes.fromhex(tag) + b"\x08\x00" + SYN
     with network.server(), open_live(interface) as source:
         watcher = Watcher(source)
@@ -51,7 +51,7 @@ def index_of(host, name):
         return socket.if_nametoindex(name)
 
 
-def test_two_tags_stay_two(network):
+def test_double_tags_are_preserved(network):
     sent = ADDRESSES + bytes.fromhex("88a8 0007 8100 0009 0800") + SYN
     with network.server(), open_live("wire") as source:
         watcher = Watcher(source)
@@ -60,7 +60,7 @@ def test_two_tags_stay_two(network):
     assert watcher.captured[0][: len(sent)] == sent
 
 
-def test_a_vlan_filter_knows_that_the_kernel_took_the_tag_off(network):
+def test_a_vlan_filter_works_on_stripped_tags(network):
     tagged = [ADDRESSES + b"\x81\x00" + struct.pack("!H", vlan) + b"\x08\x00" + SYN for vlan in (5, 6)]
     with network.server(), open_live("wire", filter_text="vlan 6 and tcp") as source:
         watcher = Watcher(source)
@@ -81,7 +81,7 @@ def test_handshakes_only(network):
 
 
 def test_drops_are_counted(network):
-    """A reader that sleeps while more comes than the ring holds."""
+    """The reader sleeps while more frames arrive than the ring holds."""
     frame = ADDRESSES + b"\x08\x00" + SYN + bytes(1400)
     with network.server(), open_live("wire", ring_mib=1, snap_len=0, filter_text=f"port {LAST}") as source:
         watcher = Watcher(source)
@@ -94,7 +94,7 @@ def test_drops_are_counted(network):
     assert source.counters() == (received, dropped)  # also when it is closed
 
 
-def test_frames_in_many_blocks_are_whole_and_in_order(network):
+def test_frames_in_many_blocks_are_complete_and_in_order(network):
     payloads = [random.Random(number).randbytes(number % 900) for number in range(3000)]
     frames = [ADDRESSES + b"\x12\x34" + struct.pack("!I", number) + each for number, each in enumerate(payloads)]
     with network.server(), open_live("wire", ring_mib=2, snap_len=0) as source:
@@ -112,7 +112,7 @@ def ours(watcher):
     return [data for data in watcher.captured if data[12:14] == b"\x12\x34"]
 
 
-def test_promiscuous_by_choice(network):
+def test_promiscuous_mode_is_optional(network):
     def count():
         command = ["ip", "-n", network.client.name, "-d", "link", "show", "wire"]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -144,7 +144,7 @@ def test_an_interface_that_is_down(network):
         network.client.ip("link", "del", "dull")
 
 
-def test_an_interface_that_goes_down_and_then_away(network):
+def test_an_interface_that_goes_down_and_is_then_removed(network):
     network.client.ip("link", "add", "frail", "type", "veth", "peer", "name", "frail1")
     network.client.ip("link", "set", "frail", "up")
     network.client.ip("link", "set", "frail1", "up")
@@ -168,12 +168,12 @@ def test_an_interface_that_goes_down_and_then_away(network):
 @pytest.mark.parametrize(
     ("mib", "message"), [(0, "too small"), (1 << 20, "too large: it can be .* MiB at most"), (1 << 40, "too large")]
 )
-def test_a_ring_that_cannot_be(network, mib, message):
+def test_invalid_ring_sizes(network, mib, message):
     with network.client(), pytest.raises(LiveError, match=f"^lo: a ring of {mib} MiB is {message}"):
         open_live("lo", ring_mib=mib)
 
 
-def test_the_default_ring_yields_to_a_small_machine(network, monkeypatch):
+def test_the_default_ring_is_limited_by_free_memory(network, monkeypatch):
     monkeypatch.setattr(packet_socket, "_affordable_mib", lambda: 3)
     with network.client(), open_live("lo") as source:
         assert len(source.reader.buffer) == 3 << 20
@@ -185,7 +185,7 @@ HEADERS = 68
 
 
 def block(*frames, size=4096, count=None):
-    """One block as the kernel writes it; a frame is (bytes, changes of its header)."""
+    """Build a block as the kernel writes it; a frame is (bytes, changes to its header)."""
     out = bytearray(size)
     struct.pack_into("=5I", out, 0, 1, 48, 1, len(frames) if count is None else count, 48)
     at = 48
@@ -234,7 +234,7 @@ def test_frames_of_a_block():
         {"captured": 2**32 - 1},
     ],
 )
-def test_headers_that_make_no_sense_end_the_block(changes):
+def test_invalid_headers_end_the_block(changes):
     ring = block((b"frame", {}), (b"bad", {}), (b"never", {}))
     found, reader = read(ring)
     assert len(found) == 3

@@ -1,4 +1,4 @@
-"""A live run: what it exports while it goes on, what it reports at the end, and that it does not grow."""
+"""A live run: its exports, its final report, and bounded memory."""
 
 import io
 import itertools
@@ -22,7 +22,7 @@ START = 1_700_000_000 * SECOND
 
 
 class Clock:
-    """A clock that a test moves."""
+    """A clock under the control of a test."""
 
     def __init__(self):
         self.now = 0.0
@@ -45,7 +45,7 @@ def events_of(data, **options):
 
 
 def shown(events):
-    """The last that was exported of each connection."""
+    """Return the last export of each connection."""
     return {event["id"]: event for event in events if event["event"] == "connection"}
 
 
@@ -69,7 +69,7 @@ SAMPLES = sorted((Path(__file__).resolve().parents[2] / "pcaps").glob("*.pcap*")
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
-def test_the_last_word_is_that_of_analyze(sample):
+def test_the_last_export_is_the_same_as_of_analyze(sample):
     offline = analyze([str(sample)])
     events, report = events_of(sample.read_bytes())
     assert list(report.connections) == list(offline.connections)
@@ -80,8 +80,8 @@ def test_the_last_word_is_that_of_analyze(sample):
     assert [last[number] for number in sorted(last)] == msgspec.to_builtins(list(offline.connections))
 
 
-def test_a_look_that_waits_for_the_processor_is_not_a_dear_one(monkeypatch):
-    """Else a busy machine would have a screen that stands still for minutes."""
+def test_waiting_for_the_cpu_does_not_count_as_cost_of_a_refresh(monkeypatch):
+    """Otherwise the screen of a busy machine would freeze for minutes."""
     packets = [packet for number in range(200) for packet in refused(number, START + number * SECOND)]
     clock = Clock()
 
@@ -119,7 +119,7 @@ def test_twenty_thousand_connections_go_through_a_small_table():
     assert any(finding.id == "refused" for finding in report.findings)
 
 
-def test_ids_stay_when_rows_are_used_again():
+def test_ids_are_stable_when_rows_are_reused():
     packets = [packet for number in range(1500) for packet in refused(number, START + number * SECOND // 10)]
     events, report = events_of(captures.pcap(packets, nano=True), keep=32)
     connections = [event for event in events if event["event"] == "connection"]
@@ -129,7 +129,7 @@ def test_ids_stay_when_rows_are_used_again():
 
 
 def mixed(count):
-    """Refused connections to port 80, and every tenth one completed and reset."""
+    """Refused connections to port 80; every tenth one is completed and reset."""
     packets = []
     for number in range(count):
         ns = START + number * SECOND // 10
@@ -142,7 +142,7 @@ def mixed(count):
     return captures.pcap(packets, nano=True)
 
 
-def test_where_nobody_listens_there_are_only_looks_that_make_room(monkeypatch):
+def test_without_an_observer_refreshes_only_expire_rows(monkeypatch):
     looks = []
     look = LiveRun.refresh
     monkeypatch.setattr(LiveRun, "refresh", lambda run: looks.append(run.pump.frames) or look(run))
@@ -161,7 +161,7 @@ def test_where_nobody_listens_there_are_only_looks_that_make_room(monkeypatch):
     assert 4 <= len(looks) <= 6
 
 
-def test_the_report_calls_connections_as_the_events_did():
+def test_the_report_uses_the_ids_of_the_events():
     events, report = events_of(mixed(1500), keep=32)
     last = shown(events)
     listed = [msgspec.to_builtins(connection) for connection in report.connections]
@@ -178,7 +178,7 @@ def test_the_report_calls_connections_as_the_events_did():
     assert [connection.id for connection in report.connections.trouble(3)] == [i for i in ids if i % 10][:3]
 
 
-def test_what_was_asked_for_is_counted_when_its_rows_are_gone():
+def test_expired_connections_that_pass_the_filter_are_counted():
     events, report = events_of(mixed(1500), keep=32, where=parse("server.port == 443"))
     assert sorted(shown(events)) == list(range(0, 1500, 10))
     assert report.summary.connections == report.summary.outcomes.established == 150
@@ -189,8 +189,8 @@ def test_what_was_asked_for_is_counted_when_its_rows_are_gone():
     assert next(event for event in reversed(events) if event["event"] == "stats")["connections"] == 1500
 
 
-def test_failures_and_services_are_of_the_whole_run():
-    """As of all rows, though nearly all of them are gone: counts exactly, times to about one percent."""
+def test_failures_and_services_cover_the_whole_run():
+    """Though nearly all rows have expired, counts are exact, and times accurate to about one percent."""
     data = mixed(3000)
     whole = analyze([io.BytesIO(data)])
     report = run_of(data, keep=32).run()
@@ -212,7 +212,7 @@ def test_failures_and_services_are_of_the_whole_run():
             assert other.p50_ns is None or one.p50_ns == pytest.approx(other.p50_ns, rel=0.02)
 
 
-def test_services_as_busy_as_each_other_stand_in_order_of_their_first_frames():
+def test_equally_busy_services_are_in_the_order_of_first_frames():
     packets = []
     for number in range(600):
         first, answer = refused(number, START + number * SECOND // 10)
@@ -229,7 +229,7 @@ def test_services_as_busy_as_each_other_stand_in_order_of_their_first_frames():
 
 
 def flooded():
-    """A flood of SYNs that nothing answers, then silence but for refused connections until its rows are gone."""
+    """An unanswered SYN flood, then only refused connections until the rows of the flood have expired."""
     packets = []
     for number in range(4000):
         source = (f"10.{number % 250}.{number // 250 % 250}.{1 + number * 7 % 250}", 1024 + number * 13 % 60000)
@@ -238,7 +238,7 @@ def flooded():
     return captures.pcap(packets, nano=True)
 
 
-def test_a_flood_whose_rows_are_gone_stays_in_the_report():
+def test_an_expired_flood_stays_in_the_report():
     events, report = events_of(flooded(), block_size=4096, keep=64, clock=Clock())
     (flood,) = (finding for finding in report.findings if finding.id == "syn-flood")
     assert flood.evidence.connections == []
@@ -252,7 +252,7 @@ def test_a_flood_whose_rows_are_gone_stays_in_the_report():
     )
 
 
-def test_rows_of_repeated_syns_are_used_again():
+def test_rows_of_retransmitted_syns_are_reused():
     packets = []
     for number in range(600):
         ns = START + number * SECOND
@@ -264,7 +264,7 @@ def test_rows_of_repeated_syns_are_used_again():
     assert run.pump.tracker.table.retry_count < 200
 
 
-def test_percentiles_outlive_the_rows():
+def test_percentiles_include_expired_rows():
     packets = [
         packet for number in range(1000) for packet in completed(START + number * SECOND, ("10.0.0.1", 2000 + number))
     ]
@@ -291,7 +291,7 @@ def test_frames_are_counted_exactly():
 
 
 class Silent:
-    """A source of a few frames and then nothing."""
+    """A source with a few frames, then an idle link."""
 
     def __init__(self, data, clock):
         self.source = PipeSource(open_source(io.BytesIO(data)), None)
@@ -312,7 +312,7 @@ class Silent:
         return self.source.fill()
 
 
-def test_time_goes_on_while_the_link_is_idle():
+def test_the_clock_advances_while_the_link_is_idle():
     clock, out = Clock(), io.BytesIO()
     data = captures.pcap([*completed(START - SECOND, server=frames.SERVER), (START, frames.syn())], nano=True)
     run = LiveRun(Silent(data, clock), LiveOptions(), EventWriter(out, Options()), clock)
@@ -326,7 +326,7 @@ def test_time_goes_on_while_the_link_is_idle():
 
 
 class Scripted(Silent):
-    """As Silent, and notes the end."""
+    """Like Silent, and records the end."""
 
     ended_ns = None
 
@@ -335,7 +335,7 @@ class Scripted(Silent):
         self.source.note_end(ns)
 
 
-def test_the_report_ends_when_nothing_more_came():
+def test_the_report_includes_idle_time_at_the_end():
     clock, out = Clock(), io.BytesIO()
     data = captures.pcap([*completed(START - SECOND, server=frames.SERVER), (START, frames.syn())], nano=True)
     source = Scripted(data, clock)
@@ -356,7 +356,7 @@ def test_a_file_ends_with_its_last_frame():
     assert report.capture.ended_ns is None
 
 
-def test_a_file_that_says_when_it_was_closed_ends_then():
+def test_a_file_with_an_end_time_ends_then():
     data = captures.pcapng([(START, frames.syn())])
     data += captures.statistics(end=START + 4 * SECOND, usrdeliv=1)
     for report in (
@@ -380,7 +380,7 @@ def test_findings_begin_and_end():
 
 
 class Fast(Clock):
-    """A clock on which everything takes a while."""
+    """A clock that advances on every reading."""
 
     def __call__(self):
         self.now += 0.5

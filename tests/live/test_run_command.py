@@ -23,7 +23,7 @@ START = 1_700_000_000_000_000_000
 
 
 class Hsi:
-    """The command, running; it is killed when a test leaves it."""
+    """The running command, killed at the end of a test."""
 
     def __init__(self, *arguments, program=("-m", "handshake_inspect"), **options):
         path = str(Path(handshake_inspect.__file__).resolve().parent.parent)
@@ -95,14 +95,14 @@ class Hsi:
 
 
 def connections(lines):
-    """The last word on each connection."""
+    """Return the last event of each connection."""
     events = [json.loads(line) for line in lines]
     last = {event["id"]: event for event in events if event["event"] == "connection"}
     return [last[number] for number in sorted(last)]
 
 
 def plain(connection):
-    """As in the report of a file, which says of no socket whose it was."""
+    """Remove process information, which reports of files lack."""
     return {key: value for key, value in connection.items() if key != "event"} | {"process": None}
 
 
@@ -115,7 +115,7 @@ def analyzed(hsi, path):
 
 
 @pytest.mark.parametrize("backend", ["ring", "tcpdump"])
-def test_events_come_as_things_happen_and_add_up(network, hsi, tmp_path, backend):
+def test_events_are_timely_and_consistent(network, hsi, tmp_path, backend):
     needs(backend)
     kept = tmp_path / "kept.pcapng"
     with network.client():
@@ -158,7 +158,7 @@ def test_an_unfinished_handshake_is_half_open(network):
     assert (found["client"]["ip"], found["client"]["port"]) == client
 
 
-def test_what_timed_out_stays_so_in_the_report_and_in_the_file(network, hsi, tmp_path):
+def test_a_timeout_is_the_same_in_the_report_and_for_the_file(network, hsi, tmp_path):
     kept = tmp_path / "kept.pcapng"
     client = "10.93.7.78", 4322
     network.client.ip("neigh", "replace", "10.93.7.99", "lladdr", "02:00:00:00:00:99", "dev", "wire")
@@ -204,7 +204,7 @@ def test_a_part_of_a_capture_ends_with_its_last_frame(network, hsi, tmp_path):
 
 
 def send(network, packet, to="10.93.7.2"):
-    """Send a bare IP packet from the client's machine."""
+    """Send a raw IP packet from the client's host."""
     with network.client(), socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW) as raw:
         raw.sendto(packet, (to, 0))
 
@@ -234,7 +234,7 @@ def test_a_duration_ends_an_idle_capture(network, option):
     ]
 
 
-def test_counters_on_demand_and_an_end_by_sigterm(network):
+def test_counters_on_sigusr1_and_end_on_sigterm(network):
     with network.client():
         running = Hsi("-i", "wire", "-T", "text", "tcp")
     with running:
@@ -288,7 +288,7 @@ def test_a_stream_is_reported_before_it_ends():
     assert len(connections(running.lines)) == 1
 
 
-def test_whoever_reads_may_go_away():
+def test_a_closed_output_pipe_ends_the_run():
     path = str(Path(handshake_inspect.__file__).resolve().parent.parent)
     data = captures.pcap([packet for number in range(3000) for packet in refused(number)], nano=True)
     done = subprocess.run(
@@ -299,7 +299,7 @@ def test_whoever_reads_may_go_away():
     assert b"rror" not in done.stderr
 
 
-def test_nothing_in_the_pipe_is_waited_for_no_longer_than_asked():
+def test_no_input_within_the_duration_is_an_error():
     with Hsi("-r", "-", "--duration", "200ms", stdin=subprocess.PIPE) as running:
         assert running.ends(2) == b""
     assert running.said == ["hsi: error: standard input: nothing arrived within 0.2 s; is the other side capturing?\n"]

@@ -1,4 +1,4 @@
-"""The screen of a real `hsi live`, as a person sees it on a terminal: real traffic, keys, another size, the end."""
+"""The screen of a real `hsi live` on a terminal: traffic, keys, resizing, the end."""
 
 import re
 import socket
@@ -22,7 +22,7 @@ def watching(network, columns=80, lines=24, **environment):
 
 
 @pytest.mark.parametrize(("columns", "lines"), SIZES)
-def test_a_sitting(network, columns, lines):
+def test_a_session(network, columns, lines):
     with watching(network, columns, lines) as seat:
         seat.sees("waiting for the first frames on wire", "q quit")
         network.exchange()
@@ -106,7 +106,7 @@ def test_enter_shows_the_ladder(network):
         assert seat.is_restored
 
 
-def test_a_ladder_grows_while_it_is_looked_at(network):
+def test_an_open_ladder_grows(network):
     network.server.ip("neigh", "replace", "10.93.7.78", "lladdr", "02:00:00:00:00:78", "dev", "wire")
     client, server = ("10.93.7.78", 4322), (SERVER, 8080)
 
@@ -129,7 +129,7 @@ def test_a_ladder_grows_while_it_is_looked_at(network):
 
 
 def ladder_of_a_refusal(seat, network, port):
-    """Look at one, and quit."""
+    """Open the screen once, and quit."""
     seat.sees("waiting for the first frames")
     network.knock(port)
     seat.sees(f"refused .*{SERVER}:{port}")

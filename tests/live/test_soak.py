@@ -1,4 +1,4 @@
-"""A live run does not grow: what it holds after a while it holds after a long while."""
+"""The memory of a live run does not grow over time."""
 
 import sys
 import tracemalloc
@@ -22,7 +22,7 @@ EARLY = COUNT // 3
 
 
 class Watching(Observer):
-    """Notes how much memory is held at every look, and what was exported."""
+    """Records memory use at every snapshot, and the exports."""
 
     wants_connections = True
 

@@ -1,4 +1,4 @@
-"""Whose sockets are: what the kernel and /proc say of them, and that connections get it."""
+"""Sockets and their processes, from the kernel and /proc, and their assignment to connections."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def test_the_unit_or_the_container_of_a_process(text, unit, container):
 
 @pytest.fixture
 def processes(tmp_path):
-    """Two processes that share a socket, and one that nobody may look into."""
+    """Two processes that share a socket, and an unreadable one."""
     for pid, name, inodes in ((7, "nginx", [100]), (12, "worker", [100, 200]), (30, "odd\x1b[2J", [300])):
         (tmp_path / str(pid) / "fd").mkdir(parents=True)
         (tmp_path / str(pid) / "comm").write_text(f"{name}\n")
@@ -61,7 +61,7 @@ def processes(tmp_path):
     return socket_finder.Processes(str(tmp_path))
 
 
-def test_of_those_who_share_a_socket_the_first_has_it(processes):
+def test_a_shared_socket_belongs_to_the_first_process(processes):
     known = processes.of({100, 200, 300, 999})
     assert known == {
         100: [7, "nginx", "nginx.service", None], 200: [12, "worker", "nginx.service", None],
@@ -70,7 +70,7 @@ def test_of_those_who_share_a_socket_the_first_has_it(processes):
     assert processes.of({200}).keys() == {200}
 
 
-def test_what_is_nobodys_is_not_looked_for_for_ever(processes, monkeypatch):
+def test_the_search_for_an_unknown_inode_is_limited(processes, monkeypatch):
     searched = []
     monkeypatch.setattr(processes, "_search", searched.append)
     for _ in range(socket_finder.MAX_TRIES + 2):
@@ -88,8 +88,8 @@ Udp: 1 2
 """
 
 
-def test_it_looks_again_when_the_kernel_has_counted_new_sockets(tmp_path):
-    """And a few times more, for a socket is accepted later than it is counted."""
+def test_it_polls_when_the_kernel_has_counted_new_connections(tmp_path):
+    """And a few times more, because a connection is accepted later than it is counted."""
     counters = tmp_path / "snmp"
     counters.write_text(SNMP.format(7, 8))
     opened = socket_finder.OpenCounter(str(counters))
@@ -104,7 +104,7 @@ def test_it_looks_again_when_the_kernel_has_counted_new_sockets(tmp_path):
 
 
 @pytest.mark.parametrize("text", [None, "", "Ip: 1\n"])
-def test_where_nothing_is_counted_it_always_looks(tmp_path, text):
+def test_it_always_polls_without_kernel_counters(tmp_path, text):
     if text is not None:
         (tmp_path / "snmp").write_text(text)
     opened = socket_finder.OpenCounter(str(tmp_path / "snmp"))
@@ -114,7 +114,7 @@ def test_where_nothing_is_counted_it_always_looks(tmp_path, text):
 
 
 @pytest.mark.parametrize(("given", "goes_on"), [(b"", False), (b"\n", True)])
-def test_it_ends_with_the_command_though_a_look_takes_longer_than_the_time_between_two(given, goes_on):
+def test_it_ends_with_the_command_even_if_polls_take_longer_than_their_interval(given, goes_on):
     code = "from handshake_inspect.live import socket_finder as f; print(f.wait_for_request(f.OpenCounter(), 0.0))"
     environment = os.environ | {"PYTHONPATH": str(Path(handshake_inspect.__file__).parents[1])}
     command = [sys.executable, "-P", "-c", code]
@@ -123,7 +123,7 @@ def test_it_ends_with_the_command_though_a_look_takes_longer_than_the_time_betwe
 
 
 @pytest.mark.skipif(not Path("/proc/self/net/snmp").exists(), reason="needs Linux")
-def test_this_kernel_counts_both_ends_of_a_connection():
+def test_the_kernel_counts_both_ends_of_a_connection():
     opened = socket_finder.OpenCounter()
     with socket.create_server(("127.0.0.1", 0)) as server:
         before = opened._read()
@@ -158,7 +158,7 @@ ENDS = (*address_halves("10.0.0.1"), 4000), (*address_halves("10.0.0.2"), 80)
         (12, 13, False),  # a later one
     ],
 )
-def test_a_socket_is_of_the_connection_of_its_time(first_s, last_s, known):
+def test_a_socket_belongs_to_the_connection_of_its_time(first_s, last_s, known):
     sockets = Sockets()
     sockets.learn([seen()])
     found = sockets.connected(*ENDS, int(first_s * SECOND), int(last_s * SECOND))
@@ -166,7 +166,7 @@ def test_a_socket_is_of_the_connection_of_its_time(first_s, last_s, known):
     assert sockets.connected(*reversed(ENDS), 0, 99 * SECOND) is None
 
 
-def test_what_was_known_stays_until_another_has_the_same_ends():
+def test_a_socket_is_kept_until_another_has_the_same_ends():
     sockets = Sockets()
     sockets.learn([seen(), seen(seen_ns=20 * SECOND, pid=None, name=None, state=9)])  # an orphan, in LAST_ACK
     last = sockets.connected(*ENDS, 9 * SECOND, 20 * SECOND)
@@ -183,7 +183,7 @@ def test_memory_is_bounded():
     assert sockets.connected((1, 5, 4000), ENDS[1], 0, 20 * SECOND) is not None
 
 
-def test_listeners_of_all_addresses_are_only_of_those_of_this_host():
+def test_wildcard_listeners_apply_only_to_addresses_of_this_host():
     sockets = Sockets()
     sockets.learn([seen(local=(0, 0), local_port=80, state=10, name="nginx", backlog=511, queued=0)])
     assert sockets.listener(ENDS[1], is_local=True).name == "nginx"
@@ -192,7 +192,7 @@ def test_listeners_of_all_addresses_are_only_of_those_of_this_host():
 
 
 @pytest.mark.parametrize(("queued", "full"), [(511, []), (512, [(1, 2, 80), (1, 3, 80)])])
-def test_a_listener_of_all_addresses_is_full_at_each_of_this_host(queued, full):
+def test_a_full_wildcard_listener_is_full_at_each_address(queued, full):
     sockets = Sockets()
     sockets.learn([seen(local=(0, 0), local_port=80, state=10, backlog=511, queued=queued)])
     assert sockets.full({(1, 3), (1, 2)}) == full
@@ -201,7 +201,7 @@ def test_a_listener_of_all_addresses_is_full_at_each_of_this_host(queued, full):
 
 
 def until(watch, condition):
-    """Learn what a watch reports until that holds."""
+    """Process the reports of a watch until a condition holds."""
     sockets, end = Sockets(), time.monotonic() + PATIENCE_S
     while True:
         watch.request()
@@ -211,7 +211,7 @@ def until(watch, condition):
             return found
 
 
-def test_the_kernel_knows_the_sockets_of_its_namespace(network):
+def test_sockets_are_those_of_the_namespace(network):
     with network.server():
         watch = SocketWatch()
     try:
@@ -262,7 +262,7 @@ def has_a_queue(event):
 
 
 def test_connections_have_the_processes_of_their_ends(network, tmp_path):
-    """Also when hsi is root no more."""
+    """Even after hsi has dropped root privileges."""
     found = live(network, tmp_path, has_a_queue)["process"]
     assert found["client"] is None  # it is on another host
     assert found["server"]["pid"] == os.getpid()
@@ -270,5 +270,5 @@ def test_connections_have_the_processes_of_their_ends(network, tmp_path):
     assert found["server"]["kernel"]["retransmissions"] == 0
 
 
-def test_nothing_of_it_with_no_host(network, tmp_path):
+def test_no_sockets_with_no_host(network, tmp_path):
     assert live(network, tmp_path, lambda event: event["connections"] == 2, "--no-host")["process"] is None

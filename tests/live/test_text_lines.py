@@ -1,4 +1,4 @@
-"""`hsi live -T text` where no screen can be: a line for each connection when it is decided."""
+"""`hsi live -T text` without a screen: a line for each connection when it is decided."""
 
 import io
 import itertools
@@ -21,7 +21,7 @@ def lines(data, **options):
 
 
 def spaced(*packets):
-    """Packets, and others for a minute, so that the run looks at its table now and then."""
+    """Packets, followed by others for a minute, so that the run refreshes several times."""
     later = [refused(200 + n, START + n * SECOND) for n in range(1, 60)]
     return captures.pcap(sorted([*packets, *(packet for each in later for packet in each)]), nano=True)
 
@@ -30,7 +30,7 @@ def of(shown, client):
     return [line for line in shown if f" {client} " in line]
 
 
-def test_a_line_for_each_connection_that_is_decided():
+def test_a_line_for_each_decided_connection():
     shown = lines(spaced(*refused(1, START)))
     assert len(shown) == 60
     assert re.fullmatch(
@@ -49,8 +49,8 @@ def test_there_is_no_second_line_when_one_ends():
     assert "reset by the client" in shown[0]
 
 
-def test_a_capture_that_goes_on_does_not_end():
-    """Sentences are of now, until the last."""
+def test_an_ongoing_capture_is_described_as_such():
+    """Until the end, sentences describe the present."""
     clock = itertools.count(0, 2.0)
     seen = []
 
@@ -81,11 +81,11 @@ def test_a_capture_that_goes_on_does_not_end():
          "its accept queue is full, or it is too early to say."),
     ],
 )  # fmt: skip
-def test_sentences_so_far(sentence, now):
+def test_sentences_about_ongoing_connections(sentence, now):
     assert so_far(sentence) == now
 
 
-def test_what_the_capture_leaves_undecided_is_in_the_report_alone():
+def test_undecided_connections_are_only_in_the_report():
     assert not lines(captures.pcap([(START, frames.syn())], nano=True))
 
 
@@ -97,20 +97,20 @@ def test_lines_and_then_the_report(hsi, pcaps, options, written):
     assert any("connections established" in line for line in said)
 
 
-def test_a_file_gets_the_report_alone(hsi, pcaps, tmp_path):
+def test_a_file_gets_only_the_report(hsi, pcaps, tmp_path):
     hsi("live", "-q", "-r", pcaps / "refused.pcap", "-T", "text", "-o", tmp_path / "report.txt")
     assert "T" not in (tmp_path / "report.txt").read_text()[:11].replace("TCP", "")
 
 
 def paged(text):
-    """The report, without the format and what cannot be typed next of a pipe."""
+    """Return the report without the format and the suggested next command."""
     lines = [line for line in text.split("\nnext: ")[0].splitlines() if not line.startswith("  format ")]
     return "\n".join(lines).strip()
 
 
 @pytest.mark.parametrize("sample", ["accept-queue-overflow", "connection-churn", "handshake", "refused"])
 def test_the_report_is_that_of_analyze(hsi, pcaps, tmp_path, sample):
-    """One connection is drawn; where there are more of which one was in trouble, tables are of all of them."""
+    """A single connection is drawn; of several, tables list all of them."""
     capture, page = pcaps / f"{sample}.pcap", tmp_path / "report.txt"
     hsi("live", "-r", capture, "-T", "text", "-o", page)
     live = page.read_text()
@@ -119,13 +119,13 @@ def test_the_report_is_that_of_analyze(hsi, pcaps, tmp_path, sample):
     assert ("SEGMENTS" in live) != ("CONNECTIONS" in live)
 
 
-def test_segments_of_the_single_one_that_passes_are_kept(hsi, pcaps, tmp_path):
+def test_segments_of_a_single_passing_connection_are_kept(hsi, pcaps, tmp_path):
     page = tmp_path / "report.txt"
     hsi("live", "-r", pcaps / "connection-churn.pcap", "-Y", "id == 2", "-T", "text", "-o", page)
     assert "CONNECTION 2" in page.read_text()
 
 
-def test_segments_are_logged_no_more_when_a_single_one_is_wanted_and_there_are_others(monkeypatch):
+def test_logging_for_a_single_connection_stops_if_there_are_others(monkeypatch):
     class Wanting(Observer):
         wants_single = True
 

@@ -1,4 +1,4 @@
-"""What is captured is also written, readable by everyone, whatever happens to the process."""
+"""Captured frames are also written to a file that stays readable whatever happens to the process."""
 
 import os
 import shutil
@@ -110,12 +110,12 @@ def test_standard_output(network: Network):
         child.kill()
 
 
-def test_a_file_that_cannot_be(tmp_path):
+def test_a_file_that_cannot_be_created(tmp_path):
     with pytest.raises(LiveError, match=r"out: cannot be written \(No such file or directory\); name another file$"):
         PcapngWriter(str(tmp_path / "none" / "out"), "lo", 0)
 
 
-def test_a_full_disk_is_said(network: Network):
+def test_a_full_disk_is_reported(network: Network):
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full")
     with (
@@ -126,7 +126,7 @@ def test_a_full_disk_is_said(network: Network):
 
 
 def test_frames_larger_than_the_buffer(tmp_path):
-    """One that is longer than what is kept, between small ones; and lengths of every remainder by four."""
+    """One larger than the buffer, between small ones, with lengths of every remainder modulo four."""
     frames = [bytes([n]) * n for n in range(9)] + [b"big" * 700_000] + [b"small"]
     capture = bytearray(bytes.fromhex("4d3cb2a1 02000400 00000000 00000000 00000004 01000000"))
     for number, frame in enumerate(frames):

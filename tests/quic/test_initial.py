@@ -1,4 +1,4 @@
-"""Initials opened with the keys of everybody: RFC 9001 appendix A.1, RFC 9369 appendix A.1, and packets sealed here."""
+"""Decryption of Initials: RFC 9001 appendix A.1, RFC 9369 appendix A.1, and packets encrypted here."""
 
 from itertools import pairwise
 
@@ -43,7 +43,7 @@ def test_a_hello_in_one_packet(version):
 
 
 @given(st.permutations(range(6)), st.data())
-def test_a_hello_in_any_number_of_shuffled_pieces(order, data):
+def test_a_hello_in_shuffled_pieces(order, data):
     hello = quic.client_hello("a-rather-long-name.of.some.host.example.org")
     cuts = sorted(data.draw(st.sets(st.integers(1, len(hello) - 1), min_size=5, max_size=5)))
     starts, ends = [0, *cuts], [*cuts, len(hello)]
@@ -54,13 +54,13 @@ def test_a_hello_in_any_number_of_shuffled_pieces(order, data):
     assert client.crypto == hello
 
 
-def test_a_piece_that_is_missing_ends_the_hello():
+def test_a_missing_piece_ends_the_hello():
     hello = quic.client_hello("lab.test")
     client, _ = opened((False, quic.initial(quic.crypto(hello[:20]) + quic.crypto(hello[30:], 30))))
     assert client.crypto == hello[:20]
 
 
-def test_after_a_retry_the_keys_are_those_of_the_new_connection_id():
+def test_keys_after_a_retry_use_the_new_connection_id():
     hello, new = quic.client_hello("lab.test"), b"\x11" * 12
     client, server = opened(
         (False, quic.initial(quic.crypto(hello))),
@@ -79,7 +79,7 @@ def test_a_close_of_the_server():
     assert server.close == initial.Close(0x128, "no common suite")
 
 
-def test_a_server_packet_behind_others_of_its_datagram():
+def test_a_coalesced_server_packet():
     packet = quic.initial(quic.crypto(b"hello"), dcid=b"", keyed=DCID, from_server=True)
     _, server = opened((False, quic.initial()), (True, quic.handshake(80) + packet + quic.short(50)))
     assert server.crypto == b"hello"
@@ -92,7 +92,7 @@ def test_any_bytes(datagrams):
 
 
 @given(st.data())
-def test_a_packet_with_a_flipped_bit_is_left_out(data):
+def test_a_packet_with_a_flipped_bit_is_skipped(data):
     packet = bytearray(quic.initial(quic.crypto(quic.client_hello("lab.test"))))
     at = data.draw(st.integers(8 * 20, 8 * len(packet) - 1))  # behind the connection IDs
     packet[at // 8] ^= 1 << at % 8
@@ -100,22 +100,22 @@ def test_a_packet_with_a_flipped_bit_is_left_out(data):
     assert client.packets == 0
 
 
-def test_a_server_that_spoke_before_the_client_is_not_opened():
-    """Its keys are of a connection ID that only the client's first packet shows."""
+def test_a_server_packet_before_the_client_s_cannot_be_decrypted():
+    """Its keys derive from a connection ID that only the client's first packet contains."""
     theirs = quic.initial(quic.crypto(b"\x02..."), dcid=b"", keyed=DCID, from_server=True)
     hello = quic.client_hello("lab.test")
     client, server = opened((True, theirs), (False, quic.initial(quic.crypto(hello))), (True, theirs))
     assert (client.crypto, server.crypto, server.packets) == (hello, b"\x02...", 1)
 
 
-def test_a_client_s_packet_that_does_not_open_names_the_keys_of_the_server():
+def test_an_undecryptable_client_packet_still_determines_the_keys():
     spoilt = quic.initial(quic.crypto(quic.client_hello("lab.test")))[:-1] + b"\0"
     theirs = quic.initial(quic.crypto(b"\x02..."), dcid=b"", keyed=DCID, from_server=True)
     client, server = opened((False, spoilt), (True, theirs))
     assert (client.packets, server.crypto) == (0, b"\x02...")
 
 
-def test_a_packet_too_short_to_be_sampled_is_left_out():
+def test_a_packet_too_short_for_the_header_protection_sample_is_skipped():
     """RFC 9001 section 5.4.2: 4 bytes for the number, 16 of sample."""
     header = quic.long_header(0) + quic.number(0)
     for size in (1, 4, 19, 20):
@@ -124,8 +124,8 @@ def test_a_packet_too_short_to_be_sampled_is_left_out():
 
 
 @pytest.mark.parametrize("version", [V1, V2])
-def test_nothing_is_read_behind_what_takes_the_rest_of_a_datagram(version):
-    """A Retry and a Version Negotiation have no length (RFC 9000 section 17.2), and no connection ID is so long."""
+def test_nothing_is_read_after_packets_without_a_length(version):
+    """Retry and Version Negotiation have no length (RFC 9000 section 17.2); connection IDs have a maximum length."""
     packet = quic.initial(version=version)
     sized = bytes([0x40, 16])  # what would be the length of another packet
     assert len(list(initial.initials(quic.early(version=version) + packet))) == 1
@@ -141,20 +141,20 @@ def test_nothing_is_read_behind_what_takes_the_rest_of_a_datagram(version):
 
 
 @pytest.mark.parametrize(("length", "kept"), [(initial.MAX_CRYPTO, True), (initial.MAX_CRYPTO + 1, False)])
-def test_a_hello_has_an_end(length, kept):
+def test_the_size_of_a_hello_is_limited(length, kept):
     cuts = [0, 8000, length - 1, length]
     pieces = (quic.crypto(bytes(end - begin), begin) for begin, end in pairwise(cuts))
     client, _ = opened(*((False, quic.initial(piece, pn=pn)) for pn, piece in enumerate(pieces)))
     assert len(client.crypto) == (length if kept else length - 1)
 
 
-def test_pieces_are_counted():
+def test_the_number_of_pieces_is_limited():
     pieces = b"".join(quic.crypto(b"x", offset) for offset in range(initial.MAX_PIECES + 1))
     client, _ = opened((False, quic.initial(pieces)))
     assert len(client.crypto) == initial.MAX_PIECES
 
 
-def test_the_longer_of_two_pieces_at_one_place_counts():
+def test_the_longer_of_two_pieces_at_one_offset_counts():
     first, second = quic.crypto(b"abc"), quic.crypto(b"abcdef")
     for pieces in (first + second, second + first, second + quic.crypto(b"bc", 1)):
         client, _ = opened((False, quic.initial(pieces)))

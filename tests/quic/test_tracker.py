@@ -1,4 +1,4 @@
-"""Milestones of QUIC handshakes, from the headers of packets alone."""
+"""Milestones of QUIC handshakes, from packet headers."""
 
 import ctypes
 import struct
@@ -15,7 +15,7 @@ HELLO = quic.initial(size=1200)
 
 
 def answered(flow: Flow, rtt: int = 40 * MS, *, hello=HELLO) -> Flow:
-    """A handshake of one round trip, up to the client's Finished with a request behind it."""
+    """A handshake of one round trip, up to the client's Finished followed by a request."""
     flow.client(hello).wait(rtt).server(quic.initial(scid=quic.SERVER_CID, dcid=b"", size=200), quic.handshake(900))
     flow.wait(0).server(quic.handshake(600))
     return flow.wait(MS).client(quic.handshake(60, dcid=quic.SERVER_CID), quic.short(120))
@@ -38,7 +38,7 @@ def test_the_milestones_of_one_round_trip():
 
 
 @pytest.mark.parametrize("version", [V1, V2, 0xFF00001D])
-def test_every_version_has_its_own_types(version):
+def test_packet_types_of_each_version(version):
     hello = quic.initial(version=version, size=1200)
     flow = Flow().client(hello, quic.early(200, version=version)).wait(MS)
     flow.server(quic.retry(version=version)).wait(MS)
@@ -58,21 +58,21 @@ def test_version_negotiation():
 
 
 @pytest.mark.parametrize("answer", [quic.negotiation(V1, V2), quic.retry()])
-def test_a_large_hello_after_it_is_sent_once(answer):
-    """Its second datagram is no Initial after a second such answer."""
+def test_a_large_hello_after_version_negotiation(answer):
+    """Its second datagram is not taken for an Initial after a Retry."""
     flow = Flow().client(HELLO).wait(MS).server(answer).wait(MS).client(HELLO).client(HELLO)
     row = only(flow)
     assert (row.second_frame, row.third_ns) == (3, 0)
 
 
 @pytest.mark.parametrize(("gap", "again"), [(0, False), (9 * MS, False), (10 * MS, True), (1000 * MS, True)])
-def test_a_large_hello_takes_two_datagrams_and_a_lost_one_comes_again(gap, again):
+def test_a_large_hello_in_two_datagrams_and_its_retransmission(gap, again):
     row = only(Flow().client(HELLO).wait(gap).client(HELLO))
     assert bool(row.flags & q.INITIAL_AGAIN) == again
     assert row.again_frame == (2 if again else 0)
 
 
-def test_the_finished_may_be_alone_just_before_the_request():
+def test_a_finished_in_its_own_datagram_before_the_request():
     flow = Flow().client(HELLO).wait(MS).server(quic.initial(scid=quic.SERVER_CID), quic.handshake(900))
     flow.wait(MS).client(quic.handshake(30)).wait(5 * MS)  # an acknowledgment
     flow.server(quic.handshake(500)).wait(MS).client(quic.handshake(60)).wait(MS // 10).client(quic.short(100))
@@ -80,7 +80,7 @@ def test_the_finished_may_be_alone_just_before_the_request():
     assert (row.finished_frame, row.request_frame) == (5, 6)
 
 
-def test_an_acknowledgment_before_the_end_of_the_server_s_flight_is_no_finished():
+def test_an_ack_during_the_server_s_flight_is_not_a_finished():
     flow = Flow().client(HELLO).wait(40 * MS).server(quic.initial(scid=quic.SERVER_CID, dcid=b""), quic.handshake(900))
     flow.wait(MS // 2).client(quic.handshake(40)).wait(MS // 2).server(quic.handshake(600))
     row = only(flow.wait(MS // 2).client(quic.short(90)))
@@ -110,30 +110,30 @@ def test_an_acknowledgment_before_the_end_of_the_server_s_flight_is_no_finished(
         (quic.initial(dcid=bytes(7), size=1200), False),  # RFC 9000 section 7.2
     ],
 )
-def test_what_begins_a_connection(payload, begins):
+def test_datagrams_that_begin_a_connection(payload, begins):
     assert len(Flow().client(payload).rows()) == begins
 
 
 @pytest.mark.parametrize(("ports", "begins"), [((443, 50000), False), ((50000, 443), True), ((4433, 50000), True)])
-def test_what_a_service_s_port_sends_begins_nothing(ports, begins):
-    """The capture lacks the client's first Initial."""
+def test_a_datagram_from_a_system_port_begins_no_connection(ports, begins):
+    """The client's first Initial is missing from the capture."""
     assert len(Flow(("192.0.2.1", ports[0]), ("198.51.100.2", ports[1])).client(HELLO).rows()) == begins
 
 
 @pytest.mark.parametrize("behind", [quic.handshake(1000), quic.short(1000)])
-def test_an_initial_with_more_behind_it_was_answered(behind):
-    """It is no copy of the first one, though the capture lacks the answer."""
+def test_an_initial_with_coalesced_packets_was_answered(behind):
+    """It is not a retransmission of the first one, though the answer is missing from the capture."""
     row = only(Flow().client(HELLO).wait(50 * MS).client(quic.initial(quic.acknowledge(), size=200) + behind))
     assert not row.flags & q.INITIAL_AGAIN
 
 
-def test_a_retransmitted_answer_is_no_second_answer():
+def test_a_retransmitted_answer_is_not_a_second_answer():
     flow = answered(Flow())
     flow.frames.insert(2, flow.frames[1])
     assert only(flow).answer_frame == 2
 
 
-def test_a_server_that_may_not_send_more_stalls():
+def test_a_stall_at_the_amplification_limit():
     flow = Flow().client(HELLO).wait(40 * MS)
     for _ in range(3):
         flow.server(quic.handshake(1150, scid=quic.SERVER_CID), least=1200)
@@ -146,7 +146,7 @@ def test_a_server_that_may_not_send_more_stalls():
 
 
 def stalled(*, sent=2100, pause=20 * MS, proved=None):
-    """A server 40 ms away that sent so much, and goes on after a pause that a datagram of the client ends."""
+    """A server 40 ms away that sent `sent` bytes, and continues after a pause ended by a client datagram."""
     flow = Flow().client(HELLO).wait(40 * MS).server(quic.initial(scid=quic.SERVER_CID, size=1000))
     if proved is not None:
         flow.client(quic.handshake(60)).wait(proved)
@@ -157,8 +157,8 @@ def stalled(*, sent=2100, pause=20 * MS, proved=None):
     return [each / MS for each in row.stall_ns[: row.stalls]]
 
 
-def test_a_pause_of_half_a_round_trip_is_a_stall_near_three_times_of_what_the_client_sent():
-    """Three times 1200 bytes less one datagram (RFC 9000 section 8.1)."""
+def test_a_pause_of_half_a_round_trip_near_the_limit_is_a_stall():
+    """The limit is three times 1200 bytes (RFC 9000 section 8.1), less one datagram."""
     assert stalled() == [20]
     assert stalled(sent=2099) == []
     assert stalled(pause=19 * MS) == []
@@ -166,8 +166,8 @@ def test_a_pause_of_half_a_round_trip_is_a_stall_near_three_times_of_what_the_cl
     assert stalled(sent=2500, proved=5 * MS) == [20]  # once the server has it
 
 
-def test_what_the_server_does_not_have_yet_pays_for_nothing():
-    """Seen at the client: its answer to the first datagram, of 1200 bytes, crosses the second and the third."""
+def test_datagrams_in_flight_to_the_server_do_not_raise_the_limit():
+    """Captured at the client: its answer of 1200 bytes to the first datagram crosses the second and third."""
     flow = Flow().client(HELLO).wait(40 * MS).server(quic.initial(scid=quic.SERVER_CID, size=1200))
     flow.client(quic.initial(dcid=quic.SERVER_CID, pn=1, size=1200), quic.handshake(60)).wait(8 * MS)
     flow.server(quic.handshake(1150)).server(quic.handshake(1150)).wait(32 * MS).server(quic.handshake(900))
@@ -175,8 +175,8 @@ def test_what_the_server_does_not_have_yet_pays_for_nothing():
     assert [each / MS for each in row.stall_ns[: row.stalls]] == [32]
 
 
-def test_a_pause_beside_the_server_is_as_long_as_half_the_way_to_the_client():
-    """Its first answer comes at once there, and says nothing of the network."""
+def test_a_pause_captured_at_the_server():
+    """There the first answer is immediate, and does not measure the network."""
     flow = Flow().client(HELLO).wait(2 * MS)
     for _ in range(3):
         flow.server(quic.handshake(1150, scid=quic.SERVER_CID), least=1200)
@@ -190,7 +190,7 @@ def test_a_pause_beside_the_server_is_as_long_as_half_the_way_to_the_client():
 
 
 @pytest.mark.parametrize(("size", "counts"), [(59, 0), (60, 1)])
-def test_packets_with_acknowledgments_alone_are_no_request_and_no_answer(size, counts):
+def test_ack_only_packets_are_neither_request_nor_response(size, counts):
     flow = answered(Flow().client(HELLO)).wait(50 * MS)
     row = only(flow)
     flow.server(quic.short(size, dcid=b"")).wait(MS).client(quic.short(size))
@@ -207,8 +207,8 @@ def test_packets_less_than_2_ms_apart_are_one_burst(gap, bursts):
     assert row.burst_frame[0] == 5
 
 
-def test_what_is_no_quic_does_not_move_a_connection():
-    """The fixed bit is not set (RFC 9000 section 17.3.1), whatever stands where the connection ID would be."""
+def test_a_datagram_without_the_fixed_bit_moves_no_connection():
+    """RFC 9000 section 17.3.1: such a datagram is no QUIC packet, even with a known connection ID."""
     flow = answered(Flow())
     flow.client(b"\0" + quic.short(100)[1:], src=("203.0.113.9", 61000))
     assert only(flow).moved == 0
@@ -236,7 +236,7 @@ def test_errors_from_both_sides():
     assert (row.flags & q.CLIENT_GONE, row.icmp_ns) == (q.CLIENT_GONE, 0)
 
 
-def test_the_oldest_make_room():
+def test_the_oldest_are_evicted():
     flow = Flow()
     for port in range(40):
         flow.put(("192.0.2.1", 1024 + port), flow.ends[1], HELLO)
@@ -247,7 +247,7 @@ def test_the_oldest_make_room():
 
 
 def spinning(flow: Flow, trips: int, rtt: int = 40 * MS) -> Flow:
-    """A packet of each side a round trip, captured half way: the client turns the bit, the server repeats it."""
+    """One packet per side and round trip, captured half way: the client inverts the bit, the server echoes it."""
     for trip in range(trips):
         spin = 1 - trip % 2
         flow.client(quic.short(100, spin=spin)).wait(rtt // 2).server(quic.short(100, dcid=b"", spin=spin)).wait(
@@ -261,7 +261,7 @@ def test_the_spin_bit_of_both_sides():
     assert (row.client_edges, row.server_edges, row.spin_ns) == (2, 2, 40 * MS)
 
 
-def test_an_old_packet_is_no_edge_of_the_spin_bit():
+def test_a_reordered_packet_is_not_a_spin_bit_edge():
     flow = answered(Flow()).wait(MS)
     flow.client(quic.short(100, spin=1)).wait(MS).client(quic.short(100, spin=0)).wait(MS)
     flow.client(quic.short(100, spin=1)).server(quic.short(100, dcid=b"", spin=1))
@@ -269,7 +269,7 @@ def test_an_old_packet_is_no_edge_of_the_spin_bit():
     assert (row.client_edges, row.server_edges) == (1, 1)
 
 
-def test_a_spin_bit_that_stays_has_no_round_trip():
+def test_a_constant_spin_bit_gives_no_round_trip():
     flow = answered(Flow())
     for _ in range(4):
         flow.wait(MS).client(quic.short(100, spin=1)).wait(MS).server(quic.short(100, dcid=b""))
@@ -277,8 +277,8 @@ def test_a_spin_bit_that_stays_has_no_round_trip():
     assert (row.client_edges, row.server_edges, row.spin_ns) == (1, 0, 0)
 
 
-def test_many_moves_and_many_connections_of_one_server():
-    """Each is found by its connection ID wherever it goes, and by nothing once it had to make room."""
+def test_many_migrations_and_connections_of_one_server():
+    """Each is found by its connection ID after migrations, and no longer after eviction."""
     flow = Flow()
     for port in range(40):
         cid = bytes([0x50 + port]) * 8
@@ -320,7 +320,7 @@ def test_any_datagrams(datagrams):
         assert row.kept_count <= 6
 
 
-def test_a_row_is_whole_words():
+def test_rows_are_multiples_of_8_bytes():
     assert ctypes.sizeof(q.Quic) % 8 == 0
 
 
@@ -328,8 +328,8 @@ def test_a_row_is_whole_words():
     "link",
     [frames.vlan, frames.qinq, lambda packet: frames.ethernet(frames.ipv4("203.0.113.1", "203.0.113.2", 4, packet))],
 )
-def test_a_flow_inside_of_something(link):
-    """Tags, and a tunnel that only the slow decoder reads."""
+def test_a_flow_in_vlan_tags_or_a_tunnel(link):
+    """VLAN tags, and a tunnel that only the slow decoder reads."""
     flow = answered(Flow())
     flow.frames = [(ns, link(frame[14:])) for ns, frame in flow.frames]
     row = only(flow)
@@ -354,21 +354,21 @@ def begun(rtt: int = 40 * MS) -> Flow:
     return Flow().client(HELLO).wait(rtt).server(*FIRST)
 
 
-def test_a_server_s_flight_that_is_sent_again():
+def test_a_retransmitted_server_flight():
     assert losses(begun().wait(200 * MS).server(*FIRST)) == [(200, 3)]
     assert losses(begun().wait(200 * MS).server(*FIRST).wait(400 * MS).server(*FIRST)) == [(600, 4)]
 
 
 @pytest.mark.parametrize(("rtt", "pause", "found"), [(40, 19, 0), (40, 20, 1), (2, 9, 0), (2, 10, 1)])
-def test_a_timer_is_half_a_round_trip_and_10_ms_at_least(rtt, pause, found):
+def test_a_retransmission_timeout_is_half_a_round_trip_and_at_least_10_ms(rtt, pause, found):
     flow = begun(rtt * MS).wait(pause * MS).server(*FIRST)
     assert len(losses(flow)) == found
 
 
 @pytest.mark.parametrize("answers", [[], [quic.retry()], [quic.negotiation(V1, V2), quic.retry()]])
 @pytest.mark.parametrize(("pause", "found"), [(19, 0), (20, 1)])
-def test_the_round_trip_is_that_of_the_initial_that_was_answered(answers, pause, found):
-    """Not of the one that drew a Version Negotiation or a Retry."""
+def test_the_round_trip_is_that_of_the_answered_initial(answers, pause, found):
+    """Not that of the one answered by Version Negotiation or Retry."""
     flow = Flow().client(HELLO)
     for answer in answers:
         flow.wait(40 * MS).server(answer).client(HELLO)
@@ -386,17 +386,17 @@ def test_the_round_trip_is_that_of_the_initial_that_was_answered(answers, pause,
     ],
     ids=["an answer", "the rest of the flight", "after Finished", "long after Finished"],
 )
-def test_what_a_server_sends_for_another_reason(later):
+def test_server_datagrams_that_are_no_retransmissions(later):
     assert losses(later(begun().wait(50 * MS))) == []
 
 
-def test_a_client_that_was_answered_and_lacks_the_rest():
+def test_a_client_that_lacks_the_rest_of_the_flight():
     flow = begun().wait(MS).client(PROBE).wait(150 * MS).client(PROBE)
     assert losses(flow) == [(150, 4)]
     assert losses(begun().wait(150 * MS).client(PROBE)) == []  # the first thing that it says to the answer
 
 
-def test_a_client_s_finished_that_is_sent_again():
+def test_a_retransmitted_client_finished():
     flow = begun().wait(MS).client(FINISHED).wait(60 * MS).client(FINISHED, quic.short(100))
     assert losses(flow) == []  # it acknowledged, and then checked certificates
     assert losses(flow.wait(180 * MS).client(FINISHED)) == [(180, 5)]

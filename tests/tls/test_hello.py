@@ -1,4 +1,4 @@
-"""ClientHello and ServerHello: the vectors of RFC 8448, and messages whose lengths lie."""
+"""ClientHello and ServerHello: the vectors of RFC 8448, and messages with invalid lengths."""
 
 import struct
 
@@ -78,7 +78,7 @@ def test_hello_retry_request():
     assert (row.version, row.group, row.flags) == (0x0304, 24, IS_RETRY)
 
 
-def test_what_a_client_may_offer():
+def test_offers_of_a_client():
     row = read(
         message(
             1,
@@ -105,7 +105,7 @@ def test_drafts(version, offered):
     assert bool(row.flags & OFFERS_13) == offered
 
 
-def test_what_a_server_may_choose():
+def test_choices_of_a_server():
     row = read(message(2, extension(41, b"\0\0"), extension(43, b"\x03\x04"), ciphers=b"\x13\x02"))
     assert (row.cipher, row.flags) == (0x1302, CHOSE_PSK)
     data = message(2, extension(16, vector(b"\x02h2")), ciphers=b"\xc0\x2c")
@@ -121,7 +121,7 @@ def test_no_extensions():
 
 
 @pytest.mark.parametrize("kept", range(4, len(CLIENT_HELLO)))
-def test_a_client_hello_that_is_cut(kept):
+def test_a_truncated_client_hello(kept):
     row = read(CLIENT_HELLO[:kept])
     assert bool(row.flags & CUT_SHORT) == (kept != 49)  # where extensions begin, which older hellos have none of
     assert read_client_hello(CLIENT_HELLO[:kept]) is None
@@ -151,7 +151,7 @@ def test_long_lists_are_bounded():
     ],
     ids=["name", "protocols", "versions", "groups"],
 )
-def test_a_list_ends_with_its_extension_whatever_its_length_claims(kind, body, expected):
+def test_a_list_ends_at_the_end_of_its_extension(kind, body, expected):
     assert facts(message(1, extension(kind, body), extension(21, b"\x03\x02" * 40))) == expected
 
 
@@ -177,6 +177,6 @@ def test_any_bytes(data):
 # Names
 
 
-def test_a_name_that_nobody_has():
+def test_an_unused_number_has_no_name():
     names = Names()
     assert (names.text(0), names.text(1), names.facts(7), names.count) == (b"", b"", Facts(), 0)
