@@ -134,8 +134,8 @@ def test_fragments_in_several_parts(tmp_path, monkeypatch, size):
     taken = [(START + n * MS, frame) for n, frame in enumerate([*opening, *fragments(size)])]
     found = check(each_apart(taken, tmp_path))
     assert b'"bytes":200' in found.replace(b" ", b"")
-    monkeypatch.setattr(analysis.scanning.Scan, "takes_fragment", lambda *_: False)
-    monkeypatch.setattr(tracking.Moves, "takes_fragment", lambda *_: False)
+    monkeypatch.setattr(analysis.scanning.ScanSieve, "takes_fragment", lambda *_: False)
+    monkeypatch.setattr(tracking.TrackSieve, "takes_fragment", lambda *_: False)
     with pytest.raises(AssertionError):
         check(each_apart(taken, tmp_path))
 

@@ -92,8 +92,8 @@ def test_idle_time_belongs_to_the_capture(network):
             background.start()
             waiting.setblocking(False)
             waiting.connect_ex(("10.93.7.99", LAST))
-            with background._news:
-                assert background._news.wait_for(lambda: background.pump.frames, PATIENCE_S)
+            with background._changed:
+                assert background._changed.wait_for(lambda: background.pump.frames, PATIENCE_S)
             clock.now += 3.5
             report = background.finish(0)
     (found,) = report.connections
@@ -116,9 +116,9 @@ class Open:
         self.closed_soon = threading.Thread(target=self.close_late, args=(background,))
 
     def close_late(self, background):
-        with background._news:
+        with background._changed:
             # The handshake and the FIN of the client were read.
-            background._news.wait_for(lambda: background.pump.tcp_segments >= 4, PATIENCE_S)
+            background._changed.wait_for(lambda: background.pump.tcp_segments >= 4, PATIENCE_S)
         self.close()
 
     def close(self):

@@ -59,7 +59,7 @@ def test_the_default_interface_is_that_of_the_default_route(network):
             for words in commands:
                 host.ip(*words)
             with host():
-                taken.append(interfaces.usual())
+                taken.append(interfaces.default_interface())
     finally:
         host.ip("link", "del", "far")
         host.ip("link", "del", "wire")
@@ -75,7 +75,7 @@ def test_an_unsupported_netlink_dump_is_empty():
 
 
 @linux
-@pytest.mark.parametrize("ask", [interfaces.interfaces, interfaces.usual, lambda: interfaces.resolve("lo")])
+@pytest.mark.parametrize("ask", [interfaces.interfaces, interfaces.default_interface, lambda: interfaces.resolve("lo")])
 def test_a_sandbox_without_netlink(monkeypatch, ask):
     def refused(*_words):
         raise PermissionError(1, "Operation not permitted")
