@@ -23,7 +23,7 @@ from handshake_inspect.report.model import Problem as ReportProblem
 from handshake_inspect.report.process import listener_of
 from handshake_inspect.report.services import RowServices
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.findings.expired_failures import Past
+from handshake_inspect.verdicts.findings.expired_failures import ExpiredAttempts
 from handshake_inspect.verdicts.findings.rollups import absorb
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
@@ -49,7 +49,7 @@ class Expired:
         self.services = ExpiredServices()
         self.afterwards: Afterwards | None = None
         self.trouble = PastTrouble()  # of those that pass the report's filter
-        self.past: Past | None = None  # counts of all of them that findings need
+        self.past: ExpiredAttempts | None = None  # counts of all of them that findings need
 
     def choose(self, view: TableView, keep: int) -> AttemptRows:
         """Return the attempts to expire: none while at most `keep` have ended, else all but the newest `keep // 2`."""
@@ -65,7 +65,7 @@ class Expired:
         self.total += _by_outcome(view, rows)
         if len(reported):
             self._count(view, reported)
-        self.past = self.past or Past()
+        self.past = self.past or ExpiredAttempts()
         absorb(self.past, view.case, rows)
 
     @property
@@ -128,7 +128,7 @@ def _by_outcome(view: TableView, rows: AttemptRows) -> NDArray[np.int64]:
 def free(trace: Attempts, rows: AttemptRows, table: Any) -> None:
     """Free the rows of these attempts."""
     tracked, alone = trace.in_table(rows)
-    theirs = (part.chosen(rows).numbers.tolist() for part in (trace.elsewhere, trace.translated) if part is not None)
+    theirs = (part.select(rows).numbers.tolist() for part in (trace.elsewhere, trace.translated) if part is not None)
     for number in [*tracked.tolist(), *chain.from_iterable(theirs)]:
         table.retire(number)
     for number in alone.tolist():

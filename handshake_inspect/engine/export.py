@@ -77,7 +77,7 @@ class Exporter:
         """Export the next `BATCH_SIZE` connections."""
         if self._connections is not None and len(self._left):
             now, self._left = self._left[:BATCH_SIZE], self._left[BATCH_SIZE:]
-            self._observer.connections(self._connections.chosen(now))
+            self._observer.connections(self._connections.select(now))
         if not len(self._left) and self._snapshot is not None:
             snapshot, self._snapshot, self._connections = self._snapshot, None, None
             self._observer.snapshot(snapshot)

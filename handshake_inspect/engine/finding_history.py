@@ -16,7 +16,7 @@ from handshake_inspect.verdicts.findings import KINDS, SEVERITIES
 
 Key = tuple[Any, ...]
 
-OF_THE_WHOLE_RUN = {kind.id for kind in KINDS.values() if kind.of_the_run}
+OF_THE_WHOLE_RUN = {kind.id for kind in KINDS.values() if kind.whole_run}
 
 
 def key(finding: Finding) -> Key:

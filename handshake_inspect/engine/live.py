@@ -186,7 +186,7 @@ class LiveRun:
         if len(leaving) or (self._observed and self._search.is_due(began, self._rows)):
             self._find(view, leaving)
         elif self._observed and self._search.beside:
-            self._search.prepare(partial(self._copies.make_ready, view.case.sizes()))
+            self._search.prepare(partial(self._copies.reserve, view.case.sizes()))
         if snapshot is not None:
             changed = AttemptRows(np.union1d(view.changed(), leaving[view.exported[leaving] == 0]))
             self._export(view, changed, snapshot, copied)

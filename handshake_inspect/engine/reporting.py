@@ -18,8 +18,8 @@ from handshake_inspect.verdicts import elsewhere, translated
 from handshake_inspect.verdicts.case import CaptureFacts, Case
 from handshake_inspect.verdicts.columns import Copies
 from handshake_inspect.verdicts.findings import find_all
-from handshake_inspect.verdicts.findings.expired_failures import Past
-from handshake_inspect.verdicts.gathering import gathered
+from handshake_inspect.verdicts.findings.expired_failures import ExpiredAttempts
+from handshake_inspect.verdicts.gathering import attempts_of_table
 from handshake_inspect.verdicts.host import HostFacts
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.quic.quics import Quics
@@ -52,7 +52,7 @@ def case_of(
     pump: Pump,
     limits: Limits,
     now_ns: int,
-    past: Past | None = None,
+    past: ExpiredAttempts | None = None,
     sockets: Sockets | None = None,
     *,
     over: bool = False,
@@ -65,7 +65,7 @@ def case_of(
     tracker = pump.tracker
     problems = [*source.problems, *_problems(pump)]
     left = left_by_filter(source, pump)
-    trace = gathered(
+    trace = attempts_of_table(
         tracker.table,
         pump.first_ns,
         now_ns,
@@ -76,7 +76,7 @@ def case_of(
         over=over,
         copies=copies,
     )
-    trace = elsewhere.joined(translated.joined(trace))
+    trace = elsewhere.attach_answers(translated.merge_translated(trace))
     facts = CaptureFacts(
         frames=pump.frames,
         tcp_segments=pump.tcp_segments,

@@ -67,7 +67,7 @@ def selected(report: Report, mask: Mask) -> Report:
 def _of_rows(report: Report, connections: RowConnections, mask: Mask, findings: list[Finding]) -> Report:
     ids = ReportIds(np.flatnonzero(mask)) if connections.ids is None else connections.ids[mask]
     attempts = connections.attempts
-    case = connections.case.chosen(attempts.mask(attempts.order[ids]))
+    case = connections.case.select(attempts.mask(attempts.order[ids]))
     setups = setups_of(case.attempts)
     setups.take_tickets(connections.case.attempts)
     counts = np.bincount(case.outcomes.outcome, minlength=len(OUTCOMES)).tolist()

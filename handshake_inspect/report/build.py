@@ -24,7 +24,7 @@ from handshake_inspect.report.server_names import waits_of
 from handshake_inspect.report.services import RowServices, rtt_distributions
 from handshake_inspect.report.setup_summary import of_values
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.columns import counted
+from handshake_inspect.verdicts.columns import code_counts
 from handshake_inspect.verdicts.finding import Finding as Found
 from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.words import OUTCOMES
@@ -44,7 +44,7 @@ def build(
     `names` as in RowConnections.
     """
     quic = QuicReport(case.quic, case.waited[1] if len(case.quics) else {}, case.capture.places)
-    counts = counted(case.outcomes.outcome, len(OUTCOMES)).tolist()
+    counts = code_counts(case.outcomes.outcome, len(OUTCOMES)).tolist()
     return Report(
         tool=tool,
         capture=capture,

@@ -19,7 +19,7 @@ from handshake_inspect.report.model import Connection, Connections, fair_shares
 from handshake_inspect.report.table import table
 from handshake_inspect.report.trouble_columns import trouble_kinds
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.columns import counted, first_marked, marked, picked
+from handshake_inspect.verdicts.columns import code_counts, first_marked, marked, take_column
 from handshake_inspect.verdicts.numbering import AttemptRows, ReportIds, ascending, chained
 from handshake_inspect.verdicts.words import OUTCOMES
 
@@ -100,7 +100,7 @@ class RowConnections(Connections):
     @cached_property
     def _troubled(self) -> NDArray[np.bool_]:
         """Which had trouble, in their order: of millions a mask, not their ids."""
-        troubled: NDArray[np.bool_] = picked(self.trouble_kinds, self._rows) != 0
+        troubled: NDArray[np.bool_] = take_column(self.trouble_kinds, self._rows) != 0
         return troubled
 
     def _at(self, places: NDArray[Any]) -> ReportIds:
@@ -112,9 +112,9 @@ class RowConnections(Connections):
         if limit is None or self.trouble_count <= limit:
             ids = self._at(marked(self._troubled))
         else:
-            codes = picked(self.outcome, self._rows)
+            codes = take_column(self.outcome, self._rows)
             codes[~self._troubled] = len(OUTCOMES)
-            often = counted(codes, len(OUTCOMES) + 1).tolist()
+            often = code_counts(codes, len(OUTCOMES) + 1).tolist()
             counts = {word: count for word, count in zip(OUTCOMES, often[:-1], strict=True) if count}
             shares = fair_shares(counts, limit)
             chosen = [self._at(first_marked(codes == OUTCOMES.index(word), share)) for word, share in shares.items()]
@@ -125,7 +125,7 @@ class RowConnections(Connections):
         """Make the connections with these ids."""
         return self.of_rows(self.attempts.order[ids])
 
-    def chosen(self, rows: AttemptRows) -> "RowConnections":
+    def select(self, rows: AttemptRows) -> "RowConnections":
         """The connections of these rows, in this order."""
         return RowConnections(self.case, self.attempts.ids[rows], self.names)
 

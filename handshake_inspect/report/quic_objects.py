@@ -36,7 +36,7 @@ from handshake_inspect.report.setup import (
 from handshake_inspect.report.setup_names import text
 from handshake_inspect.report.setup_summary import group_of, of_setups
 from handshake_inspect.tls.facts import read_client_hello
-from handshake_inspect.verdicts.quic.outcome import Judged
+from handshake_inspect.verdicts.quic.outcome import QuicVerdicts
 from handshake_inspect.verdicts.quic.quic_case import QuicCase
 from handshake_inspect.verdicts.quic.quics import Quics
 from handshake_inspect.verdicts.quic.spans import QuicSpans
@@ -64,7 +64,7 @@ class QuicReport:
         return self.case.quics
 
     @property
-    def judged(self) -> Judged:
+    def judged(self) -> QuicVerdicts:
         """What became of them."""
         return self.case.judged
 

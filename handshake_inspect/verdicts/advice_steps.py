@@ -36,7 +36,7 @@ def sentence(steps: Sequence[Step]) -> str:
     return f"{listed[0].upper()}{listed[1:]}."
 
 
-def left(steps: Sequence[Step], settings: Mapping[str, Any]) -> list[Step]:
+def remaining_steps(steps: Sequence[Step], settings: Mapping[str, Any]) -> list[Step]:
     """Return the steps that these settings do not show as done."""
     return [step for step in steps if not is_done(step, settings.get(step.setting or ""))]
 

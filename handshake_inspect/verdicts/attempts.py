@@ -19,9 +19,9 @@ from handshake_inspect.tcp.facts import FACT_SYN, TRAIT_ISS, TRAIT_SEEN
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.columns import AT_ONCE, BATCH, Rows, batches
 from handshake_inspect.verdicts.grouping import Groups
-from handshake_inspect.verdicts.holding import Held
-from handshake_inspect.verdicts.naming import Services
+from handshake_inspect.verdicts.key_columns import ServiceNumbers
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, ReportIds, chained
+from handshake_inspect.verdicts.row_store import RowStore
 from handshake_inspect.verdicts.sets import host_key, nearly_in_order, pair_key, places
 from handshake_inspect.wire.address import is_ipv4
 from handshake_inspect.wire.const import MASK32
@@ -46,7 +46,7 @@ _LONE: dict[Who, dict[str, str | int]] = {"client": LONE_CLIENT, "server": LONE_
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Attempts(Held):
+class Attempts(RowStore):
     """All attempts of one capture, and the capture's own times."""
 
     # -- columns of all attempts -----------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class Attempts(Held):
     @cached_property
     def _keys(self) -> tuple[Any, Any, Keys, Keys, NDArray[Any] | None]:
         """Keys of all services, servers and clients, computed together because they read the same bytes."""
-        known, clients = Services(len(self)), np.empty(len(self), dtype=np.uint64)
+        known, clients = ServiceNumbers(len(self)), np.empty(len(self), dtype=np.uint64)
         service, server = (np.empty(len(self.connections), dtype=np.uint64) for _ in range(2))
         for some in batches(len(self.connections), AT_ONCE):
             rows_ = self.connections[some]
@@ -193,7 +193,7 @@ class Attempts(Held):
 
     def on_services(self, numbers: NDArray[np.intp]) -> Groups[ConnectionRows]:
         """Return the connections to several services, grouped in the order of `numbers`."""
-        return self.by_service.chosen(numbers)
+        return self.by_service.select(numbers)
 
     @cached_property
     def service_hosts(self) -> Keys:

@@ -52,7 +52,7 @@ class Case:
     outcomes: Outcomes
     capture: CaptureFacts = field(default_factory=CaptureFacts)
     host: HostFacts | None = None  # the capturing host, if it was monitored
-    past: object = None  # `findings.expired_failures.Past`: expired attempts of a live run
+    past: object = None  # `findings.expired_failures.ExpiredAttempts`: expired attempts of a live run
     lookups: Sequence[Lookup] = ()  # DNS lookups in the order of their first queries
     quics: Quics = field(default_factory=Quics.none)
     sockets: Sockets | None = None  # sockets of the capturing host, if it was monitored
@@ -117,9 +117,9 @@ class Case:
 
     # -- subsets, with the verdicts of the whole ------------------------------------------------------------------
 
-    def chosen(self, mask: NDArray[np.bool_]) -> "Case":
+    def select(self, mask: NDArray[np.bool_]) -> "Case":
         """Return a case of the marked attempts only, for counting."""
-        some = replace(self, attempts=gathering.chosen(self.attempts, mask), outcomes=self.outcomes.at(mask))
+        some = replace(self, attempts=gathering.subset(self.attempts, mask), outcomes=self.outcomes.at(mask))
         if self.lookups:  # who waited depends on all attempts
             places = np.cumsum(mask) - 1
             those, quics = self.waited

@@ -22,7 +22,7 @@ def batches(count: int, most: int = BATCH) -> Iterator[slice]:
     return (slice(start, min(start + most, count)) for start in range(0, count, most))
 
 
-def taken(rows_: Rows, numbers: NDArray[Any]) -> Rows:
+def take_rows(rows_: Rows, numbers: NDArray[Any]) -> Rows:
     """Copy these rows as blocks of memory; NumPy itself would copy field by field."""
     return _words(rows_).take(numbers, axis=0).reshape(-1).view(rows_.dtype)
 
@@ -48,7 +48,7 @@ class Copies:
     def __init__(self) -> None:
         self._rooms: dict[str, NDArray[np.uint8]] = {}  # oversized: pages not written take no memory
         self._ready: dict[str, int] = {}  # bytes already backed by memory
-        self._before: dict[str, int] = {}  # size in the last call of `make_ready`
+        self._before: dict[str, int] = {}  # size in the last call of `reserve`
 
     def of(self, name: str, rows_: Rows) -> Rows:
         """Return a private copy of these rows, or the rows themselves if they are copies already."""
@@ -67,7 +67,7 @@ class Copies:
         _words(rows_).take(numbers, axis=0, out=_words(copy), mode="clip")  # "raise" would copy once more
         return copy
 
-    def make_ready(self, sizes: dict[str, int]) -> None:
+    def reserve(self, sizes: dict[str, int]) -> None:
         """Allocate memory for copies of these sizes and their expected growth, so that copying need not wait for it.
 
         Must not be called while the last copies are in use.
@@ -105,19 +105,19 @@ class Sizes(Copies):
         return rows_
 
 
-def spanned(numbers: NDArray[Any]) -> slice | None:
+def as_slice(numbers: NDArray[Any]) -> slice | None:
     """Return these numbers as a slice if they are consecutive (as in most floods), else None."""
     if not len(numbers) or int(numbers[-1]) - int(numbers[0]) != len(numbers) - 1:
         return None
     return slice(int(numbers[0]), int(numbers[-1]) + 1) if bool((numbers[1:] > numbers[:-1]).all()) else None
 
 
-def picked(column: NDArray[Any], numbers: NDArray[Any]) -> NDArray[Any]:
+def take_column(column: NDArray[Any], numbers: NDArray[Any]) -> NDArray[Any]:
     """Return `column[numbers]`, as one block if the numbers are consecutive.
 
     NumPy takes three times as long with index arrays narrower than `intp`, and widens them all at once.
     """
-    if (piece := spanned(numbers)) is not None:
+    if (piece := as_slice(numbers)) is not None:
         return column[piece].copy()
     if numbers.dtype == np.intp:
         return column[numbers]
@@ -127,7 +127,7 @@ def picked(column: NDArray[Any], numbers: NDArray[Any]) -> NDArray[Any]:
     return found
 
 
-def counted(codes: NDArray[Any], kinds: int) -> NDArray[np.intp]:
+def code_counts(codes: NDArray[Any], kinds: int) -> NDArray[np.intp]:
     """Count each number below `kinds`, in batches, because `bincount` would widen all numbers first."""
     often = np.zeros(kinds, dtype=np.intp)
     for some in batches(len(codes)):
@@ -172,7 +172,7 @@ def whole_frames(first: NDArray[Any], low: NDArray[Any]) -> NDArray[np.uint64]:
     return whole
 
 
-class Gathered:
+class CachedColumns:
     """Rows whose frequently used columns are copied together, once, into contiguous arrays.
 
     Reading one column of wide rows costs a cache line per row; reading several at once costs no more.
@@ -213,7 +213,7 @@ class Gathered:
 
     def copies(self, numbers: NDArray[Any]) -> Rows:
         """Return copies of these rows."""
-        return taken(self._rows, numbers)
+        return take_rows(self._rows, numbers)
 
     def detached(self, name: str, copies: Copies) -> Rows:
         """Return copies of all rows, to outlive the table's."""

@@ -158,8 +158,8 @@ def by_bits(trace: Attempts, rows: ConnectionRows) -> dict[int, Proof]:
     for some in batches(len(rows)):
         mine = ConnectionRows(rows[some].astype(np.intp))  # once, or NumPy widens them for each column
         value[mine] = trace.endpoints["syn_tsval"][trace.server_rows[mine]] - offered(trace, mine)
-    parted = worth_asking(by_pair(trace).among(trace.connection_mask(rows), 2), value)
-    rows, agreeing = ask(parted, value, trace.connections["synack_ns"])
+    parted = promising_groups(by_pair(trace).among(trace.connection_mask(rows), 2), value)
+    rows, agreeing = evidence_rows(parted, value, trace.connections["synack_ns"])
     by_service = group(trace.server_key[rows], np.arange(len(rows)))
     proofs = {}
     for g in range(len(by_service)):
@@ -170,7 +170,7 @@ def by_bits(trace: Attempts, rows: ConnectionRows) -> dict[int, Proof]:
     return proofs
 
 
-def worth_asking(parted: Groups[ConnectionRows], value: NDArray[np.int64]) -> Groups[ConnectionRows]:
+def promising_groups(parted: Groups[ConnectionRows], value: NDArray[np.int64]) -> Groups[ConnectionRows]:
     """Return the groups with agreeing neighbours: few among millions of ordinary connections."""
     if not len(parted):
         return parted
@@ -181,10 +181,12 @@ def worth_asking(parted: Groups[ConnectionRows], value: NDArray[np.int64]) -> Gr
         same[max(some.start, 1) : some.stop] = alike
     same[parted.starts] = False
     chosen = np.flatnonzero(parted.sums(same) >= np.maximum(1, (parted.sizes - 1) // 4))
-    return parted.chosen(chosen)
+    return parted.select(chosen)
 
 
-def ask(parted: Groups[ConnectionRows], value: NDArray[np.int64], synack_ns: Times) -> tuple[ConnectionRows, Bools]:
+def evidence_rows(
+    parted: Groups[ConnectionRows], value: NDArray[np.int64], synack_ns: Times
+) -> tuple[ConnectionRows, Bools]:
     """Return the rows that are evidence, group by group, and a mask: they agree with an earlier one.
 
     Of values with the same high bits one counts, and none whose SYN-ACK was sent at the same time modulo 64 ms as the

@@ -26,7 +26,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK,
     FACT_SYNACK_FIRST,
 )
-from handshake_inspect.verdicts import answered_behind
+from handshake_inspect.verdicts import nat_bypass
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import Rows, batches
@@ -45,24 +45,24 @@ def server_of(answer: Any) -> tuple[int, int, int]:
     return int(answer[f"hi{side}"]), int(answer[f"lo{side}"]), int(answer[f"port{side}"])
 
 
-def joined(trace: Attempts) -> Attempts:
+def attach_answers(trace: Attempts) -> Attempts:
     """Return the trace without rows of answers from elsewhere, which are moved to `elsewhere`."""
-    suspects, behind = trace.tracked_where(is_unasked(trace)), answered_behind.suspects_of(trace)
-    attempts = asked_by(trace, suspects) if len(suspects) else np.zeros(0, dtype=np.intp)
+    suspects, behind = trace.tracked_where(is_stray_answer(trace)), nat_bypass.suspects_of(trace)
+    attempts = answered_attempts(trace, suspects) if len(suspects) else np.zeros(0, dtype=np.intp)
     if len(behind):
-        suspects, attempts = chained(suspects, behind), np.concatenate([attempts, asked_before(trace, behind)])
+        suspects, attempts = chained(suspects, behind), np.concatenate([attempts, forwarded_attempts(trace, behind)])
     found = suspects[attempts >= 0]
     return without(trace, found, AttemptRows(attempts[attempts >= 0])) if len(found) else trace
 
 
-def asked_before(trace: Attempts, suspects: ConnectionRows) -> Rows:
+def forwarded_attempts(trace: Attempts, suspects: ConnectionRows) -> Rows:
     """Return the attempt whose SYN was forwarded and answered as each of these rows, -1 for none."""
-    near = answered_behind.unanswered(trace, having_asked(trace, distinct(trace.client_host[suspects])))
-    names = numbered(trace, suspects), numbered(trace, near)
-    return answered_behind.origins(trace, suspects, near, names)
+    near = nat_bypass.without_answer(trace, with_syn(trace, distinct(trace.client_host[suspects])))
+    names = isn_keys(trace, suspects), isn_keys(trace, near)
+    return nat_bypass.origins(trace, suspects, near, names)
 
 
-def is_unasked(trace: Attempts) -> Bools:
+def is_stray_answer(trace: Attempts) -> Bools:
     """Return a mask over connections that are a SYN-ACK, or a RST with ACK, and at most RSTs of the client."""
     facts, c = trace.facts, trace.connections
     proved = FACT_ACKED | FACT_CLIENT_DATA | FACT_CLIENT_PROVED | FACT_SERVER_DATA | FACT_SERVER_PROVED
@@ -74,27 +74,27 @@ def is_unasked(trace: Attempts) -> Bools:
     return unasked
 
 
-def asked_by(trace: Attempts, suspects: ConnectionRows) -> Rows:
+def answered_attempts(trace: Attempts, suspects: ConnectionRows) -> Rows:
     """Return the attempt that each of these rows answers, -1 for none."""
-    near = having_asked(trace, distinct(trace.client_host[suspects]))
+    near = with_syn(trace, distinct(trace.client_host[suspects]))
     found = np.full(len(suspects), -1, dtype=np.intp)
     if not len(near):
         return found
     opened = with_data(trace, near)
-    asked = np.concatenate([numbered(trace, near), numbered(trace, opened, past_data=True)])
-    near, wanted = chained(near, opened), numbered(trace, suspects)
+    asked = np.concatenate([isn_keys(trace, near), isn_keys(trace, opened, past_data=True)])
+    near, wanted = chained(near, opened), isn_keys(trace, suspects)
     order = np.argsort(asked, kind="stable")
     asked = asked[order]
     first, last = np.searchsorted(asked, wanted, side="left"), np.searchsorted(asked, wanted, side="right")
     for at in np.flatnonzero(last > first).tolist():
-        found[at] = choose(trace, int(suspects[at]), near[order[first[at] : last[at]]])
+        found[at] = choose_attempt(trace, int(suspects[at]), near[order[first[at] : last[at]]])
     unknown = np.flatnonzero(last == first)
     if len(opened) and len(unknown):
-        found[unknown] = asked_in_part(trace, suspects[unknown], opened)
+        found[unknown] = partly_answered_attempts(trace, suspects[unknown], opened)
     return found
 
 
-def asked_in_part(trace: Attempts, suspects: ConnectionRows, opened: ConnectionRows) -> Rows:
+def partly_answered_attempts(trace: Attempts, suspects: ConnectionRows, opened: ConnectionRows) -> Rows:
     """Return the attempt whose early data each answer acknowledges in part, -1 for none."""
     ends = trace.client_ends(opened)
     order = np.argsort(ends, kind="stable")
@@ -109,11 +109,11 @@ def asked_in_part(trace: Attempts, suspects: ConnectionRows, opened: ConnectionR
         acked = trace.endpoints["iss"][trace.client_rows[suspects[at]]] - iss  # bytes of data acknowledged
         meant = mine[(acked > 0) & (acked < beyond - iss)]
         if len(meant):
-            found[at] = choose(trace, int(suspects[at]), meant)
+            found[at] = choose_attempt(trace, int(suspects[at]), meant)
     return found
 
 
-def having_asked(trace: Attempts, clients: Rows) -> AttemptRows:
+def with_syn(trace: Attempts, clients: Rows) -> AttemptRows:
     """Return the attempts of these clients whose SYN is in the capture."""
     mine = [some.start + np.flatnonzero(places(trace.client_host[some], clients)[1]) for some in batches(len(trace))]
     rows = AttemptRows(np.concatenate(mine))
@@ -129,7 +129,7 @@ def with_data(trace: Attempts, rows: AttemptRows) -> ConnectionRows:
     return tracked[trace.endpoints["snd_nxt"][ends] != trace.endpoints["iss"][ends] + np.uint32(1)]
 
 
-def numbered(trace: Attempts, rows: AttemptRows, *, past_data: bool = False) -> Rows:
+def isn_keys(trace: Attempts, rows: AttemptRows, *, past_data: bool = False) -> Rows:
     """Return a 64-bit key of the client's address, port and ISN for each of these attempts.
 
     `past_data`: instead of the ISN use the one that an acknowledgment of all data seems to answer.
@@ -144,7 +144,7 @@ def numbered(trace: Attempts, rows: AttemptRows, *, past_data: bool = False) -> 
     return names
 
 
-def choose(trace: Attempts, answer: int, attempts: AttemptRows) -> int:
+def choose_attempt(trace: Attempts, answer: int, attempts: AttemptRows) -> int:
     """Return which of the attempts with its ISN an answer is for, -1 if unknown."""
     row = trace.connections[answer]
     begun = trace.first_times[attempts]

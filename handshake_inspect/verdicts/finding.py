@@ -45,7 +45,7 @@ class Kind:
     detect: "Detector"
     metrics: Mapping[str, Metric]
     size: str = "connections"
-    of_the_run: bool = False  # a live run also counts expired attempts
+    whole_run: bool = False  # a live run also counts expired attempts
     steps: tuple[Step, ...] = ()  # steps of its advice
     at_target: tuple[HostEvidence, ...] = ()  # host evidence if the target is the capturing host
     at_client: tuple[HostEvidence, ...] = ()  # host evidence if all cited clients are

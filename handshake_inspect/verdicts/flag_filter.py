@@ -8,14 +8,14 @@ RST. A capture without any such segment and without frames of other protocols co
 ACK proves nothing about a connection (nor does a RST of the server, which may have come long after it), unless
 
 - the server retransmits its SYN-ACK, as it does without the final ACK; or
-- `FORGED` or more attempts were not made by a kernel (their SYNs offer none of window scale, SACK and timestamps).
+- `MIN_FORGED` or more attempts were not made by a kernel (their SYNs offer none of window scale, SACK and timestamps).
 
 Later segments show that the handshake completed: the client's FIN, even if it acknowledges server data that was
 filtered out, or a RST of either end whose sequence number is beyond its SYN or SYN-ACK; except a RST with exactly the
 number that the other end acknowledged, which rejects that acknowledgment.
 
 If RSTs are missing, too, and no recorded filter passes them, a refused SYN looks like an unanswered one; in a capture
-of SYNs alone, every SYN does. Only a client that sends its SYN `ASKED` times or more shows that nothing answered.
+of SYNs alone, every SYN does. Only a client that sends its SYN `MIN_SYNS` times or more shows that nothing answered.
 """
 
 import numpy as np
@@ -40,8 +40,8 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.syn_offers import is_poor
 
-ASKED = 3
-FORGED = 20
+MIN_SYNS = 3
+MIN_FORGED = 20
 
 AHEAD = 1 << 31  # sequence distances below this are ahead
 OPENED = FACT_SYNACK | FACT_ACKED | FACT_MIDSTREAM | FACT_SIMULTANEOUS | FACT_TFO | FACT_TWO_ISNS
@@ -65,7 +65,7 @@ def hidden_answers(trace: Attempts) -> Bools:
     """Return a mask over attempts that may have been answered although the capture shows no answer."""
     if not hides_answers(trace):
         return trace.mask()
-    hidden: Bools = trace.column((trace.connections["syn_count"] < ASKED) & (trace.facts & ANSWERS == 0), True)
+    hidden: Bools = trace.column((trace.connections["syn_count"] < MIN_SYNS) & (trace.facts & ANSWERS == 0), True)
     if trace.elsewhere is not None:
         hidden[trace.elsewhere.attempts] = False
     return hidden
@@ -97,6 +97,6 @@ def hidden_final_acks(trace: Attempts, waiting: ConnectionRows) -> Bools:
         return np.zeros(len(waiting), dtype=bool)
     c = trace.connections
     poor = is_poor(trace.endpoints["options"][trace.client_rows[waiting]])
-    forged = poor if np.count_nonzero(poor) >= FORGED else np.zeros(len(waiting), dtype=bool)
+    forged = poor if np.count_nonzero(poor) >= MIN_FORGED else np.zeros(len(waiting), dtype=bool)
     hidden: Bools = (c["synack_count"][waiting] < 2) & ~forged
     return hidden

@@ -12,16 +12,16 @@ from handshake_inspect.tcp.facts import EMBRYO_FREE, EMBRYO_GIVEN_UP, EMBRYO_STA
 from handshake_inspect.tcp.setup.facts import EXCHANGE_SETUP
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.columns import Copies, Rows, batches, marked, taken
-from handshake_inspect.verdicts.holding import Answers
+from handshake_inspect.verdicts.columns import Copies, Rows, batches, marked, take_rows
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.lone_syns import LoneSyns
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, chained
+from handshake_inspect.verdicts.row_store import AttachedRows
 from handshake_inspect.verdicts.sets import keys_of
 from handshake_inspect.wire.const import MASK32
 
 
-class Left(Protocol):
+class PassedByFilter(Protocol):
     """What a capture filter passed: see `capture.filters.Passing`."""
 
     @property
@@ -33,14 +33,14 @@ class Left(Protocol):
         """Whether SYN-ACKs and the RSTs that refuse a SYN passed."""
 
 
-def gathered(
+def attempts_of_table(
     table: Any,
     first_ns: int,
     last_ns: int,
     limits: Limits,
     frames: int = 0,
     *,
-    left: Left | None = None,
+    left: PassedByFilter | None = None,
     senders: Collection[tuple[int, int]] = (),
     over: bool = False,
     copies: Copies | None = None,
@@ -64,7 +64,7 @@ def gathered(
         endpoints = copies.taken("endpoints", endpoints, ends_of(numbers))
         connections = renumbered(copies.taken("connections", connections, numbers), numbers, count)
     highs = np.frombuffer(table.high_rows, dtype=np.uint64) if table.beyond or frames > MASK32 else None
-    lone_syns, embryo_numbers = unanswered(table, highs, over=over)
+    lone_syns, embryo_numbers = lone_syns_of(table, highs, over=over)
     return Attempts(
         connections,
         endpoints,
@@ -88,7 +88,7 @@ def gathered(
     )
 
 
-def unanswered(
+def lone_syns_of(
     table: Any, highs: NDArray[np.uint64] | None, *, over: bool
 ) -> tuple[LoneSyns, NDArray[np.int32] | None]:
     """Return the unanswered SYNs and the numbers of their rows, None if these are the first rows.
@@ -167,7 +167,7 @@ def renumbered(connections: Rows, numbers: NDArray[np.intp], count: int) -> Rows
 # -- subsets -------------------------------------------------------------------------------------------------------
 
 
-def chosen(attempts: Attempts, mask: Bools) -> Attempts:
+def subset(attempts: Attempts, mask: Bools) -> Attempts:
     """Return the marked attempts only; for counting, not for judging, which needs the other attempts."""
     full = attempts.of_connections(mask)
     numbers, embryo_numbers = attempts.in_table(attempts.where(mask))
@@ -199,13 +199,13 @@ def copied(attempts: Attempts, numbers: AttemptRows) -> tuple[Attempts, AttemptR
         embryo_numbers=embryos_in_table,
         connections=connections,
         endpoints=attempts.endpoints.copies(ends_of(full)),
-        aliases=taken(attempts.aliases, full),
+        aliases=take_rows(attempts.aliases, full),
         retries=_moved(connections, "retries", attempts.retries),
         aftermaths=_moved(connections, "aftermath", attempts.aftermaths),
         embryos=attempts.embryos.copies(alone),
         **_copied_setups(attempts, full),
-        elsewhere=None if attempts.elsewhere is None else attempts.elsewhere.chosen(order),
-        translated=None if attempts.translated is None else attempts.translated.chosen(order),
+        elsewhere=None if attempts.elsewhere is None else attempts.elsewhere.select(order),
+        translated=None if attempts.translated is None else attempts.translated.select(order),
     )
     places = np.empty(len(numbers), dtype=np.intp)
     places[whole], places[~whole] = np.arange(len(full)), np.arange(len(full), len(numbers))
@@ -230,7 +230,7 @@ def detached(attempts: Attempts, copies: Copies) -> Attempts:
 def _moved(connections: Rows, name: str, reserve: Rows) -> Rows:
     """Copy the rows of a reserve that these connections refer to, and make them refer to the copies."""
     having = np.flatnonzero(connections[name])
-    copies = taken(reserve, connections[name][having].astype(np.intp) - 1)
+    copies = take_rows(reserve, connections[name][having].astype(np.intp) - 1)
     connections[name][having] = np.arange(1, len(having) + 1)
     return copies
 
@@ -239,11 +239,11 @@ def _copied_setups(attempts: Attempts, full: Rows) -> dict[str, Any]:
     """Return copies of the set-up rows of these connections."""
     if attempts.exchanges is None or attempts.setups is None or attempts.extras is None:
         return {}
-    exchanges = taken(attempts.exchanges, full)
+    exchanges = take_rows(attempts.exchanges, full)
     number = exchanges["setup"] & EXCHANGE_SETUP
     having = np.flatnonzero(number)
     exchanges["setup"][having] ^= number[having] ^ np.arange(1, len(having) + 1, dtype=number.dtype)
-    setups = taken(attempts.setups, number[having].astype(np.intp) - 1)
+    setups = take_rows(attempts.setups, number[having].astype(np.intp) - 1)
     return {"exchanges": exchanges, "setups": setups, "extras": attempts.extras.copy()}
 
 
@@ -264,15 +264,15 @@ def without(
         name: None if known is None else replace(known, attempts=AttemptRows(place[known.attempts]))
         for name, known in (("elsewhere", attempts.elsewhere), ("translated", attempts.translated))
     }
-    left_out[into] = Answers(
+    left_out[into] = AttachedRows(
         AttemptRows(place[asked[order]]), connections.copies(answers[order]), in_table[answers[order]]
     )
     return replace(
         attempts,
         connections=renumbered(connections.copies(numbers), numbers, count),
         endpoints=attempts.endpoints.copies(ends_of(numbers)),
-        aliases=taken(attempts.aliases, numbers),
-        exchanges=None if attempts.exchanges is None else taken(attempts.exchanges, numbers),
+        aliases=take_rows(attempts.aliases, numbers),
+        exchanges=None if attempts.exchanges is None else take_rows(attempts.exchanges, numbers),
         numbers=in_table[numbers],
         **left_out,
     )

@@ -51,7 +51,7 @@ class Groups(Generic[Grouped]):
             )
             first = last
 
-    def chosen(self, some: NDArray[np.intp]) -> "Groups[Grouped]":
+    def select(self, some: NDArray[np.intp]) -> "Groups[Grouped]":
         """Return the selected groups."""
         sizes = self.sizes[some]
         ends = np.cumsum(sizes)
@@ -164,7 +164,7 @@ def sorting(number: NDArray[np.intp], by: NDArray[Any], kind: Literal["stable"] 
     """
     if not len(by):
         return np.zeros(0, dtype=np.intp)
-    joined = _joined(number, by)
+    joined = _packed(number, by)
     if joined is None:
         return np.lexsort((by, number))
     both, places = joined[0], len(by).bit_length()
@@ -179,7 +179,7 @@ def sorting(number: NDArray[np.intp], by: NDArray[Any], kind: Literal["stable"] 
 
 def in_order(number: NDArray[np.intp], values: NDArray[np.int64]) -> NDArray[np.int64]:
     """Sort values by group number, then ascending: sorting plain integers takes half the time of computing an order."""
-    joined = _joined(number, values) if len(values) else None
+    joined = _packed(number, values) if len(values) else None
     if joined is None:
         return values[np.lexsort((values, number))]
     both, low, width = joined
@@ -189,7 +189,7 @@ def in_order(number: NDArray[np.intp], values: NDArray[np.int64]) -> NDArray[np.
     return both
 
 
-def _joined(number: NDArray[np.intp], by: NDArray[Any]) -> tuple[NDArray[np.int64], Any, int] | None:
+def _packed(number: NDArray[np.intp], by: NDArray[Any]) -> tuple[NDArray[np.int64], Any, int] | None:
     """Pack both into one integer, or return None if they do not fit; also return the minimum and bit width of `by`."""
     low = by.min()
     width = int(by.max() - low).bit_length()

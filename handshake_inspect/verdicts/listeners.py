@@ -40,7 +40,7 @@ QUIET_NS = 3_000_000_000
 FIRST_RTO_NS = 2_000_000_000  # 1 s (RFC 6298 section 2.1) and ample slack for timers
 
 
-def resends(trace: Attempts) -> Bools:
+def resends_syn_ack(trace: Attempts) -> Bools:
     """Return a mask: the server retransmits its SYN-ACK after the final ACK.
 
     A single retransmission that the client answered does not count: an ACK may have been lost.
@@ -86,7 +86,7 @@ def takes_acks(trace: Attempts) -> Bools:
 def final_acks_lost(trace: Attempts) -> Bools:
     """Return a mask over half-open connections whose final ACK is in the capture but did not reach the server."""
     alone: Bools = trace.facts & (FACT_RST_LOST | FACT_ACK_REJECTED) != 0
-    rows = trace.tracked_where(resends(trace) & ~two_hosts(trace) & ~waits_for_data(trace))
+    rows = trace.tracked_where(resends_syn_ack(trace) & ~two_hosts(trace) & ~waits_for_data(trace))
     if len(rows) < SEVERAL:
         return alone
     service, host = trace.of_connections(trace.server_key), trace.of_connections(trace.server_host)

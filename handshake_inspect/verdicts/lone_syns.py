@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import EMBRYO_STATE
 from handshake_inspect.tcp.rows import Addresses, Embryo
-from handshake_inspect.verdicts.columns import Copies, Rows, batches, picked, spanned, taken
+from handshake_inspect.verdicts.columns import Copies, Rows, as_slice, batches, take_column, take_rows
 from handshake_inspect.wire.const import IPV4_MAPPED, MASK16
 
 ADDRESSES = frozenset(name for name, *_ in Addresses._fields_)
@@ -41,7 +41,7 @@ class LoneSyns:
             return self._address(key) if key in ADDRESSES else self._field(key)
         if self._chosen is not None:
             return LoneSyns(self._rows, self._wide, self._chosen[key])
-        if not isinstance(key, slice) and (piece := spanned(key)) is not None:
+        if not isinstance(key, slice) and (piece := as_slice(key)) is not None:
             key = piece
         if isinstance(key, slice):
             return LoneSyns(self._rows[key], self._wide[key])
@@ -50,7 +50,7 @@ class LoneSyns:
     def copies(self, numbers: NDArray[Any]) -> "LoneSyns":
         """Return copies of these rows, to outlive the table's."""
         chosen = numbers if self._chosen is None else self._chosen[numbers]
-        return LoneSyns(taken(self._rows, chosen), taken(self._wide, chosen))
+        return LoneSyns(take_rows(self._rows, chosen), take_rows(self._wide, chosen))
 
     def detached(self, copies: Copies) -> "LoneSyns":
         """Return the same rows, copied to outlive the table's."""
@@ -62,7 +62,7 @@ class LoneSyns:
             return column
         found = np.empty(len(self), dtype=column.dtype)
         for some in batches(len(self)):
-            found[some] = picked(column, self._chosen[some])
+            found[some] = take_column(column, self._chosen[some])
         return found
 
     def _address(self, name: str) -> NDArray[np.uint64]:

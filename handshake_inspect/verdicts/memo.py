@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any, Protocol, TypeVar
 
 
-class Remembers(Protocol):
+class Memoizes(Protocol):
     """An object that stores computed values by the function that computed them."""
 
     @property
@@ -13,7 +13,7 @@ class Remembers(Protocol):
         """The values computed so far."""
 
 
-Subject = TypeVar("Subject", bound=Remembers)
+Subject = TypeVar("Subject", bound=Memoizes)
 Result = TypeVar("Result")
 
 

@@ -27,15 +27,15 @@ from handshake_inspect.verdicts.sets import host_key, pair_key, run_starts
 LIVES_NS = 600_000_000_000  # programs keep answers for longer than they should
 AT_ONCE_NS = 1_000_000_000  # a connection that waited for a lookup begins within this of the answer
 MOST_NAMES = 4  # names per connection
-BESIDE = 64  # other clients' lookups may lie between those that a client starts together
-LOOKED_AT = 16  # older answers considered per connection; attempts considered per address without queries
+LOOKUP_WINDOW = 64  # other clients' lookups may lie between those that a client starts together
+MAX_CONSIDERED = 16  # older answers considered per connection; attempts considered per address without queries
 MOST_ANSWERS = 256  # newest lookups considered per server address
 _MAPPED = bytes(10) + b"\xff\xff"
 
 Places = NDArray[np.intp]
 
 
-class Begun(Protocol):
+class TimedConnections(Protocol):
     """Connections as columns: client, server and start time."""
 
     @property
@@ -64,7 +64,7 @@ class Begun(Protocol):
 class Names:
     """The names of all attempts of a capture; `lookups` are in the order of their first queries."""
 
-    attempts: Begun
+    attempts: TimedConnections
     lookups: Sequence[Lookup]
 
     @cached_property
@@ -133,7 +133,7 @@ class Names:
         for row, is_v4 in zip(rows.tolist(), self.attempts.is_ipv4(rows).tolist(), strict=True):
             client = int(clients[row])
             tries[client] = tries.get(client, 0) + 1
-            if client not in found and tries[client] <= LOOKED_AT:
+            if client not in found and tries[client] <= MAX_CONSIDERED:
                 whose = self._whose(given[int(servers[row])], self._begun(row), is_v4=not is_v4)
                 if whose is not None:
                     found[np.uint64(client)] = np.uint64(_key(whose))
@@ -197,7 +197,7 @@ class Names:
             self.attempts.first_times.take(self._asked[there]),
         )
         found: dict[int, list[str]] = {row: [] for row in rows.tolist()}
-        for back in range(LOOKED_AT):
+        for back in range(MAX_CONSIDERED):
             at = entries - back
             same = (at >= 0) & (keys[np.maximum(at, 0)] == keys[entries])
             alive = same & self._alive(at, begun)
@@ -253,7 +253,7 @@ def other_awaited(lookups: Sequence[Lookup], place: int, begun_ns: int) -> Looku
     mine = lookups[place]
     others = [
         one
-        for one in lookups[max(place - BESIDE, 0) : place + BESIDE]
+        for one in lookups[max(place - LOOKUP_WINDOW, 0) : place + LOOKUP_WINDOW]
         if one.client == mine.client and one.kind != mine.kind and one.kind in (A, AAAA, HTTPS)
         if one.first_ns <= mine.answer_ns < one.answer_ns <= begun_ns and not set(one.names).isdisjoint(mine.names)
     ]

@@ -42,7 +42,7 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import marked
 from handshake_inspect.verdicts.dropped_acks import dropped_acks
 from handshake_inspect.verdicts.flag_filter import completed_unseen, hidden_final_acks
-from handshake_inspect.verdicts.listeners import final_acks_lost, resends, waits_for_data
+from handshake_inspect.verdicts.listeners import final_acks_lost, resends_syn_ack, waits_for_data
 from handshake_inspect.verdicts.masks import Rule, first_match
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
 from handshake_inspect.verdicts.refusals import while_serving
@@ -142,7 +142,7 @@ def is_established(trace: Attempts) -> Bools:
     facts = trace.facts
     acked = facts & FACT_ACKED != 0
     proved = (facts & FACT_SERVER_PROVED != 0) & (acked | (facts & FACT_SIMULTANEOUS == 0))
-    doubted = resends(trace) | not_taken(trace) | rejected_acks(trace)
+    doubted = resends_syn_ack(trace) | ack_not_taken(trace) | rejected_acks(trace)
     doubted[dropped_acks(trace)] = True
     proved[completed_unseen(trace)] = True
     return (proved | (acked & ~doubted)) & (facts & FACT_MIDSTREAM == 0)
@@ -155,7 +155,7 @@ def rejected_acks(trace: Attempts) -> Bools:
     return rejected
 
 
-def not_taken(trace: Attempts) -> Bools:
+def ack_not_taken(trace: Attempts) -> Bools:
     """Return a mask: the server itself answered the final ACK with a RST, or still waited for an ACK after a RST."""
     facts = trace.facts
     bare = facts & FACT_BARE_RST_AFTER_ACK != 0

@@ -17,7 +17,7 @@ from handshake_inspect.wire.const import OPT_TIMESTAMPS
 Numbers = NDArray[np.int64]
 
 HALF = 1 << 31
-CLOSE = 100  # ticks, mostly of 1 ms: SYNs reordered by so little are not dropped
+REORDERED_TICKS = 100  # ticks, mostly of 1 ms: SYNs reordered by so little are not dropped
 
 
 def older(trace: Attempts, rows: AttemptRows) -> int:
@@ -58,5 +58,5 @@ def is_behind(who: NDArray[np.uint64], values: Numbers) -> Bools:
     first = values[starts][group]
     unwrapped = (values - first + HALF) % (2 * HALF) - HALF
     shifted = unwrapped + group * (4 * HALF)  # keeps the running maximum within one address
-    behind: Bools = shifted < np.maximum.accumulate(shifted) - CLOSE
+    behind: Bools = shifted < np.maximum.accumulate(shifted) - REORDERED_TICKS
     return behind

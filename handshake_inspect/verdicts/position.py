@@ -24,10 +24,10 @@ LEAST_TOTAL_NS = 1_000_000
 # The winner needs this share of the votes.
 LEAST_SHARE = 0.6
 # So many connections are enough, because the position does not change within a capture.
-ASKED = 20_000
+MAX_CONNECTIONS = 20_000
 
 PLACES = ("client", "server", "between")
-SILENT = -1
+NO_VOTE = -1
 CLIENT, SERVER, BETWEEN = range(3)
 
 Votes = NDArray[np.int8]
@@ -45,9 +45,9 @@ class Position:
 def locate(trace: Attempts, legs: Legs) -> Position:
     """Evaluate the first connections with a complete handshake."""
     whole = FACT_SYN | FACT_SYNACK | FACT_ACKED
-    rows = trace.earliest(trace.tracked_where((trace.facts & whole == whole) & ~trace.untimed), ASKED)
-    votes = agree(by_ttl(trace, rows), by_halves(legs.of(rows)))
-    counts = np.bincount(votes[votes != SILENT], minlength=len(PLACES))
+    rows = trace.earliest(trace.tracked_where((trace.facts & whole == whole) & ~trace.untimed), MAX_CONNECTIONS)
+    votes = combine_votes(by_ttl(trace, rows), by_halves(legs.of(rows)))
+    counts = np.bincount(votes[votes != NO_VOTE], minlength=len(PLACES))
     spoken = int(counts.sum())
     best = int(counts.argmax())
     if not spoken or counts[best] < LEAST_SHARE * spoken:
@@ -55,9 +55,9 @@ def locate(trace: Attempts, legs: Legs) -> Position:
     return Position(PLACES[best], round(int(counts[best]) / spoken, 4), spoken)
 
 
-def agree(one: Votes, other: Votes) -> Votes:
+def combine_votes(one: Votes, other: Votes) -> Votes:
     """Combine two votes."""
-    return np.select([one == SILENT, (other == SILENT) | (one == other)], [other, one], SILENT).astype(np.int8)
+    return np.select([one == NO_VOTE, (other == NO_VOTE) | (one == other)], [other, one], NO_VOTE).astype(np.int8)
 
 
 def by_ttl(trace: Attempts, rows: ConnectionRows) -> Votes:
@@ -65,7 +65,7 @@ def by_ttl(trace: Attempts, rows: ConnectionRows) -> Votes:
     _, client = resets.hops(np.maximum(trace.endpoints["syn_ttl"][trace.client_rows[rows]], 1))
     _, server = resets.hops(np.maximum(trace.endpoints["syn_ttl"][trace.server_rows[rows]], 1))
     near_client, near_server = client == 0, server == 0
-    return np.select([near_client & near_server, near_client, near_server], [SILENT, CLIENT, SERVER], BETWEEN).astype(
+    return np.select([near_client & near_server, near_client, near_server], [NO_VOTE, CLIENT, SERVER], BETWEEN).astype(
         np.int8
     )
 
@@ -79,5 +79,5 @@ def by_halves(legs: Legs) -> Votes:
     known = np.isin(forth.method, good) & np.isin(back.method, good)
     known &= (synack >= 0) & (ackdat >= 0) & (total >= LEAST_TOTAL_NS)
     return np.select(
-        [~known, ackdat <= BESIDE * total, synack <= BESIDE * total], [SILENT, CLIENT, SERVER], BETWEEN
+        [~known, ackdat <= BESIDE * total, synack <= BESIDE * total], [NO_VOTE, CLIENT, SERVER], BETWEEN
     ).astype(np.int8)

@@ -37,7 +37,7 @@ class Silence:
     places: Rows  # rows of `Attempts.aftermaths`
     probing: Bools  # unanswered are keep-alives, not data
 
-    def chosen(self, some: Any) -> "Silence":
+    def select(self, some: Any) -> "Silence":
         """Return the selected ends."""
         return Silence(self.rows[some], self.sides[some], self.places[some], self.probing[some])
 
@@ -79,7 +79,7 @@ def owners(trace: Attempts) -> ConnectionRows:
     return ConnectionRows(owner)
 
 
-def unanswered(trace: Attempts, outcomes: Outcomes) -> Silence:
+def silent_ends(trace: Attempts, outcomes: Outcomes) -> Silence:
     """Return the ends that retransmit data or keep-alives to a peer that answers nothing."""
     owner = owners(trace)
     parts = [one_side(trace, outcomes, owner, side) for side in (0, 1)]

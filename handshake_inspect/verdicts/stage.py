@@ -53,7 +53,7 @@ def died(trace: Attempts, outcomes: Outcomes) -> Bools:
     failed = np.isin(outcome, (REFUSED, REJECTED, TIMED_OUT, ABORTED, HALF_OPEN)) & decided
     reset = (trace.facts & (FACT_RST | FACT_LAST_ACK_SEEN) == FACT_RST) & (trace.both_ends & TRAIT_FIN == 0)
     dead: Bools = failed | (reset & ((outcome == ESTABLISHED) | (outcome == MIDSTREAM)))
-    dead[silence.unanswered(trace, outcomes).rows] = True
+    dead[silence.silent_ends(trace, outcomes).rows] = True
     return dead
 
 

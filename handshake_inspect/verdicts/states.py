@@ -45,17 +45,17 @@ def connection_states(trace: Attempts) -> tuple[States, States]:
     """Return the states of client and server of every connection row."""
     client = expire(trace, trace.endpoints["state"][trace.client_rows])
     server = expire(trace, trace.endpoints["state"][trace.server_rows])
-    client[not_answered(trace, client)] = TcpState.SYN_SENT
+    client[syn_ack_not_received(trace, client)] = TcpState.SYN_SENT
     waiting = trace.tracked_where((client == TcpState.SYN_SENT) & (trace.facts & FACT_SYN != 0))
     given_up = overdue(trace, last_syn_ns(trace, waiting), last_gap_ns(trace, "syn")[waiting])
     client[waiting[given_up]] = TcpState.CLOSED
     server[given_up_answering(trace, server)] = TcpState.CLOSED
     server[dropped_acks(trace)] = TcpState.CLOSED
-    client[never_asked(trace)] = TcpState.CLOSED
+    client[with_forged_client(trace)] = TcpState.CLOSED
     return client, server
 
 
-def not_answered(trace: Attempts, client: States) -> NDArray[np.intp]:
+def syn_ack_not_received(trace: Attempts, client: States) -> NDArray[np.intp]:
     """Return connections whose client would have acknowledged the SYN-ACK by now, had it received it."""
     facts = trace.facts
     opened = FACT_SYN | FACT_SYNACK
@@ -64,7 +64,7 @@ def not_answered(trace: Attempts, client: States) -> NDArray[np.intp]:
     return rows[trace.last_ns - trace.connections["last_synack_ns"][rows] >= REACTION_NS]
 
 
-def never_asked(trace: Attempts) -> NDArray[np.intp]:
+def with_forged_client(trace: Attempts) -> NDArray[np.intp]:
     """Return SYN-ACKs to a host whose segments the capture never holds although it would: its address was forged."""
     alone = trace.facts & (FACT_SYN | FACT_SYNACK | FACT_ACKED | FACT_SERVER_PROVED) == FACT_SYNACK
     rows = trace.tracked_where(alone)

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_ICMP, FACT_REFUSED, FACT_RST, FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.columns import Rows, batches, marked, picked
+from handshake_inspect.verdicts.columns import Rows, batches, marked, take_column
 from handshake_inspect.verdicts.gathering import without
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows
@@ -44,11 +44,11 @@ Moments: TypeAlias = tuple[NDArray[np.int64], NDArray[np.uint32]]  # times, and 
 MIX = np.uint64(0x9E3779B97F4A7C15)  # odd, so that distinct marks give distinct numbers
 
 
-def joined(trace: Attempts) -> Attempts:
+def merge_translated(trace: Attempts) -> Attempts:
     """Return the trace without rows of translated connections, which are moved to `translated`."""
-    rows, numbers = of_same_isns(trace)
+    rows, numbers = same_isn_rows(trace)
     groups = group(numbers, rows, trace.connections["first_frame"][rows], at_least=2)
-    groups = groups.chosen(np.flatnonzero(groups.sizes <= MOST))
+    groups = groups.select(np.flatnonzero(groups.sizes <= MOST))
     ones, others = groups.rows[np.repeat(groups.starts, groups.sizes)], groups.rows
     same = np.zeros(len(others), dtype=bool)
     for some in batches(len(others)):
@@ -58,7 +58,7 @@ def joined(trace: Attempts) -> Attempts:
     return without(trace, others[same], ones[same], into="translated")
 
 
-def of_same_isns(trace: Attempts) -> tuple[ConnectionRows, NDArray[np.uint64]]:
+def same_isn_rows(trace: Attempts) -> tuple[ConnectionRows, NDArray[np.uint64]]:
     """Return the connections that share both ISNs and the mark with another one, and a number for the three.
 
     They are few, so nothing else needs sorting.
@@ -67,8 +67,8 @@ def of_same_isns(trace: Attempts) -> tuple[ConnectionRows, NDArray[np.uint64]]:
     numbers = np.empty(len(rows), dtype=np.uint64)
     for some in batches(len(rows)):
         clients = trace.client_rows[rows[some]]
-        mine, theirs = (picked(trace.endpoints["iss"], ends) for ends in (clients, clients ^ 1))
-        stamps, idents = (picked(trace.endpoints[name], clients) for name in ("syn_tsval", "syn_ip_id"))
+        mine, theirs = (take_column(trace.endpoints["iss"], ends) for ends in (clients, clients ^ 1))
+        stamps, idents = (take_column(trace.endpoints[name], clients) for name in ("syn_tsval", "syn_ip_id"))
         isns = mine.astype(np.uint64) << np.uint64(32) | theirs
         numbers[some] = isns ^ np.where(stamps, stamps, idents).astype(np.uint64) * MIX
     same = is_member(numbers, frequent(numbers, 2))
@@ -78,7 +78,7 @@ def of_same_isns(trace: Attempts) -> tuple[ConnectionRows, NDArray[np.uint64]]:
 def are_translated(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
     """Return a mask over pairs with the same ISNs, `ones` with the first frame: they are one connection."""
     both = trace.connections.copies(ones), trace.connections.copies(others)
-    return ~have_same_addresses(*both) & lie_within(*both) & say_the_same(trace, ones, others)
+    return ~have_same_addresses(*both) & are_nested(*both) & have_same_contents(trace, ones, others)
 
 
 def have_same_addresses(ones: Rows, others: Rows) -> Bools:
@@ -88,12 +88,14 @@ def have_same_addresses(ones: Rows, others: Rows) -> Bools:
     return same
 
 
-def lie_within(ones: Rows, others: Rows) -> Bools:
+def are_nested(ones: Rows, others: Rows) -> Bools:
     """Return a mask over pairs: the other SYN was captured after the first, and its answer before the first's."""
-    within: Bools = (others["syn_ns"] - ones["syn_ns"] <= APART_NS) & is_before(asked(ones), asked(others))
-    nested = is_before(asked(others), answered(others)) & is_before(answered(others), answered(ones))
+    within: Bools = (others["syn_ns"] - ones["syn_ns"] <= APART_NS) & is_before(syn_moment(ones), syn_moment(others))
+    nested = is_before(syn_moment(others), answer_moment(others)) & is_before(
+        answer_moment(others), answer_moment(ones)
+    )
     both_answered = ones["facts"] & others["facts"] & ANSWERED != 0
-    return within & np.where(both_answered, nested, go_together(ones, others))
+    return within & np.where(both_answered, nested, tried_alike(ones, others))
 
 
 def is_before(one: Moments, other: Moments) -> Bools:
@@ -102,7 +104,7 @@ def is_before(one: Moments, other: Moments) -> Bools:
     return before
 
 
-def go_together(ones: Rows, others: Rows) -> Bools:
+def tried_alike(ones: Rows, others: Rows) -> Bools:
     """Return a mask over pairs of unanswered attempts: their SYNs were sent, and they ended, together."""
     together: Bools = (ones["facts"] ^ others["facts"]) & (ANSWERED | FACT_RST | FACT_ICMP) == 0
     together &= ones["syn_count"] == others["syn_count"]
@@ -111,12 +113,12 @@ def go_together(ones: Rows, others: Rows) -> Bools:
     return together
 
 
-def asked(rows: Rows) -> Moments:
+def syn_moment(rows: Rows) -> Moments:
     """Return the time and frame of the SYN."""
     return rows["syn_ns"], rows["syn_frame"]
 
 
-def answered(rows: Rows) -> Moments:
+def answer_moment(rows: Rows) -> Moments:
     """Return the time and frame of the SYN-ACK, or of the RST if there is none."""
     accepted = rows["facts"] & FACT_SYNACK != 0
     return (
@@ -125,17 +127,17 @@ def answered(rows: Rows) -> Moments:
     )
 
 
-def say_the_same(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
+def have_same_contents(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
     """Return a mask over pairs: the same mark, or a router in between, and the same amount of data from each end."""
     ends, clients, same_clients = trace.endpoints, trace.client_rows[ones], trace.client_rows[others]
     stamps, idents = ends["syn_tsval"][clients], ends["syn_ip_id"][clients]
     same: Bools = (stamps == ends["syn_tsval"][same_clients]) & (
         (stamps != 0)
-        | ((idents == ends["syn_ip_id"][same_clients]) & ((idents != 0) | are_routed(trace, ones, others)))
+        | ((idents == ends["syn_ip_id"][same_clients]) & ((idents != 0) | crossed_router(trace, ones, others)))
     )
     sent, passed_on = ends["snd_nxt"][clients], ends["snd_nxt"][same_clients]
     came, returned = ends["snd_nxt"][same_clients ^ 1], ends["snd_nxt"][clients ^ 1]
-    lost = is_beyond(sent, passed_on) & is_beyond(came, returned) & are_in_step(trace, ones, others)
+    lost = is_beyond(sent, passed_on) & is_beyond(came, returned) & were_forwarded_at_once(trace, ones, others)
     return same & (((sent == passed_on) & (came == returned)) | lost)
 
 
@@ -145,7 +147,7 @@ def is_beyond(sent: NDArray[np.uint32], passed_on: NDArray[np.uint32]) -> Bools:
     return beyond
 
 
-def are_in_step(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
+def were_forwarded_at_once(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
     """Return a mask over pairs: the whole handshake was forwarded at once, so segments that were not were lost."""
     facts = trace.facts[ones] & trace.facts[others]
     in_step: Bools = facts & (FACT_SYNACK | FACT_ACKED) == FACT_SYNACK | FACT_ACKED
@@ -156,7 +158,7 @@ def are_in_step(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -
     return in_step
 
 
-def are_routed(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
+def crossed_router(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
     """Return a mask over pairs: one client socket, and SYN and SYN-ACK (if any) lost hops in between."""
     hops = trace.endpoints["syn_ttl"]
     clients, same_clients = trace.client_rows[ones], trace.client_rows[others]

@@ -17,7 +17,7 @@ import numpy as np
 from handshake_inspect.tcp.facts import TRAIT_SEEN
 from handshake_inspect.verdicts.arrays import Bools, Codes, Keys
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.columns import batches, picked
+from handshake_inspect.verdicts.columns import batches, take_column
 from handshake_inspect.verdicts.impossible import bogons
 from handshake_inspect.verdicts.numbering import AttemptRows, chained
 from handshake_inspect.verdicts.sets import distinct, host_key, places
@@ -29,7 +29,7 @@ def silence_causes(trace: Attempts, rows: AttemptRows, full: Sequence[End] = ())
     """Return the cause of each of these unanswered attempts; `full` are listeners with a full accept queue."""
     is_asked = np.zeros(len(trace.services), dtype=bool)
     for some in batches(len(rows)):
-        is_asked[picked(trace.service, rows[some])] = True
+        is_asked[take_column(trace.service, rows[some])] = True
     asked = np.flatnonzero(is_asked)
     of_asked = trace.service_hosts[asked]
     hosts = distinct(of_asked)
@@ -38,7 +38,7 @@ def silence_causes(trace: Attempts, rows: AttemptRows, full: Sequence[End] = ())
     named = np.where(seen[places(of_asked, hosts)[0]], CAUSE["port-filtered"], CAUSE["host-silent"])
     of_service = np.zeros(len(trace.services), dtype=np.uint8)
     of_service[asked] = np.where(alive, CAUSE["syn-dropped"], named)
-    cause: Codes = of_service.take(picked(trace.service, rows))
+    cause: Codes = of_service.take(take_column(trace.service, rows))
     cause[bogons(trace, rows)] = CAUSE["bogon-source"]
     return cause
 

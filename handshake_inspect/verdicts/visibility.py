@@ -23,7 +23,7 @@ from handshake_inspect.verdicts.flag_filter import hidden_answers
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, EndpointRows
 from handshake_inspect.verdicts.sets import distinct, places
-from handshake_inspect.verdicts.unasked import only_answering, senders
+from handshake_inspect.verdicts.unsolicited import only_answering, senders
 
 FLOWING = 3  # frames from one end of a midstream connection that are more than a probe
 
@@ -63,7 +63,7 @@ def half_seen(trace: Attempts) -> Bools:
     """Return a mask over connections with one direction missing although that end must have sent segments.
 
     A SYN-ACK without a SYN is backscatter, unless the capture is entirely one-sided; even then it is if its host sends
-    nothing but answers (`unasked.py`).
+    nothing but answers (`unsolicited.py`).
     """
     facts = trace.facts
     sides = trace.seen_ends

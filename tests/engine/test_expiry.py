@@ -160,7 +160,7 @@ def test_expired_services_do_not_turn_a_client_into_a_scanner(keep, crawled, sca
 
 
 def test_pairs_of_client_and_service_are_bounded(monkeypatch):
-    monkeypatch.setattr(expired_services, "MOST", 20)
+    monkeypatch.setattr(expired_services, "MAX_PAIRS", 20)
     packets = [p for number in range(60) for p in used(number, f"10.9.0.{number}")]
     source = PipeSource(open_source(io.BytesIO(captures.pcap(packets, nano=True)), 4096), None)
     run = LiveRun(source, LiveOptions(keep=8))

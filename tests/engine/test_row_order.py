@@ -26,7 +26,7 @@ from handshake_inspect.verdicts.numbering import AttemptRows
 
 FEW = 12  # of those of which only some are looked at
 LIMITS = [
-    (position, "ASKED"),
+    (position, "MAX_CONNECTIONS"),
     (port_scan, "LISTED"),
     (predictable_isn, "LOOKED_AT"),
     (predictable_isn, "ENOUGH"),
@@ -68,12 +68,14 @@ def report_of(sources):
 
 def check(sources, random):
     """Assert that the report does not depend on row order, with low limits."""
-    gathered = reporting.gathered
+    attempts_of_table = reporting.attempts_of_table
     with pytest.MonkeyPatch.context() as patch:
         for module, name in LIMITS:
             patch.setattr(module, name, FEW)
         expected = report_of(sources)
-        patch.setattr(reporting, "gathered", lambda *given, **words: moved(gathered(*given, **words), random))
+        patch.setattr(
+            reporting, "attempts_of_table", lambda *given, **words: moved(attempts_of_table(*given, **words), random)
+        )
         assert report_of(sources) == expected
 
 

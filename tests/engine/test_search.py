@@ -149,7 +149,7 @@ def test_an_inline_search_prepares_nothing():
 
 def test_memory_is_allocated_before_rows_are_copied(monkeypatch):
     made = []
-    monkeypatch.setattr(Copies, "make_ready", lambda _, sizes: made.append(sizes))
+    monkeypatch.setattr(Copies, "reserve", lambda _, sizes: made.append(sizes))
     monkeypatch.setattr(Search, "is_due", lambda *_: False)
     run_of(Interface, many(100), 100_000).run()
     assert made

@@ -2,7 +2,7 @@
 
 import pytest
 
-from handshake_inspect.verdicts.advice_steps import Step, left, sentence
+from handshake_inspect.verdicts.advice_steps import Step, remaining_steps, sentence
 
 STEPS = (
     Step("have cookies on", "tcp_syncookies", lambda mode: mode >= 1),
@@ -21,7 +21,7 @@ STEPS = (
     ],
 )
 def test_steps_that_are_taken_are_left_out(settings, texts):
-    assert [step.text for step in left(STEPS, settings)] == texts
+    assert [step.text for step in remaining_steps(STEPS, settings)] == texts
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

@@ -136,7 +136,7 @@ def test_frame_numbers_are_whole_whoever_holds_them(start, followed):
     assert copies.first_frame[places].tolist() == attempts.first_frame[rows].tolist()
     assert copies.first_frame.tolist() == attempts.first_frame[order].tolist()
     odd = rows % 2 == 1
-    assert gathering.chosen(attempts, odd).first_frame.tolist() == attempts.first_frame[odd].tolist()
+    assert gathering.subset(attempts, odd).first_frame.tolist() == attempts.first_frame[odd].tolist()
 
 
 def test_connections_come_first_and_are_told_apart():

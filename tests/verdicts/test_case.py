@@ -46,7 +46,7 @@ def test_a_lone_syn_leaves_a_closed_server_and_conn_state_s0():
 def test_some_attempts_keep_what_was_judged_of_all(report):
     case = report.connections.case
     mask = np.arange(len(case.attempts)) % 3 == 0
-    some = case.chosen(mask)
+    some = case.select(mask)
     assert len(some.attempts) == np.count_nonzero(mask)
     assert some.outcomes.outcome.tolist() == case.outcomes.outcome[mask].tolist()
     assert some.attempts.server_key[:].tolist() == case.attempts.server_key[mask].tolist()

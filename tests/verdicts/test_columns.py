@@ -26,7 +26,7 @@ def test_batches_are_all_numbers_once_and_none_is_longer(count, most):
 @pytest.mark.parametrize("numbers", [[], [0], [6, 2, 2], list(range(9))])
 def test_taken_rows_are_copies_in_that_order(numbers):
     rows = rows_of(9)
-    some = columns.taken(rows, np.array(numbers, dtype=np.intp))
+    some = columns.take_rows(rows, np.array(numbers, dtype=np.intp))
     assert some.tolist() == rows[numbers].tolist()
     some["facts"] = 1
     assert rows["facts"].tolist() == [3 * number for number in range(9)]
@@ -67,7 +67,7 @@ def test_a_frame_number_is_the_next_from_the_first_frame_on(first, low, whole):
 
 def test_gathered_columns_are_those_of_the_rows_and_are_not_written_to():
     rows = rows_of(5000)
-    gathered = columns.Gathered(rows, ["facts"])
+    gathered = columns.CachedColumns(rows, ["facts"])
     assert len(gathered) == 5000
     for name in ("facts", "first_frame"):
         assert gathered[name].tolist() == rows[name].tolist()
@@ -83,13 +83,13 @@ def test_gathered_frame_numbers_are_whole_beyond_32_bits():
     rows["first_frame"] = 2**32 - 2, 2**32 - 2, 2**32 + 5
     rows["syn_frame"] = 2**32 - 1, 0, 0
     rows["syn_ns"] = 1, 1, 0  # the second SYN was frame 2^32, of which the low bits are 0
-    assert columns.Gathered(rows, [], beyond=True)["syn_frame"].tolist() == [2**32 - 1, 2**32, 0]
+    assert columns.CachedColumns(rows, [], beyond=True)["syn_frame"].tolist() == [2**32 - 1, 2**32, 0]
 
 
 @pytest.mark.parametrize("kinds", [1, 3, 300])
 def test_counted_numbers(kinds):
     codes = np.arange(3 * columns.BATCH + 5) % kinds
-    assert columns.counted(codes, kinds).tolist() == np.bincount(codes, minlength=kinds).tolist()
+    assert columns.code_counts(codes, kinds).tolist() == np.bincount(codes, minlength=kinds).tolist()
 
 
 def test_of_several_rules_the_first_counts():
@@ -103,7 +103,7 @@ def test_of_several_rules_the_first_counts():
 @pytest.mark.parametrize("numbers", [[], [4], [2, 3, 4, 5], [2, 4, 3, 5], [5, 4, 3, 2], [7, 7], [0, 8], list(range(9))])
 def test_picked_places_are_copies_in_that_order(numbers, kind):
     rows = rows_of(9)
-    some = columns.picked(rows["facts"], np.array(numbers, dtype=kind))
+    some = columns.take_column(rows["facts"], np.array(numbers, dtype=kind))
     assert some.tolist() == [3 * number for number in numbers]
     some[:] = 1
     assert rows["facts"].tolist() == [3 * number for number in range(9)]
@@ -112,7 +112,7 @@ def test_picked_places_are_copies_in_that_order(numbers, kind):
 @pytest.mark.parametrize("kind", [np.int32, np.intp])
 def test_more_than_a_batch_is_picked(kind):
     numbers = np.arange(2 * columns.BATCH + 5, dtype=kind)[::-1] // 2
-    assert np.array_equal(columns.picked(np.arange(len(numbers)) * 3, numbers), numbers * 3)
+    assert np.array_equal(columns.take_column(np.arange(len(numbers)) * 3, numbers), numbers * 3)
 
 
 def table_of(count):
@@ -131,7 +131,7 @@ def test_copies_of_a_table_that_grows_stay_in_one_place():
         table = table_of(count)
         copy = copies.of("rows", table)
         table["facts"] = 0
-        copies.make_ready({"rows": table.nbytes})
+        copies.reserve({"rows": table.nbytes})
         assert (copy == rows_of(count)).all()
         places.add(place(copy))
     assert len(places) == 1
@@ -143,7 +143,7 @@ def test_copies_move_when_they_outgrow_their_place(monkeypatch):
     small = copies.of("rows", table_of(10))
     for count in (1000, 100_000):
         assert (copies.of("rows", table_of(count)) == rows_of(count)).all()
-        copies.make_ready({"rows": 2 * ROW.itemsize * count})
+        copies.reserve({"rows": 2 * ROW.itemsize * count})
     assert (small == rows_of(10)).all()
 
 
@@ -163,7 +163,7 @@ def test_rows_that_are_taken_have_a_place_as_well():
     copies, numbers = columns.Copies(), np.array([7, 2, 2, 9])
     first = copies.taken("rows", table_of(10), numbers)
     assert (first == rows_of(10)[numbers]).all()
-    assert (columns.taken(table_of(10), numbers) == first).all()
+    assert (columns.take_rows(table_of(10), numbers) == first).all()
     assert columns.Copies().of("rows", first) is first
     again = copies.taken("rows", table_of(20), np.arange(20)[::-1])
     assert (again == rows_of(20)[::-1]).all()
@@ -174,7 +174,7 @@ def test_rows_that_are_taken_have_a_place_as_well():
 def test_memory_is_ready_for_the_next_copies_of_rows_that_increase():
     copies = columns.Copies()
     for size in (1 << 20, 3 << 20, 5 << 20):
-        copies.make_ready({"rows": size})
+        copies.reserve({"rows": size})
     assert copies._ready["rows"] >= 7 << 20
-    copies.make_ready({"rows": 5 << 20})
+    copies.reserve({"rows": 5 << 20})
     assert copies._ready["rows"] <= 9 << 20

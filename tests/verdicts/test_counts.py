@@ -15,7 +15,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings import find_all
 
 FEW = 16  # detectors that ask for the same; what many ask for is kept by `once` or as a cached property
-KEPT = {"remembered", "__len__", "past_of", "setups_of"}  # which look up what was computed, or compute nothing
+KEPT = {"remembered", "__len__", "expired_attempts", "setups_of"}  # which look up what was computed, or compute nothing
 KEPT |= {"client_host", "server_key", "server_host", "services"}  # columns that are there
 DEAR = ("locate", "owners", "proofs")  # ran once for each finding
 

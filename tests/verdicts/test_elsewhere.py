@@ -9,8 +9,8 @@ from support import captures, frames
 from support.wire import MS, SECOND, START, Wire, merged, report_of
 
 from handshake_inspect import engine
-from handshake_inspect.verdicts import answered_behind
-from handshake_inspect.verdicts.holding import Answers
+from handshake_inspect.verdicts import nat_bypass
+from handshake_inspect.verdicts.row_store import AttachedRows
 
 BACKEND = ("198.51.100.77", 8080)
 BACKEND6 = ("2001:db8:ffff::77", 8080)
@@ -210,14 +210,14 @@ def test_filters_and_columns(hsi, tmp_path):
 
 
 def test_chosen_attempts_take_their_answers_along():
-    answers = Answers(np.array([2, 2, 5, 9]), np.arange(4), np.arange(10, 14))
-    chosen = answers.chosen(np.array([7, 9, 2]))
+    answers = AttachedRows(np.array([2, 2, 5, 9]), np.arange(4), np.arange(10, 14))
+    chosen = answers.select(np.array([7, 9, 2]))
     assert (chosen.attempts.tolist(), chosen.answers.tolist(), chosen.numbers.tolist()) == (
         [1, 2, 2],
         [3, 0, 1],
         [13, 10, 11],
     )
-    assert answers.chosen(np.zeros(0, dtype=np.intp)).attempts.tolist() == []
+    assert answers.select(np.zeros(0, dtype=np.intp)).attempts.tolist() == []
     assert (answers.of(5), answers.of(3), answers.of(10)) == (2, None, None)
 
 
@@ -365,5 +365,5 @@ def test_syns_of_a_tool_with_one_isn_and_one_number_are_attempts_of_their_own():
 def test_where_too_many_attempts_came_to_nothing_none_is_looked_into(monkeypatch):
     wires = [wire for port in range(40000, 40003) for wire in passed_on(1, "syn_ack", port=port)]
     for most, rows in ((3, 3), (2, 6)):
-        monkeypatch.setattr(answered_behind, "MOST_JUDGED", most)
+        monkeypatch.setattr(nat_bypass, "MOST_JUDGED", most)
         assert merged(*wires, quiet())["summary"]["connections"] == rows

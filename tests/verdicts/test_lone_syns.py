@@ -12,7 +12,7 @@ from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.stream import pump_all
 from handshake_inspect.tcp.tracker import Tracker
-from handshake_inspect.verdicts.gathering import gathered
+from handshake_inspect.verdicts.gathering import attempts_of_table
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.wire.address import address_text
 
@@ -52,7 +52,7 @@ def table():
 
 
 def lone(table):
-    return gathered(table, 0, 10_000, Limits()).embryos
+    return attempts_of_table(table, 0, 10_000, Limits()).embryos
 
 
 def test_every_address_is_whole(table):

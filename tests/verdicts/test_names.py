@@ -14,9 +14,9 @@ from handshake_inspect.dns.messages import AAAA, HTTPS, A
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.stream import pump_all
 from handshake_inspect.tcp.tracker import Tracker
-from handshake_inspect.verdicts.gathering import gathered
+from handshake_inspect.verdicts.gathering import attempts_of_table
 from handshake_inspect.verdicts.limits import Limits
-from handshake_inspect.verdicts.names import BESIDE, LIVES_NS, Names, other_awaited, waited_for
+from handshake_inspect.verdicts.names import LIVES_NS, LOOKUP_WINDOW, Names, other_awaited, waited_for
 
 CLIENT, OTHER = "192.0.2.1", "192.0.2.99"
 SERVER, SECOND_SERVER = "198.51.100.2", "198.51.100.3"
@@ -40,7 +40,7 @@ def names_of(lookups, *attempts) -> Names:
     pump = Pump(Tracker(64))
     with open_trace([io.BytesIO(pcap(sorted(syns), nano=True))]) as source:
         pump_all(source, pump)
-        return Names(gathered(pump.tracker.table, pump.first_ns, pump.last_ns, Limits(), len(syns)), lookups)
+        return Names(attempts_of_table(pump.tracker.table, pump.first_ns, pump.last_ns, Limits(), len(syns)), lookups)
 
 
 def first(lookups, *attempts):
@@ -66,7 +66,7 @@ NOW = 1_700_000_000 * SECOND
     ],
 )
 def test_another_answer_for_which_a_client_waits(other, is_one):
-    beside = [lookup("else.example.org", at=NOW)] * (BESIDE - 2)
+    beside = [lookup("else.example.org", at=NOW)] * (LOOKUP_WINDOW - 2)
     lookups = [lookup(at=NOW), *beside, lookup(**{"kind": AAAA, **other})]
     assert (other_awaited(lookups, 0, NOW + 30 * MS) is lookups[-1]) == is_one
     assert other_awaited([*lookups[:1], *beside, *beside, lookups[-1]], 0, NOW + 30 * MS) is None

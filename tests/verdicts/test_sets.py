@@ -43,5 +43,5 @@ def test_groups(count, different, at_least):
 
 def test_chosen_groups():
     groups = grouping.group(keys_of(5_000, 30), np.arange(5_000))
-    some = groups.chosen(np.array([3, 4, 17]))
+    some = groups.select(np.array([3, 4, 17]))
     assert [some.of(at).tolist() for at in range(3)] == [groups.of(g).tolist() for g in (3, 4, 17)]

@@ -43,7 +43,7 @@ from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.dropped_acks import dropped_acks
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, largest, median, ratio, span, target, write
+from handshake_inspect.verdicts.findings.base import addr, cite, largest, median, ratio, span, target
 from handshake_inspect.verdicts.findings.keys import count_distinct, distinct, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import HostEvidence
@@ -175,7 +175,7 @@ def describe(case: Case, rows: ConnectionRows) -> Finding:
     return Finding(
         KIND,
         "critical" if len(rows) >= MANY and lost * 2 > len(rows) else "warning",
-        f"Accept queue of {write(host, port)} {'is' if lost else 'was'} full: {len(rows):,} of "
+        f"Accept queue of {addr(host, port)} {'is' if lost else 'was'} full: {len(rows):,} of "
         f"{plural(acked, 'completed handshake')} not accepted, {len(recovered):,} recovered{stuck}",
         host,
         port,

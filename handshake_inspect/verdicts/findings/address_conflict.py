@@ -26,7 +26,7 @@ from handshake_inspect.tcp.facts import FACT_RST, FACT_SYNACK_AFTER_RST, FACT_TW
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import CITED, cite, largest, span, target, write
+from handshake_inspect.verdicts.findings.base import CITED, addr, cite, largest, span, target
 from handshake_inspect.verdicts.findings.keys import Indices, count_distinct
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.resets import two_hosts
@@ -92,12 +92,12 @@ def address_finding(case: Case, rows: ConnectionRows) -> Finding:
     return Finding(
         KIND,
         "warning",
-        f"Two hosts answer as {write(host)}: {plural(len(rows), 'connection')}, {', '.join(signs)}",
+        f"Two hosts answer as {addr(host)}: {plural(len(rows), 'connection')}, {', '.join(signs)}",
         host,
         None,
         *span(trace, rows),
         metrics,
-        f"Find the second host: `arping {write(host)}` in its subnet shows two MAC addresses; see which routers think "
+        f"Find the second host: `arping {addr(host)}` in its subnet shows two MAC addresses; see which routers think "
         f"they are VRRP master, and keep anycast or ECMP flows on one node{'' if isns else FIREWALL}.",
         *cite(case, rows),
     )

@@ -6,7 +6,7 @@ SYN, and either
 
 - the capture is two-sided (it holds both directions of some solicited connection), and the host does not serve
   connections of which only its half was captured; or
-- the host sends nothing but answers (`verdicts/unasked.py`): a real server in a one-sided capture sooner or later
+- the host sends nothing but answers (`verdicts/unsolicited.py`): a real server in a one-sided capture sooner or later
   sends data or a FIN.
 
 A host that is flooded in this capture may answer SYNs from before its start; it has a `syn-flood` instead.
@@ -25,7 +25,7 @@ from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_RST, FACT_SYN, FACT
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, endpoint, first_of, span, write
+from handshake_inspect.verdicts.findings.base import addr, capped, cite, endpoint, span
 from handshake_inspect.verdicts.findings.keys import count_distinct, counts, distinct, frequent, is_member
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
@@ -33,7 +33,7 @@ from handshake_inspect.verdicts.findings.syn_flood import floods
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.sets import host_key
-from handshake_inspect.verdicts.unasked import MIN_ADDRESSES
+from handshake_inspect.verdicts.unsolicited import MIN_ADDRESSES
 from handshake_inspect.verdicts.visibility import answers_only, serves_unseen
 from handshake_inspect.verdicts.words import UNSOLICITED
 
@@ -41,7 +41,7 @@ from handshake_inspect.verdicts.words import UNSOLICITED
 def detect(case: Case) -> list[Finding]:
     """Return one finding per host that sends unsolicited answers."""
     trace = case.attempts
-    rows = trace.tracked_where(unasked(case))
+    rows = trace.tracked_where(unsolicited(case))
     if len(rows) < MIN_ADDRESSES:
         return []
     rows = rows[~serves_unseen(trace, rows)] if is_two_sided(case) else rows[answers_only(trace, rows)]
@@ -57,7 +57,7 @@ def detect(case: Case) -> list[Finding]:
     parted = group(sender[chosen], np.flatnonzero(chosen), at_least=MIN_ADDRESSES)
     hosts = [mine for g in range(len(parted)) if count_distinct(address[mine := parted.of(g)]) >= MIN_ADDRESSES]
     hosts.sort(key=len, reverse=True)
-    return first_of(
+    return capped(
         KIND,
         "hosts that answer unasked",
         hosts,
@@ -87,7 +87,7 @@ KIND = Kind(
 )
 
 
-def unasked(case: Case) -> Bools:
+def unsolicited(case: Case) -> Bools:
     """Return a mask over connections that begin with a SYN-ACK or RST and whose other side sends nothing but RSTs."""
     facts = case.attempts.facts
     mask: Bools = (case.attempts.of_connections(case.outcomes.outcome) == UNSOLICITED) & (
@@ -99,7 +99,7 @@ def unasked(case: Case) -> Bools:
 
 def is_two_sided(case: Case) -> bool:
     """Return whether the capture holds both directions of some solicited connection."""
-    return bool(np.any((case.attempts.both_ends & TRAIT_SEEN != 0) & ~unasked(case)))
+    return bool(np.any((case.attempts.both_ends & TRAIT_SEEN != 0) & ~unsolicited(case)))
 
 
 def describe(case: Case, rows: ConnectionRows, addresses: int) -> Finding:
@@ -118,13 +118,13 @@ def describe(case: Case, rows: ConnectionRows, addresses: int) -> Finding:
     return Finding(
         KIND,
         "info",
-        f"{write(host)} answers {addresses} addresses that never sent it a SYN "
+        f"{addr(host)} answers {addresses} addresses that never sent it a SYN "
         f"({len(synacks):,} SYN-ACKs, {len(rows) - len(synacks):,} RSTs): it is being flooded from forged sources",
         host,
         None,
         *span(trace, rows),
         metrics,
-        f"Nothing here is under attack; notify the operator of {write(host)} that it receives forged SYNs, and drop "
+        f"Nothing here is under attack; notify the operator of {addr(host)} that it receives forged SYNs, and drop "
         "unsolicited segments (`nft add rule inet filter input ct state invalid drop`).",
         *cite(case, rows),
     )

@@ -32,17 +32,17 @@ def largest(
 ) -> list[Finding]:
     """Describe the groups `numbers` by descending weight, at most `MAX_LISTED`; `what` names the rest."""
     order = numbers[np.argsort(-weights.astype(np.int64), kind="stable")].tolist()
-    return first_of(kind, what, order, describe)
+    return capped(kind, what, order, describe)
 
 
-def first_of(kind: Kind, what: str, ordered: Sequence[Found], describe: Callable[[Found], Finding]) -> list[Finding]:
+def capped(kind: Kind, what: str, ordered: Sequence[Found], describe: Callable[[Found], Finding]) -> list[Finding]:
     """Describe the first `MAX_LISTED` items of `ordered` (largest first); one more finding counts the rest."""
     left = len(ordered) - MAX_LISTED
     described = [describe(each) for each in ordered[:MAX_LISTED]]
-    return described if left <= 0 else [*described, rest(kind, what, left)]
+    return described if left <= 0 else [*described, rest_finding(kind, what, left)]
 
 
-def rest(kind: Kind, what: str, left: int) -> Finding:
+def rest_finding(kind: Kind, what: str, left: int) -> Finding:
     """Return the finding that counts the items beyond `MAX_LISTED`."""
     advice = "Start with the largest, which are listed; the connections themselves are in `hsi analyze -T json`."
     return Finding(kind, "info", f"{left} more {what}", None, None, None, None, {"not_listed": left}, advice)
@@ -114,6 +114,6 @@ def quantiles(values: NDArray[Any], name: str) -> dict[str, int]:
     return {f"{name}_{word}_ns": value for word, value in zip(_QUANTILES, found, strict=True)}
 
 
-def write(host: Host, port: int | None = None) -> str:
+def addr(host: Host, port: int | None = None) -> str:
     """Format a host or service for a sentence."""
     return endpoint_text(address_text(*host), port)

@@ -3,12 +3,13 @@
 Used by `syn_flood.py`. Networks are IPv4 /24 and IPv6 /64, the smallest that are routed and assigned as one. The
 thresholds of `flooding.py` apply to the network as a whole, and besides
 
-- `CARPETED` hosts or more are hit, from at least `MIN_UNFINISHED` sources (one scanner has one address);
-- each host of an IPv4 network gets `EACH` attempts on average, and at the peak there are `AT_ONCE` unfinished attempts
-  per host. Scanners, even together, try each host once and move on; the background scanning of an unused network is a
-  few attempts a minute per address. Nobody scans a /64, so one attempt per host is enough there.
+- `MIN_CARPET_HOSTS` hosts or more are hit, from at least `MIN_UNFINISHED` sources (one scanner has one address);
+- each host of an IPv4 network gets `ATTEMPTS_PER_HOST` attempts on average, and at the peak there are
+  `UNFINISHED_PER_HOST` unfinished attempts per host. Scanners, even together, try each host once and move on; the
+  background scanning of an unused network is a few attempts a minute per address. Nobody scans a /64, so one attempt
+  per host is enough there.
 
-If `CARPETED` hosts of a network are flooded individually, one finding for the network replaces theirs.
+If `MIN_CARPET_HOSTS` hosts of a network are flooded individually, one finding for the network replaces theirs.
 """
 
 import numpy as np
@@ -31,9 +32,9 @@ from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import AttemptRows, ascending, chained
 from handshake_inspect.wire.address import is_ipv4
 
-CARPETED = 4
-EACH = 2
-AT_ONCE = 0.5
+MIN_CARPET_HOSTS = 4
+ATTEMPTS_PER_HOST = 2
+UNFINISHED_PER_HOST = 0.5
 IPV4_BITS, IPV6_BITS = 24, 64
 
 
@@ -42,7 +43,7 @@ def carpets(case: Case, bogus: Bools, retried: Bools, found: list[Flood]) -> tup
     for flood in found:
         bogus[flood.rows] = False
     left = narrow(bogus)
-    together = found_together(found)
+    together = floods_of_carpets(found)
     rows = ascending(chained(left, *(flood.rows for flood in together))) if together else left
     if len(rows) < MIN_ATTEMPTS:
         return tuple(found)
@@ -60,12 +61,12 @@ def carpets(case: Case, bogus: Bools, retried: Bools, found: list[Flood]) -> tup
     return (*kept, *sorted(wide, key=lambda flood: -len(flood.rows)))
 
 
-def found_together(found: list[Flood]) -> list[Flood]:
-    """Return the floods on hosts of networks of which `CARPETED` or more hosts are flooded."""
+def floods_of_carpets(found: list[Flood]) -> list[Flood]:
+    """Return the floods on hosts of networks of which `MIN_CARPET_HOSTS` or more hosts are flooded."""
     hosts: dict[Host, set[Host]] = {}
     for flood in found:
         hosts.setdefault(network_of(flood.target.host).host, set()).add(flood.target.host)
-    return [flood for flood in found if len(hosts[network_of(flood.target.host).host]) >= CARPETED]
+    return [flood for flood in found if len(hosts[network_of(flood.target.host).host]) >= MIN_CARPET_HOSTS]
 
 
 def judged(case: Case, rows: AttemptRows, bogus: Bools, retried: Bools) -> Flood | None:
@@ -73,13 +74,13 @@ def judged(case: Case, rows: AttemptRows, bogus: Bools, retried: Bools) -> Flood
     trace = case.attempts
     hosts = count_distinct(trace.server_host[rows])
     network = network_of(target(trace, int(rows[0]))[0])
-    each = EACH if network.prefix == IPV4_BITS else 1
-    if hosts < CARPETED or len(rows) < each * hosts:
+    each = ATTEMPTS_PER_HOST if network.prefix == IPV4_BITS else 1
+    if hosts < MIN_CARPET_HOSTS or len(rows) < each * hosts:
         return None
     if count_distinct(trace.client_host[rows]) < MIN_UNFINISHED:
         return None
     flood = judge(case, rows, others_in(trace, network, bogus), retried, network)
-    if flood and network.prefix == IPV4_BITS and flood.peak_unfinished < AT_ONCE * hosts:
+    if flood and network.prefix == IPV4_BITS and flood.peak_unfinished < UNFINISHED_PER_HOST * hosts:
         return None
     return flood
 

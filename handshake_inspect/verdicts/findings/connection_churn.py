@@ -9,13 +9,13 @@ servers (5 s to 75 s) would have closed the pooled connection.
 Not reported, because a pool would not help or not be used:
 
 - *health checks*: a timer opens the connections. `STEADY` of the intervals between starts (or between every second or
-  third start, if several checkers share an address) agree within `EVEN`, are at least `LEAST_EVERY_NS` per checker, and
-  the connections last no longer than half of them. (A client that waits for each answer is regular, too.)
-- *password guessing*: the server ends `STEADY` of the connections after at most `LITTLE` bytes, and the client returns
-  within `AT_ONCE_NS` in the median.
+  third start, if several checkers share an address) agree within `MAX_JITTER`, are at least `LEAST_EVERY_NS` per
+  checker, and the connections last no longer than half of them. (A client that waits for each answer is regular, too.)
+- *password guessing*: the server ends `STEADY` of the connections after at most `MAX_GUESS_BYTES`, and the client
+  returns within `AT_ONCE_NS` in the median.
 
-If the mean set-up took less than `QUICK_NS`, and the saved ones together less than `FEW` of the time from the first
-connection to the end of the last, a pool saves little; title and advice say so. Only ports would be saved.
+If the mean set-up took less than `QUICK_NS`, and the saved ones together less than `SMALL_SHARE` of the time from the
+first connection to the end of the last, a pool saves little; title and advice say so. Only ports would be saved.
 
 Severity: `info`. It costs time and ports and breaks nothing; `time-wait-pressure` reports scarce ports.
 """
@@ -31,7 +31,7 @@ from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import client, earliest, largest, median, ratio, target, write
+from handshake_inspect.verdicts.findings.base import addr, client, earliest, largest, median, ratio, target
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.pairs import by_pair
@@ -46,13 +46,13 @@ LEAST = 50
 SAVED = 0.5
 PAUSE_NS = 5_000_000_000
 STEADY = 0.9
-EVEN = 0.05
+MAX_JITTER = 0.05
 LEAST_EVERY_NS = 1_000_000_000
 CHECKERS = 3
-LITTLE = 10_000  # of both directions: an SSH login that fails takes 5 to 8 thousand, key exchange and all
+MAX_GUESS_BYTES = 10_000  # of both directions: an SSH login that fails takes 5 to 8 thousand, key exchange and all
 AT_ONCE_NS = 1_000_000_000
 QUICK_NS = 1_000_000  # a set-up within a host or a rack
-FEW = 0.05
+SMALL_SHARE = 0.05
 
 _ADVICE = (
     "Use a connection pool or HTTP keep-alive in the client, and give the server an idle timeout that "
@@ -65,7 +65,7 @@ _LITTLE_TO_GAIN = (
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Lives:
+class ShortConnections:
     """Short connections in time order, as parallel columns."""
 
     rows: ConnectionRows
@@ -75,14 +75,14 @@ class Lives:
     waited: Times  # set-up time, from `setup_ns`
 
     @classmethod
-    def of(cls, case: Case, rows: ConnectionRows) -> "Lives":
+    def of(cls, case: Case, rows: ConnectionRows) -> "ShortConnections":
         """Build the columns for these connections."""
         c, sent = case.attempts.connections, case.attempts.endpoints["bytes"]
         moved = (sent[2 * rows] + sent[2 * rows + 1]).astype(np.int64)
         return cls(rows, c["first_ns"][rows], c["last_ns"][rows], moved, setup_ns(case, rows))
 
-    def __getitem__(self, some: slice) -> "Lives":
-        return Lives(self.rows[some], self.first[some], self.last[some], self.moved[some], self.waited[some])
+    def __getitem__(self, some: slice) -> "ShortConnections":
+        return ShortConnections(self.rows[some], self.first[some], self.last[some], self.moved[some], self.waited[some])
 
     @property
     def pauses(self) -> Times:
@@ -95,7 +95,7 @@ def detect(case: Case) -> list[Finding]:
     groups = short_lived(case)
     if not len(groups):
         return []
-    lives = Lives.of(case, groups.rows)
+    lives = ShortConnections.of(case, groups.rows)
     one = [slice(*ends) for ends in zip(groups.starts.tolist(), groups.ends.tolist(), strict=True)]
     parallel = most_at_once(lives.first, lives.last, groups)
     wasteful = groups.sizes - parallel >= SAVED * groups.sizes
@@ -143,7 +143,7 @@ KIND = Kind(
 )
 
 
-def is_timed(lives: Lives) -> bool:
+def is_timed(lives: ShortConnections) -> bool:
     """Return whether a timer opens these connections."""
     begun, count = lives.first, len(lives.first)
     if begun[-1] - begun[0] < (count - CHECKERS) // 2 * LEAST_EVERY_NS:  # not even half of the gaps can be so long
@@ -153,7 +153,7 @@ def is_timed(lives: Lives) -> bool:
         gaps = begun[many:] - begun[:-many]
         middle = middle_of(gaps)
         if middle >= many * LEAST_EVERY_NS and life * 2 * many <= middle:
-            even = np.count_nonzero(np.abs(gaps - middle) <= EVEN * middle)
+            even = np.count_nonzero(np.abs(gaps - middle) <= MAX_JITTER * middle)
             if even / len(gaps) >= STEADY:
                 return True
     return False
@@ -165,14 +165,14 @@ def middle_of(values: NDArray[np.int64]) -> float:
     return (low + high) / 2
 
 
-def are_guessing(case: Case, lives: Lives, groups: grouping.Groups[ConnectionRows]) -> NDArray[np.bool_]:
+def are_guessing(case: Case, lives: ShortConnections, groups: grouping.Groups[ConnectionRows]) -> NDArray[np.bool_]:
     """Return a mask over groups: the server soon ends the connections and the client returns at once."""
     trace, rows = case.attempts, groups.rows
     c = trace.connections
     reset = trace.facts[rows] & FACT_RST != 0
     closed = trace.either_end[rows] & TRAIT_FIN != 0
     side = np.where(closed, c["fin_side"][rows], np.where(reset, c["rst_side"][rows], 2))
-    ended = groups.sums((side == (c["client"][rows] ^ 1)) & (lives.moved <= LITTLE))
+    ended = groups.sums((side == (c["client"][rows] ^ 1)) & (lives.moved <= MAX_GUESS_BYTES))
     guessing = ended / groups.sizes >= STEADY
     for g in np.flatnonzero(guessing).tolist():
         guessing[g] = middle_of(lives.pauses[groups.starts[g] : groups.ends[g] - 1]) <= AT_ONCE_NS
@@ -217,7 +217,7 @@ def setup_ns(case: Case, rows: ConnectionRows) -> Times:
     return np.where(reuse >= 0, reuse, handshake)
 
 
-def pair_finding(case: Case, lives: Lives, parallel: int) -> Finding:
+def pair_finding(case: Case, lives: ShortConnections, parallel: int) -> Finding:
     """Return the finding for one pair."""
     trace, rows = case.attempts, lives.rows
     c = trace.connections
@@ -227,14 +227,14 @@ def pair_finding(case: Case, lives: Lives, parallel: int) -> Finding:
     host, port = target(trace, int(rows[0]))
     opener, _ = client(trace, int(rows[0]))
     start, end = int(lives.first[0]), int(lives.last.max())
-    little = len(known) > 0 and each < QUICK_NS and saved * each < FEW * (end - start)
+    little = len(known) > 0 and each < QUICK_NS and saved * each < SMALL_SHARE * (end - start)
     waiting = f"{'only ' if little else ''}{duration(saved * each)} of waiting"
     cited = earliest(trace, rows)
     frames = np.where(c["syn_frame"][cited] > 0, c["syn_frame"][cited], c["first_frame"][cited])
     return Finding(
         KIND,
         "info",
-        f"{write(opener)} opened {len(rows):,} short connections to {write(host, port)}, at most {parallel:,} "
+        f"{addr(opener)} opened {len(rows):,} short connections to {addr(host, port)}, at most {parallel:,} "
         f"at once: pooling would have saved {saved:,} handshakes{f' and {waiting}' if len(known) else ''}",
         host,
         port,

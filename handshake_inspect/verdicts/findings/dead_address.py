@@ -11,8 +11,8 @@ import numpy as np
 
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, first_of, write
-from handshake_inspect.verdicts.findings.named_attempts import Address, Named, by_name
+from handshake_inspect.verdicts.findings.base import addr, capped, cite
+from handshake_inspect.verdicts.findings.named_attempts import Address, AddressAttempts, by_name
 from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.wire.text import plural
 
@@ -23,7 +23,7 @@ Dead = tuple[Address, list[int], int, int]  # address, attempts, addresses of th
 
 def detect(case: Case) -> list[Finding]:
     """Return one finding per dead address, the one with the most attempts first."""
-    return first_of(KIND, "addresses that never answer", dead_addresses(case), lambda dead: finding(case, *dead))
+    return capped(KIND, "addresses that never answer", dead_addresses(case), lambda dead: finding(case, *dead))
 
 
 KIND = Kind(
@@ -41,10 +41,10 @@ KIND = Kind(
 
 def dead_addresses(case: Case) -> list[Dead]:
     """Return the addresses that never worked while others of the same name and family did."""
-    merged: dict[tuple[str, bool], dict[Address, tuple[Named, set[Address]]]] = defaultdict(dict)
+    merged: dict[tuple[str, bool], dict[Address, tuple[AddressAttempts, set[Address]]]] = defaultdict(dict)
     for (name, client), addresses in by_name(case).items():
         for address, named in addresses.items():
-            whole, clients = merged[name, named.is_v6].setdefault(address, (Named(), set()))
+            whole, clients = merged[name, named.is_v6].setdefault(address, (AddressAttempts(), set()))
             whole.worked += named.worked
             whole.failed += named.failed
             clients.add(client)
@@ -65,7 +65,7 @@ def finding(case: Case, address: Address, attempts: list[int], working: int, cli
     return Finding(
         KIND,
         "warning",
-        f"{write(address)} never answers ({plural(len(rows), 'attempt')}), while {others}",
+        f"{addr(address)} never answers ({plural(len(rows), 'attempt')}), while {others}",
         address,
         None,
         int(case.attempts.first_times[rows].min()),

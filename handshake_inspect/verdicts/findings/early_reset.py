@@ -28,7 +28,7 @@ from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import rst_injection
-from handshake_inspect.verdicts.findings.base import cite, largest, median, ratio, span, target, write
+from handshake_inspect.verdicts.findings.base import addr, cite, largest, median, ratio, span, target
 from handshake_inspect.verdicts.findings.keys import Indices, count_distinct, distinct, is_member
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows
@@ -182,7 +182,7 @@ def service_finding(case: Case, rows: ConnectionRows, accepted: int) -> Finding:
     return Finding(
         KIND,
         "critical" if len(rows) >= MANY and len(rows) >= MOST_OF_THEM * accepted else "warning",
-        f"{write(host, port)} accepted {plural(accepted, 'connection')} and {how} {len(rows):,} before sending a byte",
+        f"{addr(host, port)} accepted {plural(accepted, 'connection')} and {how} {len(rows):,} before sending a byte",
         host,
         port,
         *span(trace, rows),
@@ -197,7 +197,7 @@ def service_finding(case: Case, rows: ConnectionRows, accepted: int) -> Finding:
             "life_p50_ns": median(lives(case, rows)),
         },
         f"Look behind port {port}: is the backend up, and does it speak what clients speak (TLS or plain)? "
-        f"`ss -ltnp 'sport = :{port}'` on {write(host)} names the process that accepts; "
+        f"`ss -ltnp 'sport = :{port}'` on {addr(host)} names the process that accepts; "
         "the log of a proxy says what it found.",
         *cite(case, rows),
     )

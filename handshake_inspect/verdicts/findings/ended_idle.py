@@ -43,7 +43,7 @@ class Ended:
     drawn: Bools  # a RST answered data
     ended_ns: Times  # end of the idle period
 
-    def chosen(self, some: Any) -> "Ended":
+    def select(self, some: Any) -> "Ended":
         """Return the selected rows."""
         columns = (self.rows, self.idle, self.unprompted, self.drawn, self.ended_ns)
         return Ended(*(column[some] for column in columns))
@@ -71,7 +71,7 @@ def ended_idle(case: Case) -> Ended:
     before = np.where(probed >= IDLE_NS, probed, a["idle_ns"][places])
     idle = np.where(unprompted, a["rst_idle_ns"][places], before)[kept]
     lost = stalled.stalled(case)
-    paused = lost.chosen(np.flatnonzero(lost.idle(trace) >= IDLE_NS))
+    paused = lost.select(np.flatnonzero(lost.idle(trace) >= IDLE_NS))
     silent = np.zeros(len(paused.rows), dtype=bool)
     return Ended(
         chained(rows[kept], paused.rows),

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from handshake_inspect.verdicts.arrays import Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings.base import Host, target
-from handshake_inspect.verdicts.findings.expired_services import Used
+from handshake_inspect.verdicts.findings.expired_services import UsedServices
 from handshake_inspect.verdicts.findings.tally import Tally
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import AttemptRows
@@ -24,12 +24,12 @@ def reasons(case: Case, rows: AttemptRows) -> Keys:
     return keys
 
 
-def past_of(case: Case) -> "Past | None":
+def expired_attempts(case: Case) -> "ExpiredAttempts | None":
     """Return the counts of expired attempts, or None if this is not a live run."""
-    return case.past if isinstance(case.past, Past) else None
+    return case.past if isinstance(case.past, ExpiredAttempts) else None
 
 
-class Past:
+class ExpiredAttempts:
     """Bounded counts of expired attempts; `absorb` adds to them."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Past:
         self.services: Keys = np.zeros(0, dtype=np.uint64)  # sorted
         self.attempts = np.zeros(0, dtype=np.int64)
         self.served = np.zeros(0, dtype=np.int64)
-        self.used = Used()
+        self.used = UsedServices()
 
     def absorb(self, case: Case, rows: AttemptRows, failed: dict[int, AttemptRows], counted: NDArray[np.int64]) -> None:
         """Add rows that are about to expire.

@@ -16,7 +16,7 @@ GREETING = 512  # bytes; the greetings of SSH, SMTP, MySQL and the like are shor
 _PAIR = np.dtype([("pair", "u8"), ("client", "u8"), ("service", "u8"), ("host", "u8"), ("port", "u2")])
 
 
-class Used:
+class UsedServices:
     """A bounded set of client-service pairs; `absorb` adds to it."""
 
     def __init__(self) -> None:

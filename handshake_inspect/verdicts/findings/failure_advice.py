@@ -1,6 +1,6 @@
 """Advice for connections that failed for one reason, the most likely cause first."""
 
-from handshake_inspect.verdicts.findings.base import Host, write
+from handshake_inspect.verdicts.findings.base import Host, addr
 from handshake_inspect.verdicts.findings.tally import Tally
 from handshake_inspect.verdicts.words import CAUSES, REJECTED
 from handshake_inspect.wire.address import address_text
@@ -64,7 +64,7 @@ OTHER_ADVICE = "Follow one of the connections with `hsi explain`."
 
 def place(host: Host, ports: list[int]) -> str:
     """Format the target: `10.0.0.2:80`, or `20 ports of 10.0.0.2`."""
-    return write(host, ports[0]) if len(ports) == 1 else f"{len(ports):,} ports of {write(host)}"
+    return addr(host, ports[0]) if len(ports) == 1 else f"{len(ports):,} ports of {addr(host)}"
 
 
 def advice(tally: Tally, outcome: int, at: Host, ports: list[int], named: list[str]) -> str:

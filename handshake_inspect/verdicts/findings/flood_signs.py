@@ -48,7 +48,7 @@ def first_sent(trace: Attempts, rows: AttemptRows) -> AttemptRows:
     return trace.earliest(rows, LOOKED_AT)
 
 
-def looks_of(trace: Attempts, rows: AttemptRows) -> tuple[int, int, NDArray[np.intp]]:
+def options_and_ttls(trace: Attempts, rows: AttemptRows) -> tuple[int, int, NDArray[np.intp]]:
     """Return how many of these SYNs have poor options, how many have none, and a histogram of their TTLs."""
     poor, bare, ttls = 0, 0, np.zeros(1 << 8, dtype=np.intp)
     for some in batches(len(rows)):
@@ -83,7 +83,7 @@ def is_scattered(trace: Attempts, rows: AttemptRows) -> bool:
 
 def spoofing_signs(trace: Attempts, rows: AttemptRows, sources: int) -> dict[str, Any]:
     """Return the signs as metrics, including the conclusion whether a tool made most of these SYNs."""
-    poor, bare, ttls = looks_of(trace, rows)
+    poor, bare, ttls = options_and_ttls(trace, rows)
     early = first_sent(trace, rows)
     isn_pattern = pattern(trace.end("client", "iss", early), 32)
     impossible = int(np.count_nonzero(bogons(trace, ascending(early))))

@@ -23,12 +23,12 @@ MIN_UNFINISHED = 64
 MIN_SHARE = 0.2
 MIN_HELD_NS = 1_000_000_000
 RETRY_NS = 1_200_000_000
-COMPLETES = 20  # a source that completes less than one attempt in so many counts as completing none
-INSIST = 0.1  # if more retransmit their SYN, the others may have done so before the capture began
+ATTEMPTS_PER_COMPLETED = 20  # a source that completes less than one attempt in so many counts as completing none
+MAX_RETRANSMITTED = 0.1  # if more retransmit their SYN, the others may have done so before the capture began
 EDGE_SHARE = 0.01
 SECOND_NS = 1_000_000_000
 MAX_BINS = 1_000_000
-PEELED = 3  # targets found without sorting
+MAX_PEELED = 3  # targets found without sorting
 _PER_BIN = 4  # times per bin in a batch, so that adding up the bins costs less than binning the times
 
 
@@ -65,7 +65,7 @@ def narrow(mask: Bools) -> AttemptRows:
 def candidates(keys: Keys, rows: AttemptRows) -> list[AttemptRows]:
     """Group bogus attempts by target; only targets with `MIN_ATTEMPTS` or more."""
     parts: list[AttemptRows] = []
-    for _ in range(PEELED):  # a flood mostly has one target, which is found without sorting
+    for _ in range(MAX_PEELED):  # a flood mostly has one target, which is found without sorting
         if len(rows) < MIN_ATTEMPTS:
             return parts
         sample = np.sort(keys[rows[:: len(rows) // MIN_ATTEMPTS]])
@@ -105,7 +105,7 @@ def unfinished(case: Case) -> tuple[Bools, Bools]:
     )
     bogus[known] = False
     found, started = counts(trace.client_host[known])
-    never = found[started > COMPLETES * completed[np.searchsorted(sources, found)]]
+    never = found[started > ATTEMPTS_PER_COMPLETED * completed[np.searchsorted(sources, found)]]
     bogus[known[is_member(trace.client_host[known], never)]] = True
     return bogus, repeated
 
@@ -152,7 +152,11 @@ def is_proved(
     if signs["looks_forged"]:
         return True
     completed = np.any(case.outcomes.outcome[others] == ESTABLISHED)
-    if completed and insisted(trace, others) <= INSIST * old and from_everywhere(trace, rows, sources):
+    if (
+        completed
+        and count_retransmitted(trace, others) <= MAX_RETRANSMITTED * old
+        and from_everywhere(trace, rows, sources)
+    ):
         return True
     tracked = trace.tracked(rows)
     answered = tracked[ripe[: len(tracked)]]
@@ -163,7 +167,7 @@ def is_proved(
     return bool(completed or insisting >= MIN_SHARE * len(answered))
 
 
-def insisted(trace: Attempts, rows: AttemptRows) -> int:
+def count_retransmitted(trace: Attempts, rows: AttemptRows) -> int:
     """Return how many of these attempts retransmitted their SYN, successful or not."""
     return int(np.count_nonzero(trace.connections["syn_count"][trace.tracked(rows)] > 1))
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from handshake_inspect.verdicts.advice_steps import COOKIES_ON, left, sentence
+from handshake_inspect.verdicts.advice_steps import COOKIES_ON, remaining_steps, sentence
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding
 from handshake_inspect.verdicts.findings.base import client
@@ -61,7 +61,7 @@ def remaining(found: Finding, settings: Mapping[str, Any]) -> str:
     steps = found.kind.steps
     for said, rest in (("", steps), (COOKIES_ON, steps[1:])):
         if rest and found.advice == said + sentence(rest):
-            return said + sentence(left(rest, settings))
+            return said + sentence(remaining_steps(rest, settings))
     return found.advice
 
 

@@ -35,7 +35,7 @@ from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import earliest, largest, span, target, write
+from handshake_inspect.verdicts.findings.base import addr, earliest, largest, span, target
 from handshake_inspect.verdicts.findings.ended_idle import Ended, ended_idle
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.memo import once
@@ -102,7 +102,7 @@ def judge(case: Case, ended: Ended) -> list[Finding]:
     if sets:
         return [named(case, ended, agreeing, survived) for agreeing in sets]
     late = late_of(case.attempts, ended, survived)
-    return [interval(case.attempts, ended.chosen(late), survived)] if len(late) else []
+    return [interval(case.attempts, ended.select(late), survived)] if len(late) else []
 
 
 @once
@@ -110,7 +110,7 @@ def by_service(case: Case) -> list[Ended]:
     """Return the connections that ended idle, per service with `LEAST` or more."""
     ended = ended_idle(case)
     groups = group(case.attempts.server_key[ended.rows], np.arange(len(ended.rows)), at_least=LEAST)
-    return [ended.chosen(groups.of(g)) for g in range(len(groups))]
+    return [ended.select(groups.of(g)) for g in range(len(groups))]
 
 
 @once
@@ -246,7 +246,7 @@ def named(case: Case, ended: Ended, agreeing: NDArray[np.intp], survived: int) -
         trace,
         rows,
         (host, port),
-        f"{plural(len(rows), 'idle connection')} to {write(host, port)} were reset after {seconds} s without a packet"
+        f"{plural(len(rows), 'idle connection')} to {addr(host, port)} were reset after {seconds} s without a packet"
         f"{table}",
         metrics,
         f"Let both ends keep alive more often than every {seconds} s (`sysctl net.ipv4.tcp_keepalive_time` with "
@@ -272,7 +272,7 @@ def interval(trace: Attempts, ended: Ended, survived: int) -> Finding:
         trace,
         ended.rows,
         (host, port),
-        f"{plural(len(ended.rows), 'connection')} to {write(host, port)} were lost while idle: "
+        f"{plural(len(ended.rows), 'connection')} to {addr(host, port)} were lost while idle: "
         f"a device on the path drops their state {low}",
         metrics,
         f"Let both ends keep alive more often than every {duration(survived or shortest)} (`sysctl "

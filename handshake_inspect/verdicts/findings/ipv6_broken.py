@@ -15,7 +15,7 @@ import numpy as np
 
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, first_of, median, write
+from handshake_inspect.verdicts.findings.base import addr, capped, cite, median
 from handshake_inspect.verdicts.findings.named_attempts import Address, pairs
 from handshake_inspect.verdicts.numbering import AttemptRows
 from handshake_inspect.wire.text import duration, plural
@@ -33,7 +33,7 @@ def detect(case: Case) -> list[Finding]:
         if failed and worked and not any(each.worked for each in six):
             found[client].append((failed, worked))
     ordered = sorted(found.items(), key=lambda item: -sum(len(failed) for failed, _ in item[1]))
-    return first_of(KIND, "clients without IPv6", ordered, lambda item: finding(case, *item))
+    return capped(KIND, "clients without IPv6", ordered, lambda item: finding(case, *item))
 
 
 KIND = Kind(
@@ -72,7 +72,7 @@ def finding(case: Case, client: Address, broken: Sequence[Broken]) -> Finding:
     return Finding(
         KIND,
         "warning",
-        f"IPv6 does not work for {write(client)}: {plural(len(rows), 'attempt')} on {plural(len(broken), 'name')} "
+        f"IPv6 does not work for {addr(client)}: {plural(len(rows), 'attempt')} on {plural(len(broken), 'name')} "
         f"came to nothing; {wait}",
         client,
         None,

@@ -21,13 +21,13 @@ from handshake_inspect.verdicts import silence
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import (
+    addr,
     earliest,
     largest,
     median,
     ratio,
     target,
     window,
-    write,
 )
 from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.grouping import group
@@ -111,7 +111,7 @@ def finding(case: Case, rows: ConnectionRows) -> Finding:
     return Finding(
         KIND,
         "warning",
-        f"{plural(len(rows), 'request')} to {write(host, port)} crossed the FIN of an idle connection and drew a RST: "
+        f"{plural(len(rows), 'request')} to {addr(host, port)} crossed the FIN of an idle connection and drew a RST: "
         f"{len(rows):,} of {plural(total, 'connection')}, after pauses of {paused}",
         host,
         port,

@@ -18,7 +18,7 @@ from handshake_inspect.dns.lookups import Lookup
 from handshake_inspect.dns.messages import NO_ERROR, NXDOMAIN, REFUSED, SERVFAIL
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import CITED, first_of, write
+from handshake_inspect.verdicts.findings.base import CITED, addr, capped
 from handshake_inspect.verdicts.findings.named_attempts import address_halves
 from handshake_inspect.wire.text import plural
 
@@ -50,7 +50,7 @@ def detect(case: Case) -> list[Finding]:
         groups[one.server, way(one)].append(one)
     ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[1][0].first_ns))
     known = answered(case)
-    return first_of(KIND, "name servers that failed", ordered, lambda item: finding(*item, known))
+    return capped(KIND, "name servers that failed", ordered, lambda item: finding(*item, known))
 
 
 KIND = Kind(
@@ -120,7 +120,7 @@ def finding(group: tuple[bytes, str], lookups: Sequence[Lookup], known: Known) -
     return Finding(
         KIND,
         "warning" if gave_up else "info",
-        f"{write(host, PORT)} {_SAY[kind]}: {asked}, {outcome}",
+        f"{addr(host, PORT)} {_SAY[kind]}: {asked}, {outcome}",
         host,
         PORT,
         lookups[0].first_ns,

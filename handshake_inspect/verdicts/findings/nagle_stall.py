@@ -11,7 +11,7 @@ import numpy as np
 
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, first_of, median, ratio, target, window, write
+from handshake_inspect.verdicts.findings.base import addr, capped, cite, median, ratio, target, window
 from handshake_inspect.verdicts.findings.setups import Places, Waits, nagle_waits
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows
@@ -36,7 +36,7 @@ def detect(case: Case) -> list[Finding]:
         if total >= LEAST and len(np.unique(waits.rows[each])) >= SHARE * total:
             hit.append((each, total))
     hit.sort(key=lambda each: -len(each[0]))
-    return first_of(KIND, "services with Nagle's algorithm in the way", hit, lambda each: finding(case, waits, *each))
+    return capped(KIND, "services with Nagle's algorithm in the way", hit, lambda each: finding(case, waits, *each))
 
 
 KIND = Kind(
@@ -69,7 +69,7 @@ def finding(case: Case, waits: Waits, places: Places, total: int) -> Finding:
         KIND,
         "warning",
         f"Data of the {side} waits for ACKs (Nagle's algorithm) in {len(rows):,} of "
-        f"{plural(total, 'connection')} to {write(host, port)}: {duration(middle)} in the median, {because}",
+        f"{plural(total, 'connection')} to {addr(host, port)}: {duration(middle)} in the median, {because}",
         host,
         port,
         metrics={

@@ -18,7 +18,7 @@ def address_halves(address: bytes) -> Address:
 
 
 @dataclass
-class Named:
+class AddressAttempts:
     """The attempts on one address of a name, by success."""
 
     worked: list[int] = field(default_factory=list)
@@ -27,9 +27,9 @@ class Named:
 
 
 @once
-def by_name(case: Case) -> dict[tuple[str, Address], dict[Address, Named]]:
+def by_name(case: Case) -> dict[tuple[str, Address], dict[Address, AddressAttempts]]:
     """Return the attempts per (name, client) and per address that the client was given."""
-    found: dict[tuple[str, Address], dict[Address, Named]] = defaultdict(lambda: defaultdict(Named))
+    found: dict[tuple[str, Address], dict[Address, AddressAttempts]] = defaultdict(lambda: defaultdict(AddressAttempts))
     outcome, decided = case.outcomes.outcome, case.outcomes.decided
     for attempt, place in case.names.lookup_of.items():
         lookup = case.lookups[place]
@@ -43,7 +43,7 @@ def by_name(case: Case) -> dict[tuple[str, Address], dict[Address, Named]]:
     return found
 
 
-def pairs(case: Case) -> Iterator[tuple[str, Address, dict[Address, Named]]]:
+def pairs(case: Case) -> Iterator[tuple[str, Address, dict[Address, AddressAttempts]]]:
     """Yield the name and client of each pair with more than one address tried, and those addresses."""
     for (name, client), addresses in by_name(case).items():
         if len(addresses) > 1:

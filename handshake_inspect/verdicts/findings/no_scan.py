@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_CLIENT_DATA, FACT_RST, FACT_SERVER_DATA
 from handshake_inspect.verdicts.arrays import Bools, Keys, Times
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.findings.expired_failures import past_of
+from handshake_inspect.verdicts.findings.expired_failures import expired_attempts
 from handshake_inspect.verdicts.findings.expired_services import is_used
 from handshake_inspect.verdicts.findings.keys import count_distinct, counts, distinct, is_member, run_starts
 from handshake_inspect.verdicts.findings.probes import ACK_SCAN, MAIMON_SCAN, SYN_SCAN
@@ -36,7 +36,7 @@ MAX_USED_PEERS = 0.1  # most peers that a tracker lists are gone
 FEW_TRIES = 2
 MOSTLY = 0.8  # share of services that counts as most of them
 AGAIN_NS = 5_000_000_000  # a silent target probed again after more than this is polled; scanners retry sooner
-EVEN = 0.05
+MAX_JITTER = 0.05
 LEAST_EVERY_NS = 1_000_000_000  # nobody checks health more often
 REPEATED = 0.1  # share of repeated probes that proves that nothing answers, if the capture holds no answers
 RACE_NS = 2_000_000_000  # RFC 8305 section 5: the other family is tried after at most this long
@@ -55,7 +55,7 @@ LEAST_RESET_OF_FEW = 0.5
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Use:
+class SourceUse:
     """The services that one source really used, as parallel columns; services used twice appear twice."""
 
     service: Keys
@@ -63,7 +63,7 @@ class Use:
     port: NDArray[np.uint16]
 
     @classmethod
-    def of(cls, case: Case, source: int, *, raw: bool = False) -> "Use":
+    def of(cls, case: Case, source: int, *, raw: bool = False) -> "SourceUse":
         """Return what this client used, in current and in expired rows.
 
         With `raw` (no kernel sent the source's probes), connections of its kernel do not count: a scanner uses the
@@ -74,7 +74,7 @@ class Use:
         if raw:
             mine = mine[is_poor(trace.end("client", "options", mine))]
         kept = cls(trace.server_key[mine], trace.server_host[mine], target_ports(case, mine))
-        past = past_of(case)
+        past = expired_attempts(case)
         if past is None:
             return kept
         gone = past.used.by(source)
@@ -129,7 +129,7 @@ def confirmed(case: Case, scan: Scan) -> Scan | None:
     if scan.kind != SYN_SCAN:
         return None if is_end_of_connections(case, scan) else scan
     by_kernel = not is_raw(case, scan.rows)
-    use = Use.of(case, int(scan.probes.source[0]), raw=not by_kernel)
+    use = SourceUse.of(case, int(scan.probes.source[0]), raw=not by_kernel)
     scan = without_guided(case, scan, use)
     if not scan.is_large_enough or is_in_use(case, scan, use, by_kernel=by_kernel):
         return None
@@ -169,7 +169,7 @@ def is_raw(case: Case, rows: AttemptRows) -> bool:
     return bool(np.count_nonzero(is_poor(case.attempts.end("client", "options", rows))) * 2 >= len(rows))
 
 
-def without_guided(case: Case, scan: Scan, use: Use) -> Scan:
+def without_guided(case: Case, scan: Scan, use: SourceUse) -> Scan:
     """Return the scan without ports that a service may have named: FTP (passive and active) and remote procedures."""
     guides = distinct(np.concatenate([use.guides, guided_callers(case, int(scan.probes.source[0]))]))
     if not len(guides):
@@ -186,7 +186,7 @@ def guided_callers(case: Case, source: int) -> Keys:
     return case.attempts.client_host[rows[np.isin(target_ports(case, rows), GUIDES)]]
 
 
-def is_in_use(case: Case, scan: Scan, use: Use, *, by_kernel: bool) -> bool:
+def is_in_use(case: Case, scan: Scan, use: SourceUse, *, by_kernel: bool) -> bool:
     """Return whether the source really uses the services that it probed, or similar ones."""
     hosts, ports = distinct(scan.probes.host), target_ports(case, scan.rows)
     on_hosts = use.on(hosts)
@@ -244,7 +244,7 @@ def is_polled(case: Case, scan: Scan) -> bool:
 def is_even(gaps: Times) -> bool:
     """Return whether a timer made these intervals."""
     middle = np.median(gaps)
-    return bool(middle >= LEAST_EVERY_NS and np.mean(np.abs(gaps - middle) <= EVEN * middle) >= 0.9)
+    return bool(middle >= LEAST_EVERY_NS and np.mean(np.abs(gaps - middle) <= MAX_JITTER * middle) >= 0.9)
 
 
 def is_outage(case: Case, scan: Scan) -> bool:

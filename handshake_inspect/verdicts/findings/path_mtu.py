@@ -4,7 +4,7 @@ A router on the path cannot forward a packet of that length and must not fragmen
 lost or ignored: a black hole (RFC 2923 section 2.1). Handshakes, small requests and keep-alives work; a TLS ClientHello
 with post-quantum keys, of 1,900 bytes, does not.
 
-All connections of two hosts are judged together, per direction (counts and columns: `unpassed.py`):
+All connections of two hosts are judged together, per direction (counts and columns: `blocked_segments.py`):
 
 - *does not pass*: the first unacknowledged segment was retransmitted `REPEATS` times or more over `REPEATED_NS` or
   longer to a receiver with window for it, or retransmitted as often and then acknowledged once shorter pieces were
@@ -38,9 +38,8 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import accept_queue
-from handshake_inspect.verdicts.findings.base import CITED, endpoint, largest, write
-from handshake_inspect.verdicts.findings.keys import distinct, is_member
-from handshake_inspect.verdicts.findings.unpassed import (
+from handshake_inspect.verdicts.findings.base import CITED, addr, endpoint, largest
+from handshake_inspect.verdicts.findings.blocked_segments import (
     Failed,
     directions,
     failures,
@@ -53,6 +52,7 @@ from handshake_inspect.verdicts.findings.unpassed import (
     passed_on,
     too_big_of,
 )
+from handshake_inspect.verdicts.findings.keys import distinct, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained
@@ -78,14 +78,14 @@ def holes(case: Case) -> list[Hole]:
     known = silence.is_open(trace, case.outcomes, failed.rows)
     known &= ~np.isin(failed.rows, accept_queue.accused_rows(case))
     long = is_long(trace, failed)
-    failed, short = failed.chosen(np.flatnonzero(known & long)), failed.chosen(np.flatnonzero(known & ~long))
+    failed, short = failed.select(np.flatnonzero(known & long)), failed.select(np.flatnonzero(known & ~long))
     if not len(failed.rows):
         return []
     keys = directions(trace, failed.rows, failed.sides)
     groups = group(keys, np.arange(len(keys)))
     pairs = Pairs.of(trace, failed.rows)
     dead = directions(trace, short.rows, short.sides)
-    found = (hole(trace, failed.chosen(groups.of(g)), pairs, dead) for g in range(len(groups)))
+    found = (hole(trace, failed.select(groups.of(g)), pairs, dead) for g in range(len(groups)))
     return [each for each in found if each is not None]
 
 
@@ -139,7 +139,7 @@ def hole(trace: Attempts, failed: Failed, pairs: Pairs, dead: NDArray[np.uint64]
     kept = np.flatnonzero(failed.lengths > contrary)
     if not len(kept):
         return None
-    failed, before = failed.chosen(kept), before[kept]
+    failed, before = failed.select(kept), before[kept]
     least = int(failed.lengths.min())
     too_big, mtu = too_big_of(trace, rows, sides)
     own = is_alive(trace, failed)
@@ -205,9 +205,9 @@ def finding(trace: Attempts, found: Hole) -> Finding:
         "connections": len(np.unique(failed.rows)),
         "passed_before": found.changed,
         "recovered": int(failed.recovered.sum()),
-        "direction": f"{write(sender)} > {write(receiver)}",
-        "sender": write(sender),
-        "receiver": write(receiver),
+        "direction": f"{addr(sender)} > {addr(receiver)}",
+        "sender": addr(sender),
+        "receiver": addr(receiver),
         "ports": ports[:CITED].tolist(),
         "largest_passed_bytes": found.passed,
         "smallest_failed_bytes": least,
@@ -226,14 +226,14 @@ def finding(trace: Attempts, found: Hole) -> Finding:
     return Finding(
         KIND,
         "warning",
-        f"Large packets do not get from {write(sender)} to {write(receiver)}: {passed}, on "
+        f"Large packets do not get from {addr(sender)} to {addr(receiver)}: {passed}, on "
         f"{plural(metrics['connections'], 'connection')}; {said}",
         receiver,
         None,
         int(first.min()),
         int(last.max()),
         metrics,
-        f"Find the link or tunnel with the smaller MTU (`tracepath {write(receiver)}` from the sender) and let ICMP "
+        f"Find the link or tunnel with the smaller MTU (`tracepath {addr(receiver)}` from the sender) and let ICMP "
         f'"too big" through, or clamp MSS to {mss} on the router before it '
         f"(`nft add rule inet filter forward tcp flags syn tcp option maxseg size set {mss}`).",
         tuple(silence.whole_frames(trace, failed.rows[cited], failed.of(trace, "frame")[cited])),

@@ -22,7 +22,7 @@ from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.advice_steps import PORTS, TW_REUSE, Step, sentence
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import earliest, largest, quantiles, target, window, write
+from handshake_inspect.verdicts.findings.base import addr, earliest, largest, quantiles, target, window
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.words import ESTABLISHED
@@ -115,7 +115,7 @@ def service_finding(case: Case, rows: ConnectionRows, gaps: NDArray[np.int64]) -
     return Finding(
         KIND,
         "warning" if failed or repeated else "info",
-        f"{plural(len(rows), 'connection')} to {write(host, port)} reused a 4-tuple after "
+        f"{plural(len(rows), 'connection')} to {addr(host, port)} reused a 4-tuple after "
         f"{duration(waited['gap_p50_ns'])}: {result}",
         host,
         port,

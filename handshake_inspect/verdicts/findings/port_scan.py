@@ -17,7 +17,7 @@ Not reported are (`no_scan.py`), in part only if a kernel sent the SYNs (see `sy
 programs:
 
 - *monitoring*, which probes the same services repeatedly: more than half of them three times or more, or twice at even
-  intervals (`EVEN`), or silent ones again after more than `AGAIN_NS`. A scanner moves on after `MAX_TRIES`;
+  intervals (`MAX_JITTER`), or silent ones again after more than `AGAIN_NS`. A scanner moves on after `MAX_TRIES`;
 - *an outage*: none of a kernel's SYNs was answered. It is a scan nevertheless if `MIN_PORTS` ports of one host, or one
   port of `MIN_HOSTS` hosts, were probed once or twice, and the capture would show answers: it holds some, or frames
   that a flag filter drops (`flag_filter.py`), or SYNs were retransmitted;
@@ -52,12 +52,12 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import (
     Host,
+    addr,
+    capped,
     cite,
     client,
     endpoint,
-    first_of,
     target,
-    write,
 )
 from handshake_inspect.verdicts.findings.keys import count_distinct, counts
 from handshake_inspect.verdicts.findings.no_scan import confirmed, is_raw
@@ -82,7 +82,7 @@ def detect(case: Case) -> list[Finding]:
     """Return one finding per source and kind of scan."""
     ids = case.attempts.ids
     found = sorted(scans(case), key=lambda scan: (-len(scan.rows), int(ids[scan.rows].min())))
-    return first_of(KIND, "sources that scan", found, lambda scan: describe(case, scan))
+    return capped(KIND, "sources that scan", found, lambda scan: describe(case, scan))
 
 
 LEARNED = {
@@ -135,7 +135,7 @@ def scan_rows(case: Case) -> Bools:
 def describe(case: Case, scan: Scan) -> Finding:
     """Return the finding for one scan."""
     trace, rows = case.attempts, scan.rows
-    source, kind = write(source_of(case, int(rows[0]))), kind_word(case, scan)
+    source, kind = addr(source_of(case, int(rows[0]))), kind_word(case, scan)
     found = states_of(case, scan)
     times = trace.connection("first_ns", rows)
     reached = reach(case, scan)
@@ -247,7 +247,7 @@ def named(case: Case, scan: Scan, *, vertical: bool) -> list[Any]:
     parted = group(scan.probes.host, rows)
     first = np.minimum.reduceat(case.attempts.ids[parted.rows], parted.starts)
     most = np.lexsort((first, -parted.sizes)).tolist()
-    return [write(probed_end(case, int(parted.of(g)[0]))[0]) for g in most[:LISTED]]
+    return [addr(probed_end(case, int(parted.of(g)[0]))[0]) for g in most[:LISTED]]
 
 
 def probed_end(case: Case, row: int) -> tuple[Host, int]:
@@ -271,5 +271,5 @@ def listed(case: Case, found: dict[str, AttemptRows], reached: dict[str, Any]) -
         if reached["hosts"] == 1:
             lists[state] = [port for _, port in ends]
         else:
-            lists[state] = [write(host, None if reached["ports"] == 1 else port) for host, port in ends]
+            lists[state] = [addr(host, None if reached["ports"] == 1 else port) for host, port in ends]
     return lists

@@ -26,9 +26,9 @@ from handshake_inspect.tcp.facts import FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts import grouping
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.columns import BATCH, marked, picked
+from handshake_inspect.verdicts.columns import BATCH, marked, take_column
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, ratio, window, write
+from handshake_inspect.verdicts.findings.base import addr, earliest, endpoint, largest, ratio, window
 from handshake_inspect.verdicts.findings.keys import distinct, run_starts
 from handshake_inspect.verdicts.numbering import ConnectionRows, EndpointRows, chained
 from handshake_inspect.verdicts.pairs import hosts_of
@@ -64,7 +64,7 @@ def detect(case: Case) -> list[Finding]:
     # Indices into `ends`: columns are read in order of first frames, and sorted by time later, some hosts at a time.
     found: list[tuple[EndpointRows, Rule]] = []
     for mine in some_hosts(hosts):
-        groups = grouping.group(picked(hosts, mine), mine, at_least=LEAST)
+        groups = grouping.group(take_column(hosts, mine), mine, at_least=LEAST)
         for some in groups.portions(BATCH):
             found += [(ends[mine], rule) for mine, rule in predictable(some, iss, times)]
     sizes = np.array([len(mine) for mine, _ in found], dtype=np.intp)
@@ -122,7 +122,7 @@ def predictable(
     chosen = np.flatnonzero(steady | (small >= MOST) | (clocked >= MOST))
     if not len(chosen):
         return
-    some = groups.chosen(chosen)
+    some = groups.select(chosen)
     usual, often = commonest(*steps(iss, some), some)
     regular = often / count[chosen]
     small, clocked = small[chosen], clocked[chosen]
@@ -183,7 +183,7 @@ def host_finding(trace: Attempts, ends: EndpointRows, followed: Rule) -> Finding
     return Finding(
         KIND,
         "warning",
-        f"The initial sequence numbers of {write(host)} can be guessed: they {rule}",
+        f"The initial sequence numbers of {addr(host)} can be guessed: they {rule}",
         host,
         None,
         metrics={

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.setup.facts import EXCHANGE_ALERTED, SETUP_NOT_TLS
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, first_of, target, window, write
+from handshake_inspect.verdicts.findings.base import addr, capped, cite, target, window
 from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.findings.setups import handshakes
 from handshake_inspect.verdicts.grouping import group
@@ -43,7 +43,7 @@ def detect(case: Case) -> list[Finding]:
     found = [("plain-to-tls", each) for each in by_service(case, plain_rows(case, tls))]
     found += [("tls-to-plain", each) for each in by_service(case, tls.connections(tls.has(SETUP_NOT_TLS)))]
     found.sort(key=lambda each: -len(each[1]))
-    return first_of(KIND, "services that are spoken to in another protocol", found, lambda each: finding(case, *each))
+    return capped(KIND, "services that are spoken to in another protocol", found, lambda each: finding(case, *each))
 
 
 def by_service(case: Case, rows: ConnectionRows) -> list[ConnectionRows]:
@@ -104,7 +104,7 @@ def finding(case: Case, kind: str, rows: ConnectionRows) -> Finding:
     return Finding(
         KIND,
         "warning",
-        f"{plural(clients, 'client')} {_SAID[kind].format(service=write(host, port))}: "
+        f"{plural(clients, 'client')} {_SAID[kind].format(service=addr(host, port))}: "
         f"{plural(len(rows), 'connection')}",
         host,
         port,

@@ -24,7 +24,7 @@ from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import quic_services
-from handshake_inspect.verdicts.findings.base import first_of, median, write
+from handshake_inspect.verdicts.findings.base import addr, capped, median
 from handshake_inspect.verdicts.findings.quic_services import Places
 from handshake_inspect.verdicts.quic.words import REJECTED, TIMED_OUT
 from handshake_inspect.verdicts.sets import host_key
@@ -50,7 +50,7 @@ def detect(case: Case) -> list[Finding]:
     groups = [(True, each) for each in quic_services.by_key(_client_keys(case), places[of_client])]
     groups += [(False, each) for each in quic_services.by_key(quics.service, places[~of_client])]
     groups.sort(key=lambda group: -len(group[1]))
-    return first_of(KIND, "services that QUIC does not reach", groups, lambda group: finding(case, *group))
+    return capped(KIND, "services that QUIC does not reach", groups, lambda group: finding(case, *group))
 
 
 KIND = Kind(
@@ -111,7 +111,7 @@ def finding(case: Case, of_client: bool, places: Places) -> Finding:
     host, port = quic_services.server(quics, int(places[0]))
     if of_client:
         host, port = quic_services.client(quics, int(places[0])), None  # type: ignore[assignment]
-    what = f"from {write(host)} to {plural(len(services), 'service')}" if of_client else f"to {write(host, port)}"
+    what = f"from {addr(host)} to {plural(len(services), 'service')}" if of_client else f"to {addr(host, port)}"
     start, end = quic_services.window(quics, places)
     return Finding(
         KIND,

@@ -10,7 +10,7 @@ from handshake_inspect.quic.quic_rows import NEGOTIATED, RETRY, TOKEN
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import quic_services
-from handshake_inspect.verdicts.findings.base import first_of, median, ratio, write
+from handshake_inspect.verdicts.findings.base import addr, capped, median, ratio
 from handshake_inspect.verdicts.findings.quic_services import Places
 from handshake_inspect.wire.text import duration, plural, share
 
@@ -41,7 +41,7 @@ def services(case: Case, flag: int, kind: str) -> list[Finding]:
     groups = [each for each in quic_services.by_key(quic.quics.service, everything) if len(each) >= LEAST]
     hit = [each for each in groups if np.count_nonzero(quic.quics.has(flag)[each]) >= SHARE * len(each)]
     hit.sort(key=len, reverse=True)
-    return first_of(KINDS[kind], "services that ask to begin again", hit, lambda each: finding(case, each, flag, kind))
+    return capped(KINDS[kind], "services that ask to begin again", hit, lambda each: finding(case, each, flag, kind))
 
 
 _METRICS = {
@@ -82,7 +82,7 @@ def finding(case: Case, places: Places, flag: int, kind: str) -> Finding:
     return Finding(
         KINDS[kind],
         "info",
-        f"{write(host, port)} asks {share(len(again), len(places))} of {plural(len(places), 'QUIC client')} {what}: "
+        f"{addr(host, port)} asks {share(len(again), len(places))} of {plural(len(places), 'QUIC client')} {what}: "
         f"{duration(cost or 0)} each",
         host,
         port,

@@ -11,7 +11,7 @@ import numpy as np
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import quic_services
-from handshake_inspect.verdicts.findings.base import first_of, ratio, write
+from handshake_inspect.verdicts.findings.base import addr, capped, ratio
 from handshake_inspect.verdicts.findings.quic_services import Places
 from handshake_inspect.verdicts.quic.words import FAILED
 from handshake_inspect.wire.text import plural
@@ -30,7 +30,7 @@ def detect(case: Case) -> list[Finding]:
     quic = case.quic
     places = np.flatnonzero(quic.judged.outcome == FAILED)
     groups = sorted(quic_services.by_key(quic.quics.service, places), key=len, reverse=True)
-    return first_of(KIND, "services where QUIC fails", groups, lambda group: finding(case, group))
+    return capped(KIND, "services where QUIC fails", groups, lambda group: finding(case, group))
 
 
 KIND = Kind(
@@ -64,7 +64,7 @@ def finding(case: Case, places: Places) -> Finding:
     return Finding(
         KIND,
         "warning",
-        f"{len(places)} of {plural(attempts, 'QUIC connection')} to {write(host, port)} failed ({cause})",
+        f"{len(places)} of {plural(attempts, 'QUIC connection')} to {addr(host, port)} failed ({cause})",
         host,
         port,
         start,

@@ -21,7 +21,7 @@ from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_RST, FACT_SYN, FACT
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, endpoint, first_of, span, write
+from handshake_inspect.verdicts.findings.base import addr, capped, cite, endpoint, span
 from handshake_inspect.verdicts.findings.flooding import peak_rate
 from handshake_inspect.verdicts.findings.keys import count_distinct, counts, distinct, frequent, is_member
 from handshake_inspect.verdicts.grouping import group
@@ -39,7 +39,7 @@ LISTED = 10  # ports
 def detect(case: Case) -> list[Finding]:
     """Return one finding per victim."""
     found = sorted(reflections(case), key=len, reverse=True)
-    return first_of(KIND, "hosts that are hit", found, lambda rows: describe(case, rows))
+    return capped(KIND, "hosts that are hit", found, lambda rows: describe(case, rows))
 
 
 KIND = Kind(
@@ -124,13 +124,13 @@ def describe(case: Case, rows: ConnectionRows) -> Finding:
     return Finding(
         KIND,
         "warning",
-        f"{plural(responders, 'host')} answer {write(victim)}, which never sent them a SYN ({len(synacks):,} SYN-ACKs, "
+        f"{plural(responders, 'host')} answer {addr(victim)}, which never sent them a SYN ({len(synacks):,} SYN-ACKs, "
         f"{len(rows) - len(synacks):,} RSTs): they receive SYNs with its forged address",
         victim,
         None,
         *span(trace, rows),
         metrics,
-        f"Have the answers filtered upstream of {write(victim)} by their source ports, and drop unsolicited segments "
+        f"Have the answers filtered upstream of {addr(victim)} by their source ports, and drop unsolicited segments "
         "(`nft add rule inet filter input ct state invalid drop`); the hosts that answer are being abused.",
         *cite(case, rows),
     )

@@ -20,8 +20,8 @@ import numpy as np
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import Host, first_of, largest, ratio, target, write
-from handshake_inspect.verdicts.findings.expired_failures import Past, past_of, reasons
+from handshake_inspect.verdicts.findings.base import Host, addr, capped, largest, ratio, target
+from handshake_inspect.verdicts.findings.expired_failures import ExpiredAttempts, expired_attempts, reasons
 from handshake_inspect.verdicts.findings.explained import explained
 from handshake_inspect.verdicts.findings.failure_advice import advice, place
 from handshake_inspect.verdicts.findings.keys import Indices
@@ -101,7 +101,7 @@ KINDS = {
         "A RST answered the SYN: nothing listens there, or a device says so.",
         detect,
         COUNTED | DELAY,
-        of_the_run=True,
+        whole_run=True,
     ),
     REJECTED: Kind(
         "rejected",
@@ -109,7 +109,7 @@ KINDS = {
         "An ICMP or ICMPv6 error answered the SYN; its cause names the error.",
         detect,
         COUNTED | DELAY | {"reporters": Metric(list[str], "Addresses that sent the ICMP errors.")},
-        of_the_run=True,
+        whole_run=True,
     ),
     TIMED_OUT: Kind(
         "timed-out",
@@ -117,7 +117,7 @@ KINDS = {
         "SYNs went without any answer until the client gave up.",
         detect,
         COUNTED | WAITED,
-        of_the_run=True,
+        whole_run=True,
         at_target=(
             HostEvidence(
                 ("listen_overflows", "tcp_req_q_full_drop", "listen_drops"), QUEUE_SETTINGS, causes=("syn-dropped",)
@@ -131,7 +131,7 @@ KINDS = {
         "The server sent a SYN-ACK and the handshake never completed.",
         detect,
         COUNTED | WAITED,
-        of_the_run=True,
+        whole_run=True,
         at_target=(
             HostEvidence(
                 ("listen_overflows", "listen_drops"),
@@ -152,7 +152,7 @@ def roll_up(case: Case, outcome: int) -> list[Finding]:
     """Return the findings of one outcome, over current and expired rows, for the reasons with the most failures."""
     rows = failed(case, outcome)
     parted = group(reasons(case, rows), rows)
-    past = past_of(case)
+    past = expired_attempts(case)
     what = f"servers with connections {VERBS[outcome]}"
     if past is None:
         groups = np.arange(len(parted))
@@ -160,9 +160,7 @@ def roll_up(case: Case, outcome: int) -> list[Finding]:
     mine = {int(reasons(case, parted.of(g)[:1])[0]): parted.of(g) for g in range(len(parted))}
     keys, sizes = together(past.sizes(outcome), np.array([*mine], dtype=np.uint64), parted.sizes)
     ordered = keys[np.argsort(-sizes, kind="stable")].tolist()
-    return first_of(
-        KINDS[outcome], what, ordered, lambda key: of_all(case, past, outcome, key, mine.get(key, rows[:0]))
-    )
+    return capped(KINDS[outcome], what, ordered, lambda key: of_all(case, past, outcome, key, mine.get(key, rows[:0])))
 
 
 def failed(case: Case, outcome: int) -> AttemptRows:
@@ -182,7 +180,7 @@ def of_rows(case: Case, outcome: int, rows: AttemptRows) -> Finding:
     return describe(target(case.attempts, int(rows[0]))[0], outcome, tally, *numbers(case, tally))
 
 
-def of_all(case: Case, past: Past, outcome: int, key: int, rows: AttemptRows) -> Finding:
+def of_all(case: Case, past: ExpiredAttempts, outcome: int, key: int, rows: AttemptRows) -> Finding:
     """Return the finding for the reason with this key: these attempts, and those whose rows have expired."""
     before = past.of(outcome, key)
     if before is None:
@@ -195,7 +193,7 @@ def of_all(case: Case, past: Past, outcome: int, key: int, rows: AttemptRows) ->
     return describe(host, outcome, tally, attempts, served)
 
 
-def absorb(past: Past, case: Case, rows: AttemptRows) -> None:
+def absorb(past: ExpiredAttempts, case: Case, rows: AttemptRows) -> None:
     """Add the failures among these rows, which are about to expire, to `past`."""
     leaving = np.zeros(len(case.attempts), dtype=bool)
     leaving[rows] = True
@@ -248,7 +246,7 @@ def describe(host: Host, outcome: int, tally: Tally, attempts: int, served: int)
             "waited_max_ns": tally.waited_max_ns,
             "signed_syns": tally.signed_syns,
         }
-    others = [write(*each) for each in sorted(tally.answered_from)]
+    others = [addr(*each) for each in sorted(tally.answered_from)]
     if others:
         metrics["answered_from"] = others
     if cause == "syn-dropped":

@@ -23,7 +23,7 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import idle_timeout
-from handshake_inspect.verdicts.findings.base import CITED, earliest, largest, target, window, write
+from handshake_inspect.verdicts.findings.base import CITED, addr, earliest, largest, target, window
 from handshake_inspect.verdicts.flag_filter import hides_final_acks
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows
@@ -126,7 +126,7 @@ def service_finding(
     return Finding(
         KIND,
         "warning",
-        f"Forged RSTs {said} {plural(len(rows), 'connection')} of {write(host, port)}: {reason(metrics)}",
+        f"Forged RSTs {said} {plural(len(rows), 'connection')} of {addr(host, port)}: {reason(metrics)}",
         host,
         port,
         metrics=metrics,

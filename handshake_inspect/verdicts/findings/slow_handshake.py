@@ -26,7 +26,7 @@ from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import earliest, largest, quantiles, ratio, target, window, write
+from handshake_inspect.verdicts.findings.base import addr, earliest, largest, quantiles, ratio, target, window
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.position import Position
 from handshake_inspect.verdicts.sets import distinct, places
@@ -205,7 +205,7 @@ def service_finding(case: Case, half: Half, measured: int, late: ConnectionRows,
         KINDS[half.id],
         "warning" if grave else "info",
         f"{plural(len(late), half.name)} of {measured:,} took {duration(excess['outlier_p50_ns'])} "
-        f"instead of {duration(usual)} at {write(host, port)}: the delay is on {half.culprit(position)}",
+        f"instead of {duration(usual)} at {addr(host, port)}: the delay is on {half.culprit(position)}",
         host,
         port,
         metrics=metrics,

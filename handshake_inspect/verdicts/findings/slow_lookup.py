@@ -13,7 +13,7 @@ import numpy as np
 from handshake_inspect.dns.lookups import Lookup
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import CITED, first_of, median, write
+from handshake_inspect.verdicts.findings.base import CITED, addr, capped, median
 from handshake_inspect.verdicts.findings.named_attempts import address_halves
 from handshake_inspect.wire.text import duration, plural
 
@@ -31,7 +31,7 @@ def detect(case: Case) -> list[Finding]:
             groups[one.server].append(one)
     slow = [(server, lookups) for server, lookups in groups.items() if is_slow(lookups)]
     slow.sort(key=lambda item: -sum(map(took, item[1])))
-    return first_of(KIND, "slow name servers", slow, lambda item: finding(*item))
+    return capped(KIND, "slow name servers", slow, lambda item: finding(*item))
 
 
 KIND = Kind(
@@ -76,7 +76,7 @@ def finding(server: bytes, lookups: Sequence[Lookup]) -> Finding:
     return Finding(
         KIND,
         "warning",
-        f"{write(host, PORT)} takes {duration(middle or 0)} for a lookup in the median, "
+        f"{addr(host, PORT)} takes {duration(middle or 0)} for a lookup in the median, "
         f"up to {duration(longest)}{again}",
         host,
         PORT,

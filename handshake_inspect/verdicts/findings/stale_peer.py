@@ -34,7 +34,7 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import early_reset, idle_timeout
-from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, window, write
+from handshake_inspect.verdicts.findings.base import addr, earliest, endpoint, largest, window
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.numbering import ConnectionRows
@@ -142,7 +142,7 @@ def finding(trace: Attempts, rows: ConnectionRows, sides: NDArray[np.integer], k
     return Finding(
         KIND,
         "warning" if len(rows) >= MANY else "info",
-        f"{write(host, port)} {lost} {plural(len(rows), 'connection')} that its peer still had",
+        f"{addr(host, port)} {lost} {plural(len(rows), 'connection')} that its peer still had",
         host,
         port,
         metrics={"connections": len(rows), kind: len(rows), "peers": peers(trace, rows, sides)},

@@ -23,7 +23,7 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import accept_queue, path_mtu
-from handshake_inspect.verdicts.findings.base import CITED, largest, median, target, write
+from handshake_inspect.verdicts.findings.base import CITED, addr, largest, median, target
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows
@@ -37,12 +37,12 @@ IDLE_NS = 10_000_000_000  # an idle period this long may have outlived a table e
 @once
 def stalled(case: Case) -> Silence:
     """Return the stalled connections that no other finding explains."""
-    waiting = silence.unanswered(case.attempts, case.outcomes)
+    waiting = silence.silent_ends(case.attempts, case.outcomes)
     if not len(waiting.rows):
         return waiting
     explained = path_mtu.hit(case).copy()
     explained[accept_queue.accused_rows(case)] = True
-    return waiting.chosen(np.flatnonzero(~explained[waiting.rows]))
+    return waiting.select(np.flatnonzero(~explained[waiting.rows]))
 
 
 def detect(case: Case) -> list[Finding]:
@@ -56,7 +56,7 @@ def detect(case: Case) -> list[Finding]:
         "services with connections that stand still",
         np.arange(len(groups)),
         groups.sizes,
-        lambda g: finding(case.attempts, waiting.chosen(groups.of(g))),
+        lambda g: finding(case.attempts, waiting.select(groups.of(g))),
     )
 
 
@@ -111,7 +111,7 @@ def finding(trace: Attempts, waiting: Silence) -> Finding:
     return Finding(
         KIND,
         "warning" if connections >= MANY else "info",
-        f"{plural(connections, 'connection')} to {write(host, port)} stalled: one end repeated what was never "
+        f"{plural(connections, 'connection')} to {addr(host, port)} stalled: one end repeated what was never "
         f"acknowledged, for up to {duration(metrics['waited_max_ns'])}{pause}",
         host,
         port,
@@ -119,7 +119,7 @@ def finding(trace: Attempts, waiting: Silence) -> Finding:
         int(last.max()),
         metrics,
         advice(bool(pause)),
-        tuple(waiting.chosen(cited).frames(trace)),
+        tuple(waiting.select(cited).frames(trace)),
         tuple(dict.fromkeys(waiting.rows[cited].tolist())),
     )
 

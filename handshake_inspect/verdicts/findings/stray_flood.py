@@ -10,7 +10,7 @@ explains are subtracted: the first captured segment of an open connection may be
 strays as there are connections of that host that are older than the capture and no strays.
 
 Nothing is reported for a one-sided capture, or one of single segments (sampling), unless it consists of strays of one
-kind to one host: ACKs, or RSTs that are not what a flag filter left of healthy connections (`is_no_rest`).
+kind to one host: ACKs, or RSTs that are not what a flag filter left of healthy connections (`is_no_filter_artifact`).
 
 Not reported are scans (one source), clients that reconnect after a restart (they are known sources), and the RSTs of
 `reflection`.
@@ -34,7 +34,7 @@ from handshake_inspect.tcp.facts import (
 from handshake_inspect.verdicts.arrays import Bools, Keys, Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, endpoint, span, write
+from handshake_inspect.verdicts.findings.base import addr, cite, endpoint, span
 from handshake_inspect.verdicts.findings.flooding import peak_rate
 from handshake_inspect.verdicts.findings.keys import Indices, count_distinct, counts, distinct, frequent, is_member
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
@@ -110,7 +110,7 @@ def stray_floods(case: Case) -> tuple[Strays, ...]:
     if max(np.count_nonzero(acks), np.count_nonzero(rsts)) < MIN_SOURCES:
         return ()
     both_seen = (case.attempts.both_ends & TRAIT_SEEN).any()
-    if not (both_seen or is_all(case, acks) or (is_all(case, rsts) and is_no_rest(case))):
+    if not (both_seen or is_all(case, acks) or (is_all(case, rsts) and is_no_filter_artifact(case))):
         return ()
     strays = acks | rsts
     return (*floods_of(case, "ack-flood", acks, strays), *floods_of(case, "rst-flood", rsts, strays))
@@ -127,7 +127,7 @@ def is_all(case: Case, strays: Bools) -> bool:
     return len(distinct(host_key(c["hi1"], c["lo1"]))) == 1
 
 
-def is_no_rest(case: Case) -> bool:
+def is_no_filter_artifact(case: Case) -> bool:
     """Return whether these RSTs are not what a flag filter left of healthy connections.
 
     The filter is known, or other frames show it. Otherwise TTLs do: those of hosts all over the world differ like their
@@ -280,14 +280,14 @@ def describe(case: Case, strays: Strays) -> Finding:
     return Finding(
         KINDS[strays.id],
         "warning",
-        f"{word} flood on {write(victim)}: {len(rows):,} {word}s without a connection from {sources:,} sources in "
+        f"{word} flood on {addr(victim)}: {len(rows):,} {word}s without a connection from {sources:,} sources in "
         f"{duration(end - start)}",
         victim,
         None,
         start,
         end,
         metrics,
-        f"Drop segments without a connection before {write(victim)} (`nft add rule inet filter input ct state "
+        f"Drop segments without a connection before {addr(victim)} (`nft add rule inet filter input ct state "
         "invalid drop`, with `sysctl -w net.netfilter.nf_conntrack_tcp_loose=0`), and have forged "
         "sources filtered upstream.",
         *cite(case, rows),

@@ -21,7 +21,7 @@ from handshake_inspect.verdicts.arrays import Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.cookies import Proof
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, first_of, ratio, span, target, write
+from handshake_inspect.verdicts.findings.base import addr, capped, cite, ratio, span, target
 from handshake_inspect.verdicts.findings.keys import distinct
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows
 from handshake_inspect.verdicts.grouping import group
@@ -50,7 +50,7 @@ def detect(case: Case) -> list[Finding]:
     loads = by_silence(case, keys)
     found = [describe(case, proven.get(key), loads.get(key)) for key in sorted(proven.keys() | loads.keys())]
     found.sort(key=lambda one: (-one.metrics["half_open"], one.start_ns or 0))
-    return first_of(KIND, "services that answer with SYN cookies", found, lambda one: one)
+    return capped(KIND, "services that answer with SYN cookies", found, lambda one: one)
 
 
 KIND = Kind(
@@ -131,7 +131,7 @@ def describe(case: Case, proof: Proof | None, load: Load | None) -> Finding:
     return Finding(
         KIND,
         "warning" if load else "info",
-        f"{write(host, port)} answers with SYN cookies{busy}",
+        f"{addr(host, port)} answers with SYN cookies{busy}",
         host,
         port,
         *span(trace, rows),

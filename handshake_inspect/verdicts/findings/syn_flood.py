@@ -44,7 +44,7 @@ from handshake_inspect.verdicts.advice_steps import COOKIES_ON, Step, sentence
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, median, ratio, target, write
+from handshake_inspect.verdicts.findings.base import addr, cite, median, ratio, target
 from handshake_inspect.verdicts.findings.carpet import carpets
 from handshake_inspect.verdicts.findings.flood_signs import SIGNS
 from handshake_inspect.verdicts.findings.flooding import (
@@ -189,7 +189,7 @@ def describe(case: Case, flood: Flood) -> Finding:
     """Return the finding for one flood."""
     trace, on = case.attempts, flood.target
     rows = flood.rows
-    where = write(on.host, on.port) if on.prefix is None else prefix_text(*on.host, on.prefix)
+    where = addr(on.host, on.port) if on.prefix is None else prefix_text(*on.host, on.prefix)
     answered = int(np.count_nonzero(trace.facts[trace.tracked(rows)] & FACT_SYNACK))
     clients = legitimate(case, flood)
     inside = clients["inside"]

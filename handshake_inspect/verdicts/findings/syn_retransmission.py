@@ -38,7 +38,7 @@ from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import earliest, largest, quantiles, ratio, target, window, write
+from handshake_inspect.verdicts.findings.base import addr, earliest, largest, quantiles, ratio, target, window
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained
 from handshake_inspect.verdicts.words import ESTABLISHED, HALF_OPEN, TIMED_OUT
@@ -208,8 +208,8 @@ def service_finding(case: Case, attempts: ConnectionRows, delay: Times, fits: ba
     }
     grave = len(late) >= MANY and len(late) >= SHARE * len(connects)
     host, port = target(trace, int(attempts[0]))
-    several = f"{share(len(late), len(connects))} of connects to {write(host, port)} were"
-    hit = several if len(connects) > 1 else f"The connect to {write(host, port)} was"
+    several = f"{share(len(late), len(connects))} of connects to {addr(host, port)} were"
+    hit = several if len(connects) > 1 else f"The connect to {addr(host, port)} was"
     cited = earliest(trace, late)
     frames = np.where(c["syn_count"][cited] > 1, c["syn_frame"][cited], c["synack_frame"][cited])
     return Finding(

@@ -87,7 +87,7 @@ class Tally:
         delays, weights = _thinned(
             *(np.concatenate(both) for both in zip(self._delays(), later._delays(), strict=True))
         )
-        keys, attempts = _joined(self, later)
+        keys, attempts = _summed_clients(self, later)
         known = self.named | later.named
         return replace(
             self,
@@ -164,7 +164,7 @@ def _by_key(trace: Attempts, every: Any, rows: AttemptRows) -> tuple[Keys, Times
     return keys[order[starts]], np.diff(np.append(starts, len(keys))), ReportIds(first)
 
 
-def _joined(one: Tally, other: Tally) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+def _summed_clients(one: Tally, other: Tally) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     both = np.concatenate([one.clients, other.clients])
     keys, first, at = np.unique(both, return_index=True, return_inverse=True)
     attempts = np.bincount(at, weights=np.concatenate([one.attempts, other.attempts])).astype(np.int64)
@@ -201,7 +201,7 @@ def _answered_from(case: Case, rows: AttemptRows) -> list[tuple[Host, int]]:
     elsewhere = case.attempts.elsewhere
     if elsewhere is None:
         return []
-    found = map(server_of, elsewhere.chosen(rows).answers)
+    found = map(server_of, elsewhere.select(rows).answers)
     return sorted({((hi, lo), port) for hi, lo, port in found})[:ELSEWHERE]
 
 

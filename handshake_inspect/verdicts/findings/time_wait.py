@@ -19,7 +19,7 @@ from handshake_inspect.verdicts.arrays import Rows, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import earliest, endpoint, largest, ratio, write
+from handshake_inspect.verdicts.findings.base import addr, earliest, endpoint, largest, ratio
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.numbering import ConnectionRows, ascending
 from handshake_inspect.verdicts.pairs import by_pair
@@ -40,7 +40,7 @@ def detect(case: Case) -> list[Finding]:
     trace = case.attempts
     least = int(NOTABLE * EPHEMERAL_PORTS)
     pairs = by_pair(trace)
-    crowded = pairs.chosen(np.flatnonzero(pairs.sizes >= least)).rows
+    crowded = pairs.select(np.flatnonzero(pairs.sizes >= least)).rows
     rows = ascending(crowded[trace.connections["time_wait_ns"][crowded] > 0])
     if len(rows) < least:
         return []
@@ -133,12 +133,12 @@ def host_finding(
     host, port = key
     other, other_port = endpoint(trace, int(rows[0]), int(trace.connections["client"][rows[0]]) ^ int(at_client))
     part = most / EPHEMERAL_PORTS
-    towards = write(other, other_port if at_client else None)
+    towards = addr(other, other_port if at_client else None)
     begun = trace.connections["time_wait_ns"][rows]
     return Finding(
         KIND,
         "critical" if part >= FULL else "warning" if part >= HIGH else "info",
-        f"{write(host, port)} held {most:,} sockets in TIME-WAIT towards {towards}: "
+        f"{addr(host, port)} held {most:,} sockets in TIME-WAIT towards {towards}: "
         f"{share(most, EPHEMERAL_PORTS)} of the ephemeral ports",
         host,
         port,

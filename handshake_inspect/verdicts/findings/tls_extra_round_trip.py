@@ -29,7 +29,7 @@ from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import quic_services
-from handshake_inspect.verdicts.findings.base import cite, first_of, median, ratio, target, window, write
+from handshake_inspect.verdicts.findings.base import addr, capped, cite, median, ratio, target, window
 from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.findings.setups import Places, by_service, handshakes
 from handshake_inspect.verdicts.quic.quics import Quics
@@ -72,7 +72,7 @@ def detect(case: Case) -> list[Finding]:
     found.sort(key=lambda each: -len(each[2]))
     service = case.attempts.of_connections(case.attempts.service)[tls.rows]
     totals = np.bincount(service, minlength=len(case.attempts.services))
-    over_tcp = first_of(
+    over_tcp = capped(
         KIND,
         "services whose TLS handshakes wait more often than they need to",
         found,
@@ -90,7 +90,7 @@ def of_quic(case: Case) -> list[Finding]:
     for reason, cost in quic_costs(quics).items():
         found += [(reason, cost, each) for each in quic_services.by_key(quics.service, np.flatnonzero(cost >= 0))]
     found.sort(key=lambda each: -len(each[2]))
-    return first_of(
+    return capped(
         KIND,
         "services whose QUIC handshakes wait more often than they need to",
         found,
@@ -136,7 +136,7 @@ def finding(case: Case, tls: Handshakes, reason: str, cost: Times, places: Place
     return Finding(
         KIND,
         severity(cost[places], total),
-        title("TLS", write(host, port), reason, cost[places], total),
+        title("TLS", addr(host, port), reason, cost[places], total),
         host,
         port,
         metrics=numbers(reason, cost[places], total, count_distinct(case.attempts.client_host[rows])),
@@ -156,7 +156,7 @@ def quic_finding(case: Case, reason: str, cost: Times, places: Places) -> Findin
     return Finding(
         KIND,
         severity(cost[places], total),
-        title("QUIC", write(host, port), reason, cost[places], total),
+        title("QUIC", addr(host, port), reason, cost[places], total),
         host,
         port,
         start,

@@ -23,7 +23,7 @@ from handshake_inspect.tcp.setup.facts import (
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, first_of, ratio, target, window, write
+from handshake_inspect.verdicts.findings.base import addr, capped, cite, ratio, target, window
 from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.findings.setups import Places, by_keys, handshakes
 from handshake_inspect.verdicts.setup.handshakes import Handshakes
@@ -74,7 +74,7 @@ def detect(case: Case) -> list[Finding]:
     groups = by_keys([service[places], reasons[places], by_server[places]], places)
     order = np.argsort(-groups.sizes, kind="stable").tolist()
     totals = np.bincount(service, minlength=len(case.attempts.services))
-    return first_of(
+    return capped(
         KIND,
         "services with failed TLS handshakes",
         order,
@@ -136,7 +136,7 @@ def finding(case: Case, tls: Handshakes, places: Places, total: int) -> Finding:
     return Finding(
         KIND,
         "warning",
-        f"{len(rows):,} of {plural(total, 'TLS handshake')} with {write(host, port)} failed: {words(code, sender)}",
+        f"{len(rows):,} of {plural(total, 'TLS handshake')} with {addr(host, port)} failed: {words(code, sender)}",
         host,
         port,
         metrics={

@@ -15,7 +15,7 @@ from handshake_inspect.tcp.setup.facts import SETUP_PSK, SETUP_PSK_OFFERED, SETU
 from handshake_inspect.tls.numbers import TLS12
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, client, first_of, target, window, write
+from handshake_inspect.verdicts.findings.base import addr, capped, cite, client, target, window
 from handshake_inspect.verdicts.findings.setups import Places, by_keys, handshakes
 from handshake_inspect.verdicts.setup.handshakes import Handshakes
 from handshake_inspect.verdicts.setup.words import TLS_ESTABLISHED
@@ -38,7 +38,7 @@ def detect(case: Case) -> list[Finding]:
     groups = by_keys([*keys, names(case, tls, places)], places, LEAST)
     found = [each for each in map(groups.of, range(len(groups))) if never_resumes(case, tls, each)]
     found.sort(key=len, reverse=True)
-    return first_of(KIND, "clients that never resume a session", found, lambda each: finding(case, tls, each))
+    return capped(KIND, "clients that never resume a session", found, lambda each: finding(case, tls, each))
 
 
 def names(case: Case, tls: Handshakes, places: Places) -> NDArray[np.int64]:
@@ -89,7 +89,7 @@ def finding(case: Case, tls: Handshakes, places: Places) -> Finding:
     return Finding(
         KIND,
         "info",
-        f"{write(opener)} did {plural(len(rows), 'full TLS handshake')} with {write(host, port)} and resumed no session"
+        f"{addr(opener)} did {plural(len(rows), 'full TLS handshake')} with {addr(host, port)} and resumed no session"
         f"{cost}: {'it offers them and is refused' if refused else 'it never offers one'}",
         host,
         port,

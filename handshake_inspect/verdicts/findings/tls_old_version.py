@@ -8,7 +8,7 @@ import numpy as np
 from handshake_inspect.tcp.setup.facts import SETUP_OFFERS_13
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import CITED, cite, first_of, ratio, target, window, write
+from handshake_inspect.verdicts.findings.base import CITED, addr, capped, cite, ratio, target, window
 from handshake_inspect.verdicts.findings.setups import Places, by_service, handshakes
 from handshake_inspect.verdicts.setup.handshakes import Handshakes
 from handshake_inspect.verdicts.setup.tls_words import version_text
@@ -27,7 +27,7 @@ def detect(case: Case) -> list[Finding]:
     service = case.attempts.of_connections(case.attempts.service)[tls.rows]
     totals = np.bincount(service, minlength=len(case.attempts.services))
     found = sorted(map(groups.of, range(len(groups))), key=len, reverse=True)
-    return first_of(
+    return capped(
         KIND,
         "services that agree on old versions of TLS",
         found,
@@ -64,7 +64,7 @@ def finding(case: Case, tls: Handshakes, places: Places, total: int) -> Finding:
     return Finding(
         KIND,
         "warning",
-        f"{plural(len(rows), 'handshake')} with {write(host, port)} agreed on TLS {', '.join(by_version)}, "
+        f"{plural(len(rows), 'handshake')} with {addr(host, port)} agreed on TLS {', '.join(by_version)}, "
         f"from {plural(len(first), 'client')}",
         host,
         port,

@@ -15,7 +15,7 @@ import numpy as np
 from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
-from handshake_inspect.verdicts.findings.base import cite, client, first_of, median, quantiles, target, window, write
+from handshake_inspect.verdicts.findings.base import addr, capped, cite, client, median, quantiles, target, window
 from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.findings.setups import Places, by_keys, by_service, handshakes
 from handshake_inspect.verdicts.setup.handshakes import Handshakes
@@ -31,9 +31,7 @@ def detect_server(case: Case) -> list[Finding]:
     groups = by_service(case, tls, np.flatnonzero(tls.server_hello >= 0), LEAST)
     slow = [each for each in map(groups.of, range(len(groups))) if is_slow(tls, each)]
     slow.sort(key=len, reverse=True)
-    return first_of(
-        SERVER, "services that are slow to answer a ClientHello", slow, lambda each: server(case, tls, each)
-    )
+    return capped(SERVER, "services that are slow to answer a ClientHello", slow, lambda each: server(case, tls, each))
 
 
 def is_slow(tls: Handshakes, places: Places) -> bool:
@@ -53,9 +51,7 @@ def detect_client(case: Case) -> list[Finding]:
         slow = (each for each in map(groups.of, range(len(groups))) if (median(column[each]) or 0) >= SLOW_NS)
         found += [(part, column, each) for each in slow]
     found.sort(key=lambda each: -len(each[2]))
-    return first_of(
-        CLIENT, "clients that are slow in TLS handshakes", found, lambda each: slow_client(case, tls, *each)
-    )
+    return capped(CLIENT, "clients that are slow in TLS handshakes", found, lambda each: slow_client(case, tls, *each))
 
 
 def server(case: Case, tls: Handshakes, places: Places) -> Finding:
@@ -68,7 +64,7 @@ def server(case: Case, tls: Handshakes, places: Places) -> Finding:
     return Finding(
         SERVER,
         "warning",
-        f"{write(host, port)} itself takes {duration(median(taken) or 0)} to answer a ClientHello: the median of "
+        f"{addr(host, port)} itself takes {duration(median(taken) or 0)} to answer a ClientHello: the median of "
         f"{plural(len(rows), 'handshake')}",
         host,
         port,
@@ -95,7 +91,7 @@ def slow_client(case: Case, tls: Handshakes, part: str, column: Times, places: P
     return Finding(
         CLIENT,
         "info",
-        f"{write(host)} itself takes {duration(median(column[places]) or 0)} {what}: the median of "
+        f"{addr(host)} itself takes {duration(median(column[places]) or 0)} {what}: the median of "
         f"{plural(len(rows), 'handshake')}",
         host,
         None,

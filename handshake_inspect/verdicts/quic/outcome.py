@@ -41,7 +41,7 @@ ANSWERED = SERVER_INITIAL | SERVER_HANDSHAKE | SERVER_SHORT | RETRY | NEGOTIATED
 
 
 @dataclass(frozen=True)
-class Judged:
+class QuicVerdicts:
     """The verdict on every connection of `quics`, as columns."""
 
     quics: Quics

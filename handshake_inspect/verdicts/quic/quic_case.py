@@ -6,7 +6,7 @@ from functools import cached_property
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.names import Names
-from handshake_inspect.verdicts.quic.outcome import Judged
+from handshake_inspect.verdicts.quic.outcome import QuicVerdicts
 from handshake_inspect.verdicts.quic.quics import Quics
 from handshake_inspect.verdicts.quic.races import Places, least_round_trips, races
 from handshake_inspect.verdicts.quic.spans import QuicSpans
@@ -25,9 +25,9 @@ class QuicCase:
         return len(self.quics)
 
     @cached_property
-    def judged(self) -> Judged:
+    def judged(self) -> QuicVerdicts:
         """The outcomes."""
-        return Judged(self.quics)
+        return QuicVerdicts(self.quics)
 
     @cached_property
     def spans(self) -> QuicSpans:

@@ -22,12 +22,12 @@ def races(attempts: Attempts, quics: Quics) -> tuple[Places, Places]:
     """
     if not len(quics):
         return np.zeros(0, dtype=np.int64), np.broadcast_to(np.int64(-1), len(attempts.connections))
-    tcp = Begun(attempts.pair, attempts.connections["first_ns"], attempts.connections["first_frame"])
-    quic = Begun(quics.pair, quics.rows["first_ns"], quics.rows["first_frame"])
+    tcp = Starts(attempts.pair, attempts.connections["first_ns"], attempts.connections["first_frame"])
+    quic = Starts(quics.pair, quics.rows["first_ns"], quics.rows["first_frame"])
     return nearest(quic, tcp), nearest(tcp, quic)
 
 
-class Begun(NamedTuple):
+class Starts(NamedTuple):
     """Client and service key, start time and first frame of connections."""
 
     keys: NDArray[np.uint64]
@@ -35,7 +35,7 @@ class Begun(NamedTuple):
     frames: NDArray[np.uint64]
 
 
-def nearest(own: Begun, others: Begun) -> Places:
+def nearest(own: Starts, others: Starts) -> Places:
     """Return the index of the nearest of `others` with the same key for each of `own`, -1 if none is near enough."""
     keys, times, _ = own
     found = np.full(len(keys), -1, dtype=np.int64)

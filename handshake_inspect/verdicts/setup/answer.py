@@ -96,7 +96,7 @@ class Candidates:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Answers:
+class Responses:
     """Indices of candidates, -1 for none: the first and the last that may be the response."""
 
     first: Lengths
@@ -134,17 +134,17 @@ class Tickets:
         return np.searchsorted(self.keys, high, side="right") > np.searchsorted(self.keys, low)
 
 
-def answers(candidates: Candidates, service: Keys, tickets: Tickets) -> Answers:
+def responses(candidates: Candidates, service: Keys, tickets: Tickets) -> Responses:
     """Choose among the candidates of every connection; most have none."""
     having = np.flatnonzero(candidates.count > 0)
     mine = chosen_of(candidates.of(having), service[having], tickets)
     first, last = (np.full(len(service), -1, dtype=np.int64) for _ in range(2))
     method = np.full(len(service), EXACT, dtype=np.uint8)
     first[having], last[having], method[having] = mine.first, mine.last, mine.method
-    return Answers(first, last, method)
+    return Responses(first, last, method)
 
 
-def chosen_of(candidates: Candidates, service: Keys, tickets: Tickets) -> Answers:
+def chosen_of(candidates: Candidates, service: Keys, tickets: Tickets) -> Responses:
     """Return the responses of connections that have candidates."""
     there = candidates.there
     first, second = candidates.leading
@@ -160,7 +160,7 @@ def chosen_of(candidates: Candidates, service: Keys, tickets: Tickets) -> Answer
     doubted = single & ~any_known & (chosen == first)
     last = np.where(doubted, np.where(second < CANDIDATES, second, -1), chosen)
     method = np.where(doubted, AMBIGUOUS, np.where(chosen > 0, TICKETS_SKIPPED, EXACT)).astype(np.uint8)
-    return Answers(np.where(last >= 0, np.where(doubted, first, 0), -1), last, method)
+    return Responses(np.where(last >= 0, np.where(doubted, first, 0), -1), last, method)
 
 
 def is_like_ticket(length: Lengths) -> Bools:

@@ -56,7 +56,7 @@ def handshakes_of(spans: Spans, outcomes: NDArray[np.uint8]) -> list[NDArray[Any
     return [column[tls] for column in columns]
 
 
-def joined_handshakes(parts: list[list[NDArray[Any]]]) -> Handshakes:
+def concatenated_handshakes(parts: list[list[NDArray[Any]]]) -> Handshakes:
     """Concatenate parts."""
     parts = [part for part in parts if len(part[0])]
     if not parts:

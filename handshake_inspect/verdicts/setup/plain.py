@@ -14,7 +14,7 @@ from handshake_inspect.tcp.facts import FACT_ACKED, FACT_MIDSTREAM, FACT_SYN, ME
 from handshake_inspect.tcp.setup.facts import EXCHANGE_SETUP
 from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.columns import batches, picked
+from handshake_inspect.verdicts.columns import batches, take_column
 from handshake_inspect.verdicts.legs import Legs
 
 SPANS = ("tcp", "before_request", "response", "first_byte")
@@ -47,7 +47,7 @@ def plain_spans(trace: Attempts, rows: NDArray[Any]) -> Plain:
 def is_easy(trace: Attempts, rows: NDArray[Any], back: Times) -> Bools:
     """Return a mask over `rows`: an opening with exact times, a request, and no set-up row."""
     assert trace.exchanges is not None  # noqa: S101
-    setup, asked = (picked(trace.exchanges[name], rows) for name in ("setup", "request_frame"))
+    setup, asked = (take_column(trace.exchanges[name], rows) for name in ("setup", "request_frame"))
     opened = trace.facts[rows] & (FACT_SYN | FACT_ACKED | FACT_MIDSTREAM) == FACT_SYN | FACT_ACKED
     simple = opened & ~trace.untimed[rows] & (back[rows] >= 0)
     simple &= (setup & EXCHANGE_SETUP == 0) & (asked != 0)
@@ -59,7 +59,7 @@ def lengths(trace: Attempts, rows: NDArray[Any], back: Times) -> tuple[Times, Ti
     """Return the lengths of SPANS."""
     assert trace.exchanges is not None  # noqa: S101
     request, response, answer = (
-        picked(trace.exchanges[name], rows) for name in ("request_ns", "response_ns", "response_frame")
+        take_column(trace.exchanges[name], rows) for name in ("request_ns", "response_ns", "response_frame")
     )
     syn, ack = trace.connections["syn_ns"][rows], trace.connections["ack_ns"][rows]
     answered = answer != 0

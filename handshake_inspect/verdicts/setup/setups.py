@@ -31,7 +31,7 @@ from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.setup import tls
 from handshake_inspect.verdicts.setup.answer import Tickets
 from handshake_inspect.verdicts.setup.extras import Extras
-from handshake_inspect.verdicts.setup.handshakes import Handshakes, handshakes_of, joined_handshakes
+from handshake_inspect.verdicts.setup.handshakes import Handshakes, concatenated_handshakes, handshakes_of
 from handshake_inspect.verdicts.setup.plain import Plain, plain_spans
 from handshake_inspect.verdicts.setup.savings import saveable
 from handshake_inspect.verdicts.setup.seen import Seen
@@ -248,7 +248,7 @@ def all_of(trace: Attempts) -> tuple[Values, Handshakes]:
         setup = found.of(others[some])
         parts.append(values_of(setup))
         of_tls.append(handshakes_of(setup.spans, setup.outcomes))
-    return with_plain(rows, plain, joined(parts)), joined_handshakes(of_tls)
+    return with_plain(rows, plain, concatenated(parts)), concatenated_handshakes(of_tls)
 
 
 def with_plain(rows: NDArray[Any], plain: Plain, others: Values) -> Values:
@@ -295,7 +295,7 @@ def values_of(setup: Setup) -> Values:
     return Values(*columns)
 
 
-def joined(parts: list[Values]) -> Values:
+def concatenated(parts: list[Values]) -> Values:
     """Concatenate parts; columns that are unknown throughout take no memory."""
     if not parts:
         spans, saved, extras = (

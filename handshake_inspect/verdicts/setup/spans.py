@@ -25,7 +25,7 @@ from handshake_inspect.tcp.setup.facts import (
 )
 from handshake_inspect.verdicts.arrays import Bools, Codes, Times
 from handshake_inspect.verdicts.masks import first_match
-from handshake_inspect.verdicts.setup.answer import Answers, Tickets, answers, named
+from handshake_inspect.verdicts.setup.answer import Responses, Tickets, named, responses
 from handshake_inspect.verdicts.setup.extras import Extras
 from handshake_inspect.verdicts.setup.intervals import Interval, bounded, choose, exact
 from handshake_inspect.verdicts.setup.seen import Seen, frame_numbers
@@ -84,10 +84,10 @@ class Spans:
         return early | seen.there("request"), np.where(early, seen.time("early"), seen.time("request"))
 
     @cached_property
-    def answers(self) -> Answers:
+    def answers(self) -> Responses:
         """The chosen TLS 1.3 records."""
         seen = self.seen
-        return answers(seen.candidates, seen.trace.server_key[seen.rows], self.tickets)
+        return responses(seen.candidates, seen.trace.server_key[seen.rows], self.tickets)
 
     @cached_property
     def response(self) -> tuple[Interval, Codes]:

@@ -39,17 +39,17 @@ from handshake_inspect.verdicts.setup.words import (
     TLS_UNKNOWN,
 )
 
-PATIENCE_NS = 3_000_000_000  # a handshake active this shortly before the end of the capture may still complete
-LEAST_WAY = 0.9  # share of the round trip to the server, which varies
+PENDING_NS = 3_000_000_000  # a handshake active this shortly before the end of the capture may still complete
+LEAST_TRIP = 0.9  # share of the round trip to the server, which varies
 
 
 def outcomes(seen: Seen) -> Codes:
     """Return the outcome of each handshake, as indices in TLS_OUTCOMES; meaningless without a ClientHello."""
     alert = has_alert(seen)
     completed = has_completed(seen)
-    refused = is_doubted(seen) & seen.flag(SETUP_ALERT_SERVER) & ~seen.there("response") & ~closes_in_peace(seen)
+    refused = is_doubted(seen) & seen.flag(SETUP_ALERT_SERVER) & ~seen.there("response") & ~is_close_notify(seen)
     by_server, by_client = has_ended(seen, client=False), has_ended(seen, client=True)
-    patient = seen.trace.last_ns - seen.of("last_ns") >= PATIENCE_NS
+    patient = seen.trace.last_ns - seen.of("last_ns") >= PENDING_NS
     over = by_server | by_client | patient
     unread = seen.unread | seen.flag(SETUP_MALFORMED)
     rules: list[tuple[Any, Any]] = [
@@ -67,7 +67,7 @@ def outcomes(seen: Seen) -> Codes:
 
 def has_alert(seen: Seen) -> Bools:
     """Return a mask: an alert ended the handshake. After a hole, an encrypted alert may be a close_notify instead."""
-    return seen.flag(SETUP_ALERT) & ~is_doubted(seen) & ~closes_in_peace(seen)
+    return seen.flag(SETUP_ALERT) & ~is_doubted(seen) & ~is_close_notify(seen)
 
 
 def is_doubted(seen: Seen) -> Bools:
@@ -76,7 +76,7 @@ def is_doubted(seen: Seen) -> Bools:
     return lacks & seen.flag(SETUP_ALERT_ENCRYPTED)
 
 
-def closes_in_peace(seen: Seen) -> Bools:
+def is_close_notify(seen: Seen) -> Bools:
     """Return a mask: an encrypted alert is a close_notify, since its sender considered the handshake complete.
 
     The client shows that by its Finished, a TLS 1.2 server by its own, a TLS 1.3 server by a session ticket. Nor does
@@ -85,7 +85,7 @@ def closes_in_peace(seen: Seen) -> Bools:
     """
     late = seen.flag(SETUP_ALERT_LATE) & seen.flag(SETUP_ALERT_ENCRYPTED) & has_completed(seen)
     left = (seen.of("fin_ns") != 0) & (seen.of("fin_side") == seen.of("client"))
-    left &= seen["alert_ns"] - seen.of("fin_ns") >= np.maximum(seen.to_server.low, 0) * LEAST_WAY
+    left &= seen["alert_ns"] - seen.of("fin_ns") >= np.maximum(seen.to_server.low, 0) * LEAST_TRIP
     took = seen.is_12 | (seen["ticket_length"] != 0)
     return late & (~seen.flag(SETUP_ALERT_SERVER) | left | took)
 

@@ -5,7 +5,7 @@ import pytest
 
 from handshake_inspect.verdicts.finding import Finding
 from handshake_inspect.verdicts.findings import KINDS
-from handshake_inspect.verdicts.findings.base import MAX_LISTED, first_of, largest, ratio
+from handshake_inspect.verdicts.findings.base import MAX_LISTED, capped, largest, ratio
 
 STALLED = KINDS["stalled"]
 
@@ -16,12 +16,12 @@ def describe(number):
 
 @pytest.mark.parametrize("count", [0, 1, MAX_LISTED])
 def test_what_a_reader_can_use_is_listed(count):
-    assert [each.title for each in first_of(STALLED, "services", range(count), describe)] == [*map(str, range(count))]
+    assert [each.title for each in capped(STALLED, "services", range(count), describe)] == [*map(str, range(count))]
 
 
 @pytest.mark.parametrize("more", [1, 250])
 def test_one_more_counts_the_others(more):
-    *found, rest = first_of(STALLED, "services", range(MAX_LISTED + more), describe)
+    *found, rest = capped(STALLED, "services", range(MAX_LISTED + more), describe)
     assert [each.title for each in found] == [*map(str, range(MAX_LISTED))]
     assert (rest.id, rest.severity, rest.title, rest.host) == ("stalled", "info", f"{more} more services", None)
     assert rest.metrics == {"not_listed": more}

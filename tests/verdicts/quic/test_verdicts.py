@@ -7,7 +7,7 @@ from support.quic import DCID, MS, SERVER_CID, V1, Flow
 from handshake_inspect.engine import analyze
 from handshake_inspect.quic.initial import can_open
 from handshake_inspect.verdicts.limits import Limits
-from handshake_inspect.verdicts.quic.outcome import Judged
+from handshake_inspect.verdicts.quic.outcome import QuicVerdicts
 from handshake_inspect.verdicts.quic.quics import Quics
 from handshake_inspect.verdicts.quic.spans import QuicSpans
 from handshake_inspect.verdicts.quic.words import FAILURES, NOT_FAILED, QUIC_OUTCOMES
@@ -22,7 +22,7 @@ def quics_of(flow: Flow, after: int = 10 * SECOND) -> Quics:
 
 
 def verdict(flow: Flow, after: int = 10 * SECOND):
-    judged = Judged(quics_of(flow, after))
+    judged = QuicVerdicts(quics_of(flow, after))
     return QUIC_OUTCOMES[judged.outcome[0]], judged.cause(0), bool(judged.decided[0]), judged.evidence(0)
 
 
@@ -97,13 +97,13 @@ def test_who_closes_in_an_initial_is_known_at_once(by):
     else:
         flow.server(ANSWER).wait(MS)
         flow.client(quic.initial(quic.close(0), dcid=SERVER_CID, keyed=DCID, pn=1, size=1200))
-    judged = Judged(quics_of(flow, after=0))
+    judged = QuicVerdicts(quics_of(flow, after=0))
     assert (QUIC_OUTCOMES[judged.outcome[0]], judged.cause(0)) == ("failed", f"closed-by-{by}")
     assert judged.closes[0][0] == by
 
 
 def test_failures_are_only_of_those_that_failed():
-    judged = Judged(quics_of(finish(flight(hello(Flow())), quic.short(90))))
+    judged = QuicVerdicts(quics_of(finish(flight(hello(Flow())), quic.short(90))))
     assert judged.failure[0] == NOT_FAILED
     assert len(FAILURES) == 4
 

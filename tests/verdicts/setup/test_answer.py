@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from handshake_inspect.tcp.setup.setup_rows import CANDIDATES
-from handshake_inspect.verdicts.setup.answer import Candidates, Tickets, answers, named
+from handshake_inspect.verdicts.setup.answer import Candidates, Tickets, named, responses
 from handshake_inspect.verdicts.setup.words import AMBIGUOUS, EXACT, TICKETS_SKIPPED
 
 SERVICE, OTHER = 0xABCD_0000_0001_0000, 0x1234_0000_0001_0000
@@ -67,7 +67,7 @@ def known(*lengths, key=SERVICE):
     ],
 )
 def test_what_one_connection_shows(lengths, given, first, last, method):
-    chosen = answers(candidates(*lengths, **given), service(), known())
+    chosen = responses(candidates(*lengths, **given), service(), known())
     assert (chosen.first[0], chosen.last[0]) == (first, last)
     assert chosen.method[0] == method or last < 0
 
@@ -83,9 +83,9 @@ def test_what_one_connection_shows(lengths, given, first, last, method):
     ],
 )
 def test_other_connections_to_the_service_decide(tickets, last, method):
-    chosen = answers(candidates(250, 16000), service(), tickets)
+    chosen = responses(candidates(250, 16000), service(), tickets)
     assert (chosen.last[0], chosen.method[0]) == (last, method)
-    alone = answers(candidates(250, holed=True), service(), tickets)
+    alone = responses(candidates(250, holed=True), service(), tickets)
     assert alone.last[0] == (0 if method == EXACT else -1)
 
 

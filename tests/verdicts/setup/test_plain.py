@@ -5,7 +5,7 @@ import pytest
 from support.samples import SAMPLES
 
 from handshake_inspect import engine
-from handshake_inspect.verdicts.setup.setups import MEASURED, all_of, joined, setups_of, values_of
+from handshake_inspect.verdicts.setup.setups import MEASURED, all_of, concatenated, setups_of, values_of
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -14,7 +14,7 @@ def test_the_short_way_agrees_with_the_long_one(name, pcaps):
     found = setups_of(attempts)
     if not len(found.rows):
         pytest.skip("nothing was set up")
-    short, long = all_of(attempts)[0], joined([values_of(found.of(found.rows))])
+    short, long = all_of(attempts)[0], concatenated([values_of(found.of(found.rows))])
     assert short.rows.tolist() == long.rows.tolist()
     assert short.tls.tolist() == long.tls.tolist()
     assert short.version.tolist() == long.version.tolist()

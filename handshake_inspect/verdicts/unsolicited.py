@@ -25,7 +25,7 @@ from handshake_inspect.verdicts.sets import distinct, host_key, places, run_star
 MIN_ADDRESSES = 20
 
 
-def is_unasked(trace: Attempts) -> Bools:
+def is_unsolicited(trace: Attempts) -> Bools:
     """Return a mask over connections that begin with a SYN-ACK or RST, and were not solicited as far as seen."""
     facts = trace.facts
     unasked: Bools = facts & (FACT_SYN | FACT_MIDSTREAM | FACT_ACKED | FACT_SERVER_PROVED) == 0
@@ -41,7 +41,7 @@ def senders(trace: Attempts, rows: ConnectionRows) -> Keys:
 
 def only_answering(trace: Attempts) -> Keys:
     """Return the hosts that send nothing but answers (sorted keys)."""
-    rows = trace.tracked_where(is_unasked(trace) & ~trace.seen_ends[:, 1])
+    rows = trace.tracked_where(is_unsolicited(trace) & ~trace.seen_ends[:, 1])
     none = np.zeros(0, dtype=np.uint64)
     if len(rows) < MIN_ADDRESSES:
         return none

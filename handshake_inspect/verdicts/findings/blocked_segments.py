@@ -31,7 +31,7 @@ class Failed:
     lengths: Numbers  # payload of the shortest copy, at most what fits a packet
     recovered: Bools  # shorter pieces passed
 
-    def chosen(self, some: Any) -> "Failed":
+    def select(self, some: Any) -> "Failed":
         """Return the selected segments."""
         return Failed(self.rows[some], self.sides[some], self.places[some], self.lengths[some], self.recovered[some])
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_REPLACED, FACT_UNTIMED, TRAIT_SEEN
 from handshake_inspect.verdicts.arrays import Bools, Keys
-from handshake_inspect.verdicts.columns import Gathered, Rows, batches
+from handshake_inspect.verdicts.columns import CachedColumns, Rows, batches
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.lone_syns import LoneSyns
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, EndpointRows
@@ -26,7 +26,7 @@ OF_ENDPOINTS = ("state", "traits", "options", "retransmissions")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Answers:
+class AttachedRows:
     """Rows that belong to attempts, sorted by attempt and time; several per attempt if several hosts answered."""
 
     attempts: AttemptRows  # ascending
@@ -38,17 +38,17 @@ class Answers:
         at = int(np.searchsorted(self.attempts, attempt))
         return self.answers[at] if at < len(self.attempts) and self.attempts[at] == attempt else None
 
-    def chosen(self, rows: AttemptRows) -> "Answers":
+    def select(self, rows: AttemptRows) -> "AttachedRows":
         """Return the answers to these attempts, which are renumbered by their index in `rows`."""
         order = np.argsort(rows, kind="stable")
         at = np.minimum(np.searchsorted(rows[order], self.attempts), max(len(rows) - 1, 0))
         known = np.flatnonzero(rows[order[at]] == self.attempts) if len(rows) else np.zeros(0, dtype=np.intp)
         by_place = known[np.argsort(order[at[known]], kind="stable")]
-        return Answers(AttemptRows(order[at[by_place]]), self.answers[by_place], self.numbers[by_place])
+        return AttachedRows(AttemptRows(order[at[by_place]]), self.answers[by_place], self.numbers[by_place])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Held:
+class RowStore:
     """The rows of one capture, and the capture's own times."""
 
     connections: Any  # Rows, Gathered
@@ -62,8 +62,8 @@ class Held:
     limits: Limits = field(default_factory=Limits)
     numbers: NDArray[np.intp] | None = None  # table rows of `connections`, None for all in order
     embryo_numbers: NDArray[np.int32] | None = None  # like `numbers`, for `embryos`
-    elsewhere: Answers | None = None  # answers from elsewhere, without rows of their own
-    translated: Answers | None = None  # copies of connections with translated addresses, likewise
+    elsewhere: AttachedRows | None = None  # answers from elsewhere, without rows of their own
+    translated: AttachedRows | None = None  # copies of connections with translated addresses, likewise
     highs: NDArray[np.uint64] | None = None  # bits 32 and up of embryos' frames, by table row; None if all are 0
     exchanges: Rows | None = None  # request and response per connection; None without a table
     setups: Rows | None = None  # the set-ups that exchanges refer to
@@ -78,7 +78,7 @@ class Held:
         """Make the columns that every rule uses contiguous."""
         for name, names in (("connections", OF_CONNECTIONS), ("endpoints", OF_ENDPOINTS)):
             if isinstance(plain := getattr(self, name), np.ndarray):
-                object.__setattr__(self, name, Gathered(plain, names, self.highs is not None))
+                object.__setattr__(self, name, CachedColumns(plain, names, self.highs is not None))
 
     def __len__(self) -> int:
         """Return the number of attempts."""

@@ -49,7 +49,7 @@ def suspects_of(trace: Attempts) -> ConnectionRows:
     return rows if len(rows) <= MOST_JUDGED else rows[:0]
 
 
-def unanswered(trace: Attempts, attempts: AttemptRows) -> AttemptRows:
+def without_answer(trace: Attempts, attempts: AttemptRows) -> AttemptRows:
     """Return those of the attempts that nothing answered."""
     facts = trace.connection("facts", attempts)
     return attempts[facts & (TOOK | FACT_SYNACK | FACT_RST | FACT_ICMP) == 0]
@@ -66,7 +66,7 @@ def origins(trace: Attempts, suspects: ConnectionRows, attempts: AttemptRows, na
     found = np.full(len(suspects), -1, dtype=np.intp)
     for at in np.flatnonzero((last > first) & (last - first <= MOST)).tolist():
         for attempt in attempts[order[first[at] : last[at]]].tolist():
-            if was_passed_on(trace, attempt, int(suspects[at])):
+            if was_forwarded(trace, attempt, int(suspects[at])):
                 found[at] = attempt
                 break
     return of_one_server(trace, suspects, found)
@@ -83,7 +83,7 @@ def of_one_server(trace: Attempts, suspects: ConnectionRows, found: Rows) -> Row
     return found
 
 
-def was_passed_on(trace: Attempts, attempt: int, suspect: int) -> bool:
+def was_forwarded(trace: Attempts, attempt: int, suspect: int) -> bool:
     """Return whether the suspect's SYN is a copy of the attempt's SYN, to another server."""
     both = AttemptRows(np.array([attempt, suspect], dtype=np.intp))
     servers = trace.server_key[both]

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.verdicts import naming, sets
+from handshake_inspect.verdicts import key_columns, sets
 from handshake_inspect.verdicts.columns import batches
-from handshake_inspect.verdicts.naming import Named, Services
+from handshake_inspect.verdicts.key_columns import KeyColumn, ServiceNumbers
 from handshake_inspect.verdicts.sets import nearly_in_order
 
 parts = st.lists(st.lists(st.integers(0, 9), max_size=8), max_size=6)
@@ -16,7 +16,7 @@ parts = st.lists(st.lists(st.integers(0, 9), max_size=8), max_size=6)
 def added(pieces):
     """The columns of services that come in pieces, and the services and hosts themselves."""
     services = np.array([n for piece in pieces for n in piece], dtype=np.uint64)
-    known = Services(len(services))
+    known = ServiceNumbers(len(services))
     for piece in pieces:
         mine = np.array(piece, dtype=np.uint64)
         known.add(mine, lambda at, mine=mine: mine[at] // np.uint64(3))
@@ -27,7 +27,7 @@ def added(pieces):
 @given(parts)
 def test_columns_of_services_say_what_was_added(most, pieces):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(naming, "MOST", most)
+        patch.setattr(key_columns, "MOST", most)
         (keys, hosts, different, numbers), services = added(pieces)
     assert keys[:].tolist() == services.tolist()
     assert hosts[:].tolist() == (services // np.uint64(3)).tolist()
@@ -39,7 +39,7 @@ def test_columns_of_services_say_what_was_added(most, pieces):
 
 
 def test_a_column_of_names_is_asked_as_an_array_is():
-    named = Named(np.array([1, 0, 1, 2], dtype=np.uint16), np.array([10, 20, 20], dtype=np.uint64))
+    named = KeyColumn(np.array([1, 0, 1, 2], dtype=np.uint16), np.array([10, 20, 20], dtype=np.uint64))
     assert len(named) == 4
     assert named[1:3].tolist() == [10, 20]
     assert named[np.array([0, 3])].tolist() == [20, 20]

@@ -19,7 +19,7 @@ MOST = 1 << 14  # distinct services; more, as in a scan, are stored as plain key
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Named:
+class KeyColumn:
     """A column of keys stored by number. It can be indexed and compared like an array."""
 
     numbers: NDArray[Any]
@@ -46,7 +46,7 @@ class Named:
     __hash__ = None  # type: ignore[assignment]
 
 
-class Services:
+class ServiceNumbers:
     """Collects the services of attempts batch by batch, and numbers them while there are few."""
 
     def __init__(self, count: int) -> None:
@@ -90,7 +90,7 @@ class Services:
                 for names, column in zip((self.keys, self.hosts), self.plain, strict=True):
                     column[some] = names[self.numbers[some]]
 
-    def columns(self) -> tuple[Keys | Named, Keys | Named, Keys, NDArray[Any] | None]:
+    def columns(self) -> tuple[Keys | KeyColumn, Keys | KeyColumn, Keys, NDArray[Any] | None]:
         """Return the services and hosts of all attempts, the distinct services (sorted), and each attempt's index.
 
         The index is None if there are many services.
@@ -102,4 +102,4 @@ class Services:
         for some in batches(len(self.numbers)):
             self.numbers[some] = rank[self.numbers[some]]
         keys = self.keys[self.order]
-        return Named(self.numbers, keys), Named(self.numbers, self.hosts[self.order]), keys, self.numbers
+        return KeyColumn(self.numbers, keys), KeyColumn(self.numbers, self.hosts[self.order]), keys, self.numbers
