@@ -60,7 +60,7 @@ def starring(report: Report, options: Options) -> Sequence[Connection | QuicConn
     One of QUIC is single where there is no TCP.
     """
     held = report.connections if len(report.connections) else report.quic_connections
-    plain = options.connections and not options.verbosity and not options.every
+    plain = options.connections and options.verbosity >= 0 and not options.every
     return held[:1] if plain and len(held) == 1 and report.capture.frames <= SINGLE else []
 
 
@@ -81,11 +81,13 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
         yield from _tcp(report, trouble, options, style)
     if not options.stories or report.summary.connections:
         yield from quic(report, options.width, style)
-    yield from setups(report, options.width, style)
+    whole = bool(options.stories) and options.verbosity > 0  # its story has its set-up, and is all there is to see
+    if not whole:
+        yield from setups(report, options.width, style)
     if report.summary.connections and not options.stories:
         yield from _services(report, options, style)
     yield from capture_lines(report.capture, options.width, style)
-    if options.connections and (number := first_to_explain(report, trouble)) is not None:
+    if options.connections and not whole and (number := first_to_explain(report, trouble)) is not None:
         yield from next_step(report, number, options, style)
 
 
@@ -95,11 +97,11 @@ def _trouble(report: Report) -> list[Connection]:
 
 
 def _ladder(story: Story | QuicStory, options: Options, style: Style) -> Iterator[str]:
-    """The segments or datagrams of a single connection, which say it all."""
+    """The segments or datagrams of a single connection, which say it all; with -v also what proves it."""
     from handshake_inspect.render import story as page  # noqa: PLC0415  most captures hold more than one connection
 
     yield ""
-    yield from page.lines(story, replace(options, brief=True), style)
+    yield from page.lines(story, replace(options, brief=options.verbosity == 0), style)
 
 
 def _tcp(report: Report, trouble: list[Connection], options: Options, style: Style) -> Iterator[str]:

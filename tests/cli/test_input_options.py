@@ -91,13 +91,19 @@ def test_a_single_connection_shows_its_ladder(hsi, pcaps):
     assert "9 segments not listed, 14,480 bytes of the client" in shown
     assert "CONNECTION 2 " in page("-Y", "outcome == half-open", pcaps / "accept-queue-overflow.pcap")
     assert "SEGMENTS" not in page(pcaps / "accept-queue-overflow.pcap")
-    assert "SEGMENTS" not in page("-v", pcaps / "zero-window.pcap")
+    whole = page("-v", pcaps / "half-closed.pcap")  # more than without it, not less
+    assert "SEGMENTS" in whole
+    assert "evidence  frames 1, 2 and 3" in whole
+    assert "sent 5 segments, 11 bytes" in whole
+    assert "next: " not in whole
+    assert whole.count("SET-UP") == 1
+    assert "SEGMENTS" not in page("--all", pcaps / "zero-window.pcap")
     assert "SEGMENTS" in page("-", input=(pcaps / "handshake.pcap").read_bytes())
 
 
 def test_a_single_connection_of_quic_shows_its_datagrams(hsi, pcaps):
     def page(*arguments):
-        return hsi(*arguments, env={"LC_ALL": "C.UTF-8", "COLUMNS": "80"}).stdout.decode()
+        return hsi(*arguments, env={"LC_ALL": "C.UTF-8", "COLUMNS": "300"}).stdout.decode()
 
     sample = pcaps / "quic-retry.pcap"
     shown = page(sample)
