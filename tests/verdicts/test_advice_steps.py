@@ -1,4 +1,4 @@
-"""Advice in steps: what a host is set to already is left out."""
+"""Advice in steps: steps that the host's settings show as done are left out."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which copy of a SYN or SYN-ACK is shown: the one that was answered, where anything proves it."""
+"""The reported copy of a SYN or SYN-ACK: the answered one, if anything proves which."""
 
 import pytest
 from support import frames

@@ -1,4 +1,4 @@
-"""One table of attempts, whichever rows hold them: a lone SYN is read like a connection of which only the SYN came."""
+"""One table of attempts, whichever rows store them: a lone SYN reads like a connection with nothing but a SYN."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What is judged of attempts is judged once, of all of them, and is the same when some are taken out."""
+"""Attempts are judged once, all together; subsets keep those verdicts."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Columns of rows are the same however they lie in memory, and whatever pieces they are taken in."""
+"""Columns of rows do not depend on memory layout or batch sizes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""No two findings of a report contradict each other on one connection, nor its outcome and cause: on any capture."""
+"""No two findings contradict each other about one connection, nor its outcome and cause, on any capture."""
 
 import contextlib
 import io

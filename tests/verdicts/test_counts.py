@@ -1,4 +1,4 @@
-"""What is computed of a whole capture is computed once, or a few times: never once for each finding."""
+"""Functions over a whole capture run once or a few times, never once per finding."""
 
 import sys
 from collections import Counter

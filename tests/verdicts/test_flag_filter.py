@@ -1,4 +1,4 @@
-"""Captures that hold only segments with certain flags: what they cannot show is no failure."""
+"""Captures filtered by TCP flags: what they cannot show is no failure."""
 
 import pytest
 from support import captures, frames

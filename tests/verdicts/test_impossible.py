@@ -1,4 +1,4 @@
-"""SYNs from addresses that cannot be: forged, whatever the port and its queues do."""
+"""SYNs from impossible addresses: forged, whatever the port and its queues do."""
 
 import pytest
 from support import frames

@@ -1,4 +1,4 @@
-"""Names by number: what is asked of them is answered as an array would."""
+"""Columns of keys by number behave like arrays of keys."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""SYNs that nothing answered, as columns: with the addresses of either version of IP, as many as there are."""
+"""Unanswered SYNs as columns, with IPv4 and IPv6 addresses."""
 
 import io
 import ipaddress

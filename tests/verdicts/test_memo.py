@@ -1,4 +1,4 @@
-"""What is computed of attempts or of a case runs once for each of them."""
+"""Memoized functions run once per subject."""
 
 from dataclasses import dataclass, field
 

@@ -1,4 +1,4 @@
-"""Names of servers, from what their own clients looked up before."""
+"""Server names from earlier lookups of the same client."""
 
 import io
 import socket

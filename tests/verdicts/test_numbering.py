@@ -1,4 +1,4 @@
-"""mypy refuses numbers of one kind where those of another are asked for; at run time they are plain arrays."""
+"""mypy rejects row numbers of the wrong kind; at run time they are plain arrays."""
 
 import subprocess
 import sys

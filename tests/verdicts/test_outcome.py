@@ -1,4 +1,4 @@
-"""What became of an attempt, from the facts of its row: each rule, and which one wins where two apply."""
+"""Outcomes from the facts of a row: each rule, and which one wins if two apply."""
 
 import pytest
 from support.attempts import MS, SECOND, START, attempts

@@ -1,4 +1,4 @@
-"""Connections by client and service, and hosts by number: as if each were asked for its addresses."""
+"""Connections by client and service, and hosts by number, compared with a plain lookup of addresses."""
 
 from collections import defaultdict
 

@@ -1,4 +1,4 @@
-"""SYNs with an older timestamp than their address sent before, and what the advice then says first."""
+"""SYNs with an older timestamp than their address sent before, and the resulting order of advice."""
 
 import pytest
 from support import frames

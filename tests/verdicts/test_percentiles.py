@@ -1,4 +1,4 @@
-"""One percentile, the same number wherever it is said."""
+"""One definition of a percentile, used everywhere."""
 
 from fractions import Fraction
 from math import ceil

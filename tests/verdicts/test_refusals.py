@@ -1,4 +1,4 @@
-"""Refused while the port serves others: a full backlog or a dead backend, and what only looks like it."""
+"""Refusals while the port serves others: a full backlog or a dead backend, and what only looks like it."""
 
 import pytest
 from support import frames

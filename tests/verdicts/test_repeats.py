@@ -1,4 +1,4 @@
-"""When SYNs and SYN-ACKs were sent again: the last time, and the time before it."""
+"""When SYNs and SYN-ACKs were retransmitted: the last time, and the interval before it."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What shows that a RST is not of the host in whose name it came: each sign, and what is none."""
+"""Signs that a RST is not from its alleged sender: each sign, and what is none."""
 
 import numpy as np
 import pytest

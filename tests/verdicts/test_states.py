@@ -1,4 +1,4 @@
-"""What time does to states that the tracker left: 2 MSL pass, and who repeats nothing any more has given up."""
+"""What time does to endpoint states: 2 MSL pass, and ends that stop retransmitting have given up."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""A connection whose addresses were translated is one; what only looks like it is two."""
+"""A connection with translated addresses is one; what only looks like it is two."""
 
 from io import BytesIO
 

@@ -1,4 +1,4 @@
-"""Which directions a capture holds: what proves that a side spoke that is not in it."""
+"""Which directions a capture holds, and what proves that a missing side sent segments."""
 
 import numpy as np
 import pytest

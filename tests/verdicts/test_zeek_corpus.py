@@ -1,6 +1,6 @@
-"""Zeek's own baselines: what Zeek says of captures it is tested with, and what we say Zeek would say.
+"""Zeek's own baselines: what Zeek reports for its test captures, compared with our `aliases.zeek`.
 
-Held to are the connections whose first packet is a plain SYN: others depend on which scripts a baseline loaded.
+Only connections whose first packet is a plain SYN are compared; others depend on the scripts that a baseline loaded.
 """
 
 import json

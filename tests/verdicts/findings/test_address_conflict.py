@@ -1,4 +1,4 @@
-"""Two hosts with one address: two ISNs for one SYN, and SYN-ACKs after a RST in the same name; and what looks alike."""
+"""`address-conflict`: two ISNs for one SYN, SYN-ACKs after a RST from the same address; and what only looks like it."""
 
 import pytest
 from support import frames
@@ -9,7 +9,7 @@ CONTRADICTIONS = ("accept-queue-overflow", "rst-injection", "stale-peer", "early
 
 
 def split_brain(wire, number=0, *, ttl=57, options=None):
-    """Both hosts answer the SYN; the second one knows nothing of the ISN that the client acknowledges."""
+    """Both hosts answer the SYN; the second one does not know the ISN that the client acknowledges."""
     wire.client.syn()
     wire.server.syn_ack()
     wire.client.ack()
@@ -19,7 +19,7 @@ def split_brain(wire, number=0, *, ttl=57, options=None):
 
 
 def flap(wire, number=0, *, ttl=57):
-    """The ACK and the data reach another node, which resets; the node that opened repeats its SYN-ACK."""
+    """The ACK and the data reach another node, which resets; the first node retransmits its SYN-ACK."""
     wire.handshake()
     wire.client.data(300, stay=True)
     wire.wait(10 * MS)
@@ -34,7 +34,7 @@ def served(wire, number=0):
     wire.close()
 
 
-def silent_but_for_it(report):
+def only_conflict(report):
     kinds = {finding["id"] for finding in report["findings"]}
     assert not kinds & set(CONTRADICTIONS), kinds
     return only(report, "address-conflict")
@@ -42,9 +42,9 @@ def silent_but_for_it(report):
 
 @pytest.mark.parametrize("ttl", [57, 54, 250])
 def test_two_isns_for_one_syn(ttl):
-    """The other host may be elsewhere, and be another system; the connection is that of the ISN acknowledged."""
+    """The other host may be elsewhere and run another system; the connection follows the acknowledged ISN."""
     report = merged(*crowd(3, lambda wire, n: split_brain(wire, n, ttl=ttl, options=frames.mss(1200))))
-    finding = silent_but_for_it(report)
+    finding = only_conflict(report)
     assert finding["severity"] == "warning"
     assert finding["target"] == {"ip": frames.SERVER[0], "port": None}
     metrics = finding["metrics"]
@@ -58,11 +58,11 @@ def test_two_isns_for_one_syn(ttl):
 def test_from_any_place_and_over_ipv6(at):
     wire = Wire(at=at, client=frames.CLIENT6, server=frames.SERVER6)
     split_brain(wire)
-    assert silent_but_for_it(wire.report())["target"]["ip"] == frames.SERVER6[0]
+    assert only_conflict(wire.report())["target"]["ip"] == frames.SERVER6[0]
 
 
 def test_the_outcome_follows_the_isn_that_was_acknowledged():
-    """The SYN-ACK that came first in the capture is the other host's: the client took the second."""
+    """The first captured SYN-ACK is the other host's: the client accepted the second one."""
     wire = Wire(at="server")
     wire.client.syn()
     wire.server.syn_ack(seq=OTHER_ISN, lost="after")
@@ -72,17 +72,17 @@ def test_the_outcome_follows_the_isn_that_was_acknowledged():
     connection = wire.connection()
     assert (connection["outcome"], connection["cause"]) == ("established", "closed")
     assert connection["handshake"]["server_isn"] == 5000
-    assert silent_but_for_it(wire.report())["metrics"]["two_isns"] == 1
+    assert only_conflict(wire.report())["metrics"]["two_isns"] == 1
 
 
-def test_isns_that_take_turns():
-    """A copy of the SYN to each of two hosts in turn: the first change could be a renewal, the way back is none."""
+def test_isns_that_alternate():
+    """Each of two hosts answers a copy of the SYN in turn: the first change may be a renewal, the change back not."""
     wire = Wire(at="server")
     for isn in (5000, OTHER_ISN, 5000):
         wire.client.syn(seq=1000)
         wire.server.syn_ack(seq=isn, ack=1001, lost="after")
         wire.wait(SECOND)
-    assert silent_but_for_it(wire.report())["metrics"]["two_isns"] == 1
+    assert only_conflict(wire.report())["metrics"]["two_isns"] == 1
 
 
 def test_two_isns_where_the_syn_is_not_captured():
@@ -95,14 +95,14 @@ def test_two_isns_where_the_syn_is_not_captured():
 
 def test_a_syn_ack_after_the_servers_rst():
     report = merged(*crowd(2, flap), *crowd(2, served, address="192.0.2.9"))
-    finding = silent_but_for_it(report)
+    finding = only_conflict(report)
     assert (finding["metrics"]["connections"], finding["metrics"]["synack_after_rst"]) == (2, 2)
     hit = [one for one in report["connections"] if one["client"]["ip"] != "192.0.2.9"]
     assert {(one["outcome"], one["cause"]) for one in hit} == {("half-open", "address-conflict")}
     assert {one["state"]["server"] for one in hit} == {"CLOSED"}
 
 
-def test_a_rst_of_a_node_that_others_were_served_by():
+def test_a_rst_from_a_node_that_serves_others():
     """Anycast nodes are not equally far away: the TTL of the RST is that of another SYN-ACK of the address."""
 
     def served_elsewhere(wire, number):
@@ -110,10 +110,10 @@ def test_a_rst_of_a_node_that_others_were_served_by():
         served(wire, number)
 
     wires = [*crowd(2, lambda wire, n: flap(wire, n, ttl=50)), *crowd(2, served_elsewhere, address="192.0.2.9")]
-    assert silent_but_for_it(merged(*wires))["metrics"]["ttls"] == [50, 57]
+    assert only_conflict(merged(*wires))["metrics"]["ttls"] == [50, 57]
 
 
-def test_a_rst_from_where_no_such_host_is_was_forged():
+def test_a_rst_from_an_unknown_distance_is_forged():
     report = merged(*crowd(2, lambda wire, n: flap(wire, n, ttl=50)))
     assert found(report, "address-conflict") == []
     assert only(report, "rst-injection")["metrics"]["odd_ttl"] == 2
@@ -125,7 +125,7 @@ def test_a_rst_from_where_no_such_host_is_was_forged():
 
 
 def renewed(wire):
-    """A cookie of the next minute, or a request that was forgotten: another copy of the SYN, another ISN."""
+    """A cookie of the next minute, or a forgotten request: another copy of the SYN, another ISN."""
     wire.client.syn()
     wire.server.syn_ack(lost="after")
     wire.wait(SECOND)
@@ -135,7 +135,7 @@ def renewed(wire):
 
 
 def renewed_on_a_slow_path(wire):
-    """Both copies of the SYN are under way when the first answer comes: one ISN for each."""
+    """Both copies of the SYN are in flight when the first answer arrives: one ISN for each."""
     wire.client.syn(stay=True)
     wire.wait(SECOND)
     wire.client.syn(seq=1000, stay=True)
@@ -148,7 +148,7 @@ def renewed_on_a_slow_path(wire):
 
 
 def used_again(wire):
-    """The ports are used again after the end; the other ISN is of the next incarnation."""
+    """The ports are reused after the end; the other ISN is the next incarnation's."""
     wire.handshake().close()
     wire.wait(SECOND)
     wire.client.syn(seq=70_000)
@@ -163,14 +163,14 @@ def restarted(wire):
 
 
 def old_syn_after_the_end(wire):
-    """A copy of the SYN that the capture does not hold comes late, and meets a listener."""
+    """An uncaptured copy of the SYN arrives late at a listener."""
     wire.handshake().close()
     wire.server.syn_ack(seq=OTHER_ISN, ack=1001)
     wire.client.rst(seq=1001)
 
 
 def refused_while_it_started(wire):
-    """Windows asks again after a RST; then the service is up."""
+    """Windows retries after a RST; by then the service is up."""
     wire.client.syn()
     wire.server.rst_ack(seq=0, ack=1001)
     wire.wait(SECOND)

@@ -1,4 +1,4 @@
-"""Roll-ups, full accept queues, cookies, scans and backscatter, from frames."""
+"""Roll-ups, full accept queues, SYN cookies, scans and backscatter, from frames."""
 
 import io
 import zlib
@@ -123,7 +123,7 @@ def test_the_ports_of_a_host_that_refuse_are_one_finding():
     ("ports", "those"), [(1, ("port 8000 ", "ss -ltn 'sport = :8000'")), (3, ("these 3 ports ", "ss -ltn"))]
 )
 def test_the_advice_names_the_one_port_or_says_how_many(ports, those):
-    """A rule first; then the queue of the listener, which on the wire looks the same."""
+    """A firewall rule comes first; then the listener's queue, which looks the same on the wire."""
     timed = used(0, ("10.0.0.1", 4000))
     for n in range(ports):
         timed += [(START + SECOND, wire.syn(("10.0.0.1", 5000 + n), (SERVER[0], 8000 + n), options=RICH))]
@@ -134,7 +134,7 @@ def test_the_advice_names_the_one_port_or_says_how_many(ports, those):
 
 
 def test_the_longest_wait_is_in_the_title():
-    """As far as SYNs show it: the last one goes out 7 s after the first."""
+    """As far as SYNs show it: the last one is sent 7 s after the first."""
     timed = used(0, ("10.0.0.3", 4001))
     for n in range(2):
         here = ("10.0.0.1", 5000 + n)
@@ -144,7 +144,7 @@ def test_the_longest_wait_is_in_the_title():
 
 
 def test_a_single_failure_has_one_wait():
-    """Of several attempts one came to nothing: it has one client, which waited once."""
+    """One of several attempts failed: one client, which waited once."""
     served = used(0, ("10.0.0.3", 4001))
     here = ("10.0.0.1", 5000)
     lost = [(START + at * SECOND, wire.syn(here, SERVER, seq=1, options=RICH)) for at in (0, 1, 3, 7)]
@@ -160,7 +160,7 @@ def test_a_single_attempt_is_not_counted():
 
 
 def test_another_cause_is_another_finding():
-    """One port of the host lives and drops a SYN, another one never answers anybody."""
+    """One port of the host is live and drops a SYN, another one never answers."""
     timed = [*used(0, ("10.0.0.3", 4001)), end(60 * SECOND)]
     for n, port in enumerate((443, 8443)):
         here, there = ("10.0.0.1", 5000 + n), (SERVER[0], port)
@@ -169,7 +169,7 @@ def test_another_cause_is_another_finding():
     assert causes == {"syn-dropped": 443, "port-filtered": 8443}
 
 
-def test_what_a_box_refuses_in_the_servers_name_is_no_roll_up_too():
+def test_refusals_by_a_middlebox_are_not_rolled_up_as_well():
     timed = used(0, ("10.0.0.3", 4001)) + used(0, ("10.0.0.3", 4002), (SERVER[0], 22))
     for n in range(3):
         here, at = ("10.0.0.1", 5000 + n), START + n * SECOND
@@ -184,12 +184,12 @@ def test_a_full_accept_queue_is_reported_once():
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3])
-def test_a_full_accept_queue_is_one_where_the_capture_began_amid_the_handshake(missing):
+def test_a_full_accept_queue_is_found_if_the_capture_began_amid_the_handshake(missing):
     timed = ignored(0, ("10.0.0.1", 4000), 4)[missing:] + used(5 * SECOND, ("10.0.0.1", 4001))
     assert [one["id"] for one in found(timed, "half-open", "accept-queue-overflow")] == ["accept-queue-overflow"]
 
 
-def test_what_the_end_of_the_capture_left_undecided_is_no_warning():
+def test_attempts_undecided_at_the_end_are_no_warning():
     timed = [*opened(0, ("10.0.0.1", 4000))[:2], end(SECOND)]
     (one,) = found(timed, "half-open")
     assert one["severity"] == "info"
@@ -200,7 +200,7 @@ def test_what_the_end_of_the_capture_left_undecided_is_no_warning():
 
 
 def ignored(at, here, copies, *, window=65535):
-    """The server repeats its SYN-ACK though the client acknowledges it each time."""
+    """The server retransmits its SYN-ACK although the client acknowledges it each time."""
     isn, iss = isn_of(here, SERVER), isn_of(SERVER, here, 1)
     timed = opened(at, here, window=window)
     for copy in range(copies):
@@ -239,7 +239,7 @@ def test_a_half_open_connection_whose_syn_is_not_captured():
 
 @pytest.mark.parametrize(("again", "accused"), [(3 * SECOND, 0), (SECOND, 1)], ids=["deferral", "as a full queue does"])
 def test_a_listener_that_defers_is_not_accused(again, accused):
-    """TCP_DEFER_ACCEPT repeats its SYN-ACK at the end of its period; a full queue after 1 s, and it may drain then."""
+    """TCP_DEFER_ACCEPT retransmits its SYN-ACK at the end of its period, a full queue after 1 s."""
     here = ("10.0.0.9", 4000)
     isn, iss = isn_of(here, SERVER), isn_of(SERVER, here, 1)
     deferred = [
@@ -288,7 +288,7 @@ def cookies(count, *, cookie=True, later=True, offset_of=lambda n: 0, pause=137)
     return found([*timed, end(600 * SECOND)], "syn-cookies")
 
 
-def test_the_clock_betrays_cookies_behind_any_offset():
+def test_the_clock_proves_cookies_with_any_offset():
     (one,) = cookies(12, offset_of=lambda n: isn_of(n) >> 2)
     assert one["metrics"]["method"] == "clock"
     assert one["severity"] == "info"
@@ -296,7 +296,7 @@ def test_the_clock_betrays_cookies_behind_any_offset():
     assert 0 < one["metrics"]["chance"] < 1e-6
 
 
-def test_the_bits_betray_cookies_where_the_offset_is_the_hosts():
+def test_the_bits_prove_cookies_if_the_offset_is_the_hosts():
     (one,) = cookies(12, later=False, offset_of=lambda n: 5000 * (n % 3))
     assert one["metrics"]["method"] == "bits"
     assert one["metrics"]["chance"] < 1e-6
@@ -342,7 +342,7 @@ def test_a_user_of_many_ports_is_no_scanner():
 
 
 def monitored(times, hosts=40):
-    """A monitor that polls hosts that are down."""
+    """A monitor polls hosts that are down."""
     timed = []
     for t in range(times):
         for n in range(hosts):
@@ -404,7 +404,7 @@ def test_odd_probes(flags, kind):
 
 
 @pytest.mark.parametrize("resets", [4, 30])
-def test_connections_that_end_as_the_capture_begins_are_no_scan(resets):
+def test_connections_that_end_at_the_start_of_the_capture_are_no_scan(resets):
     """A server closes idle connections of one gateway, which forgot some or all of them."""
     timed = []
     for n in range(30):
@@ -416,7 +416,7 @@ def test_connections_that_end_as_the_capture_begins_are_no_scan(resets):
 
 
 def test_a_client_that_closes_what_it_had_open_is_no_scanner():
-    """A proxy stops: the services acknowledge its FINs, and a RST is the exception."""
+    """A proxy stops: the services acknowledge its FINs, and RSTs are the exception."""
     timed = []
     for n in range(30):
         client, service = ("203.0.113.9", 40_000 + n), ("198.51.100.2", 1000 + n)
@@ -450,7 +450,7 @@ def causes(timed):
     return {one.cause for one in engine.analyze([io.BytesIO(pcap(sorted(timed), nano=True))]).connections}
 
 
-def test_a_host_that_does_nothing_but_answer_is_backscatter_in_one_direction_too():
+def test_a_host_that_only_answers_is_backscatter_in_a_one_sided_capture():
     timed = [*unasked(12), *resets(8, 12), end(9 * SECOND)]
     (one,) = found(timed, "backscatter")
     assert (one["metrics"]["addresses"], one["metrics"]["syn_acks"], one["metrics"]["resets"]) == (20, 12, 8)
@@ -460,7 +460,7 @@ def test_a_host_that_does_nothing_but_answer_is_backscatter_in_one_direction_too
 
 
 def serves(n=99):
-    """Data to one client, and a FIN to another: it is a server, of which the capture holds one half."""
+    """Data to one client and a FIN to another: it is a server, captured in one direction."""
     one, other = ("192.0.2.1", 4000 + n), ("192.0.2.2", 4000 + n)
     return {
         "data": [(START + n * MS, wire.data(b"x" * 100, seq=9, ack=3, src=SERVER, dst=one))],
@@ -471,13 +471,13 @@ def serves(n=99):
 
 
 @pytest.mark.parametrize("shown", serves())
-def test_a_server_of_which_one_half_is_there_is_no_backscatter(shown):
+def test_a_server_captured_in_one_direction_is_no_backscatter(shown):
     timed = [*unasked(40), *serves()[shown]]
     assert found(timed, "backscatter") == []
     assert "backscatter" not in causes(timed)
 
 
-def test_a_server_whose_clients_go_another_way_is_no_backscatter_beside_others_that_are_whole():
+def test_a_server_captured_in_one_direction_is_no_backscatter_beside_two_sided_ones():
     """Three segments of data with new acknowledgments are no backscatter, whatever else the capture holds."""
     half = [
         (START + n * MS, wire.data(b"x" * 100, seq=9 + 100 * n, ack=3 + 100 * n, src=SERVER, dst=("192.0.2.1", 4000)))

@@ -1,3 +1,5 @@
+"""SYN retransmission profiles of stacks."""
+
 import numpy as np
 import pytest
 

@@ -1,4 +1,4 @@
-"""What all findings are made of: the largest hundred, and one that counts the others."""
+"""The parts that all findings share: the largest hundred, and one that counts the rest."""
 
 import numpy as np
 import pytest
@@ -15,12 +15,12 @@ def describe(number):
 
 
 @pytest.mark.parametrize("count", [0, 1, MAX_LISTED])
-def test_what_a_reader_can_use_is_listed(count):
+def test_findings_up_to_the_limit_are_listed(count):
     assert [each.title for each in capped(STALLED, "services", range(count), describe)] == [*map(str, range(count))]
 
 
 @pytest.mark.parametrize("more", [1, 250])
-def test_one_more_counts_the_others(more):
+def test_one_more_finding_counts_the_rest(more):
     *found, rest = capped(STALLED, "services", range(MAX_LISTED + more), describe)
     assert [each.title for each in found] == [*map(str, range(MAX_LISTED))]
     assert (rest.id, rest.severity, rest.title, rest.host) == ("stalled", "info", f"{more} more services", None)

@@ -1,3 +1,5 @@
+"""`capture-quality`: each problem of a capture, and what is none."""
+
 import pytest
 from support import captures, frames
 from support.detected import MS, SECOND, Wire, crowd, found, merged
@@ -64,7 +66,7 @@ def test_every_frame_twice(wire):
     assert finding["metrics"]["duplicate_ratio"] == 0.5
 
 
-def test_a_single_doubled_packet_is_the_network():
+def test_a_single_duplicate_is_the_network():
     wire = Wire().handshake()
     wire.client.data(100, times=2)
     assert "duplicated" not in kinds(wire.exchange().report())
@@ -78,7 +80,7 @@ def test_the_answer_stored_before_the_question(wire):
 
 
 def transfer(port=443):
-    """Requests and responses 0.1 ms apart, for longer than a card keeps frames back."""
+    """Requests and responses 0.1 ms apart, over a longer time than a NIC holds frames back."""
     return transferred(Wire(delay=MS // 10, server=("198.51.100.2", port)).handshake())
 
 
@@ -121,7 +123,7 @@ def test_few_connections_with_data_that_is_stored_late_are_nothing(others, said)
 
 
 def test_a_connection_counts_once_for_each_thing_that_is_out_of_order():
-    """Data of either end or of both, one after the other; and answers that were stored before their question."""
+    """Data of either end or of both in turn; and answers stored before their question."""
     first, second, both = transfer(1), transfer(2), transfer(3)
     change = both.now + 5 * MS
     transferred(both.wait(10 * MS))
@@ -144,7 +146,7 @@ def test_a_connection_counts_once_for_each_thing_that_is_out_of_order():
     assert "data of both ends behind its acknowledgment" in finding["title"]
 
 
-def test_a_beginning_that_is_missing(wire):
+def test_a_missing_opening(wire):
     report = wire.report(order=range(3, len(wire.taken)))
     assert kinds(report)["midstream"]["metrics"] == {"kind": "midstream", "midstream": 1, "connections": 1}
 
@@ -166,7 +168,7 @@ def test_an_answer_of_one_rst_is_no_connection_that_had_begun():
 
 
 def test_a_midstream_connection_of_one_direction_is_known_by_its_own_bytes():
-    """Whatever those before it in the table sent."""
+    """Whatever the connections before it in the table sent."""
     idle = Wire().handshake()
     busy = Wire(client=("192.0.2.9", 9)).handshake().exchange()
     taken = idle.frames() + [each for each in busy.frames(only="client") if each in busy.frames()[3:]]
@@ -206,7 +208,7 @@ def test_malformed_options_are_no_fault_of_the_snap_length():
 
 
 def blind(monkeypatch, report):
-    """What `visibility.blind` says while a report is made."""
+    """Return `visibility.blind` as it is when the report is made."""
     said = []
     original = visibility.blind
     monkeypatch.setattr(

@@ -1,3 +1,5 @@
+"""`connection-churn`: short connections that a pool would have saved, and those that it would not."""
+
 import numpy as np
 import pytest
 from support import captures
@@ -46,7 +48,7 @@ def test_many_clients_once_each_are_not_one_that_comes_back():
 
 
 def uneven(count, act, *, every):
-    """As `crowd`, at times that no timer makes."""
+    """Like `crowd`, at irregular times."""
     wires, now = [], START
     for number in range(count):
         wires += crowd(1, act, start=now, client=("192.0.2.1", 30000 + number), client_isn=chance(number))
@@ -54,7 +56,7 @@ def uneven(count, act, *, every):
     return wires
 
 
-def test_a_client_that_comes_when_it_likes():
+def test_a_client_at_irregular_times():
     assert only(merged(*uneven(60, request, every=2 * SECOND)), "connection-churn")
 
 
@@ -72,7 +74,7 @@ def test_health_checks_of_two_that_share_an_address():
     assert found(merged(*one, *other), "connection-churn") == []
 
 
-def test_a_client_that_waits_for_each_answer_is_even_and_no_health_check():
+def test_a_regular_client_that_waits_for_answers_is_no_health_check():
     def slow(wire, number):
         wire.handshake()
         wire.client.data(100)
@@ -97,7 +99,7 @@ def test_guessing_of_passwords_is_no_churn():
 @pytest.mark.parametrize(
     "act", [guess(2000, first="client"), guess(9000)], ids=["the client closes", "the server sends much"]
 )
-def test_who_is_served_and_comes_back_could_use_a_pool(act):
+def test_a_client_that_is_served_and_returns_could_use_a_pool(act):
     assert only(merged(*crowd(60, act, every=600 * MS)), "connection-churn")
 
 
@@ -109,7 +111,7 @@ def test_who_is_served_and_comes_back_could_use_a_pool(act):
         (510_000, 100 * MS, False),  # more than a millisecond each, if seldom
     ],
 )
-def test_where_a_pool_saves_little_it_is_not_advised_for_speed(delay, every, little):
+def test_a_pool_that_saves_little_is_not_advised_for_speed(delay, every, little):
     finding = only(merged(*crowd(60, request, every=every, delay=delay)), "connection-churn")
     assert ("save little time" in finding["advice"], "only " in finding["title"]) == (little, little)
     assert ("Use a connection pool" in finding["advice"]) is not little
@@ -142,7 +144,7 @@ def test_where_clients_are_not_captured_the_first_frames_are_cited():
     ],
 )
 def test_the_median_pause_decides(pauses, soon):
-    """Of each group by itself; the pause between the last of one and the first of the next is nobody's."""
+    """Per group: the pause between the last connection of one group and the first of the next does not count."""
     rows = np.arange(2 * len(pauses) + 2)
     groups = grouping.group(np.repeat(np.array([7, 8], dtype=np.uint64), len(pauses) + 1), rows)
     between = np.array([*pauses, 0, *([9 * PAUSE_NS] * len(pauses))], dtype=np.int64)

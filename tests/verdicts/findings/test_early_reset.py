@@ -1,3 +1,5 @@
+"""`early-reset`: servers that accept connections and end them before they send a byte."""
+
 import pytest
 from support.detected import MS, SECOND, crowd, found, merged, only
 
@@ -10,7 +12,7 @@ def turned_away(wire, number=0):
 
 
 def greeted(wire, number=0):
-    """A connection as it should be."""
+    """A normal connection."""
     wire.handshake().exchange()
     wire.client.fin()
     wire.server.fin()
@@ -32,7 +34,7 @@ def test_a_service_that_is_down_behind_its_port():
     assert only(merged(*mixed), "early-reset")["severity"] == "warning"  # 20 of 23 are 87 %
 
 
-def test_two_prove_nothing_nor_do_few_of_many():
+def test_two_are_too_few_and_so_are_few_of_many():
     assert found(merged(*crowd(2, turned_away)), "early-reset") == []
     mixed = [*crowd(3, turned_away), *crowd(28, greeted, address="192.0.2.9")]
     assert found(merged(*mixed), "early-reset") == []  # 3 of 31
@@ -41,7 +43,7 @@ def test_two_prove_nothing_nor_do_few_of_many():
 
 
 def test_a_fin_before_any_answer_counts_too():
-    """TLS to a plain port, or a proxy that waits for its backend before it gives up: the client need not say a word."""
+    """TLS to a plain port, or a proxy that waits for its backend before it gives up; the client may be silent."""
 
     def closed(wire, number):
         wire.handshake()
@@ -56,7 +58,7 @@ def test_a_fin_before_any_answer_counts_too():
 
 
 def test_a_client_that_closes_first_was_not_turned_away():
-    """A health check: connect, close."""
+    """A health check: connect, then close."""
 
     def checked(wire, number):
         wire.handshake()
@@ -108,7 +110,7 @@ def test_a_log_shipper_whose_server_restarts():
 
 
 def test_a_browsers_spare_connections():
-    """No request came, and the server closes: only where it answers those who ask is that its timeout."""
+    """No request came, and the server closes: that is its timeout only if it answers clients that do send one."""
 
     def spare(wire, number):
         wire.handshake()
@@ -122,7 +124,7 @@ def test_a_browsers_spare_connections():
 
 
 def test_an_answer_that_the_capture_lacks_is_an_answer():
-    """Captured with a filter on flags: the numbers of the FINs show how much was sent."""
+    """Captured with a flag filter: the sequence numbers of the FINs show how much was sent."""
 
     def unseen(wire, number):
         wire.handshake()
@@ -135,7 +137,7 @@ def test_an_answer_that_the_capture_lacks_is_an_answer():
     assert found(merged(*crowd(5, unseen)), "early-reset") == []
 
 
-def test_forged_resets_are_anothers():
+def test_forged_resets_do_not_count():
     def forged(wire, number):
         wire.handshake()
         wire.client.data(80)

@@ -1,4 +1,4 @@
-"""Whatever is found, every format can write it: detectors run over generated captures, not only over samples."""
+"""Every format can write every finding: detectors run over generated captures, not only over samples."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Totals of attempts whose rows are gone: they add up, and one stands for the middle."""
+"""Totals of expired attempts: they add up, and the median stays right."""
 
 import numpy as np
 import pytest

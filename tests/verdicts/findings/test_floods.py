@@ -1,4 +1,4 @@
-"""SYN floods and what only looks like one, from frames; scaled down, the shapes are what counts."""
+"""SYN floods and what only looks like one, from frames; scaled down."""
 
 import io
 import ipaddress

@@ -1,4 +1,4 @@
-"""Which findings are given the capturing host's own numbers: those about its addresses, and no others."""
+"""Which findings get the capturing host's counters and settings: only those about its own addresses."""
 
 import io
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""idle-timeout: RSTs and losses after pauses that agree, or that at least give an interval."""
+"""`idle-timeout`: RSTs and losses after idle periods that agree, or that at least give an interval."""
 
 import re
 
@@ -18,7 +18,7 @@ def test_a_known_time_is_the_one_that_its_text_says(seconds):
 
 
 def reset_after(seconds, *, by="server", jitter=30 * MS):
-    """A device on the path, or the peer, resets a connection that was idle for so long."""
+    """A device on the path, or the peer, resets a connection that was idle for this long."""
 
     def act(wire, number):
         wire.handshake().exchange()
@@ -51,14 +51,14 @@ def test_a_table_with_a_timeout(seconds, whose):
 
 
 def test_over_ipv6_and_captured_beside_the_server():
-    """There it is the client in whose name the device resets."""
+    """There the device resets in the client's name."""
     words = {"address": frames.CLIENT6[0], "server": frames.SERVER6, "at": "server"}
     metrics = only(merged(*crowd(5, reset_after(350, by="client"), **words)), "idle-timeout")["metrics"]
     assert (metrics["rst_from_client"], metrics["rst_from_server"]) == (5, 0)
 
 
 def test_a_pause_that_the_connection_survived_before():
-    """Heartbeats every 20 s, and a restart when the next is nearly due: it was no table's time."""
+    """Heartbeats every 20 s, and a restart shortly before the next: no table's timeout."""
 
     def beats(wire, number, last=19):
         wire.handshake()
@@ -90,7 +90,7 @@ def test_a_few_that_agree_by_chance_among_many():
     assert found(merged(*wires), "idle-timeout") == []
 
 
-def test_ends_that_say_goodbye():
+def test_connections_that_were_closed():
     def closed(wire, number):
         wire.handshake().exchange()
         wire.wait(60 * SECOND)
@@ -101,7 +101,7 @@ def test_ends_that_say_goodbye():
     assert found(merged(*crowd(8, closed)), "idle-timeout") == []
 
 
-def test_a_rst_that_answers_something_came_not_by_itself():
+def test_a_rst_that_answers_something_was_not_unprompted():
     """The server takes a request, and resets a minute later: the client was waiting for an answer, not idle."""
 
     def crashed(wire, number):
@@ -159,7 +159,7 @@ def test_a_restart_that_all_pauses_have_in_common():
 
 
 def test_a_connection_that_lived_through_it():
-    """Then the host was not restarted: something on the path forgets, and answers for it."""
+    """Then the host was not restarted: a device on the path forgot the connections and answers for it."""
 
     def lived(wire, number):
         wire.handshake()
@@ -192,7 +192,7 @@ def test_losses_in_silence_give_an_interval():
 
 
 def test_a_server_that_died():
-    """It answered until then, and nobody after: the pauses are no reason."""
+    """It answered until then, and nobody afterwards: the idle periods are not the reason."""
 
     def cut(wire, number):
         wire.handshake()
@@ -208,7 +208,7 @@ def test_a_server_that_died():
 
 
 def test_connections_that_survive_longer_pauses():
-    """It is not the pause."""
+    """Idleness is not the reason."""
 
     def survived(wire, number):
         wire.handshake().exchange()
@@ -221,7 +221,7 @@ def test_connections_that_survive_longer_pauses():
 
 
 def test_a_balancer_that_resets_in_the_name_of_the_server():
-    """Its TTL is another one, which makes it no forgery: it is the one that forgot."""
+    """Its TTL differs, which is no forgery: it dropped the connection."""
 
     def balanced(wire, number):
         wire.handshake().exchange()
@@ -233,8 +233,8 @@ def test_a_balancer_that_resets_in_the_name_of_the_server():
     assert found(report, "rst-injection") == []
 
 
-def test_a_client_that_is_tired_of_waiting():
-    """The server took its request, and answers nothing for half a minute."""
+def test_a_client_that_stops_waiting():
+    """The server took its request and does not answer for half a minute."""
 
     def tired(wire, number):
         wire.handshake().exchange()
@@ -247,7 +247,7 @@ def test_a_client_that_is_tired_of_waiting():
 
 
 def test_a_server_that_is_cut_off_while_it_works():
-    """The same, reset by a device in the server's name: a long query outlives the entry."""
+    """The same, but a device resets in the server's name: a long query outlives the table entry."""
 
     def cut_off(wire, number):
         wire.handshake().exchange()

@@ -1,4 +1,4 @@
-"""What a finding is stands in its own file, once: nothing of it can be forgotten without a test that names it."""
+"""A kind of finding is defined once, in its own module: nothing of it can be forgotten without a failing test."""
 
 import ast
 import inspect

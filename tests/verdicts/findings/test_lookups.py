@@ -1,4 +1,4 @@
-"""What lookups and the addresses that they gave are found to be, and what looks alike."""
+"""Findings about lookups and the addresses that they returned, and what only looks like them."""
 
 import pytest
 from support import frames
@@ -34,7 +34,7 @@ def test_a_server_that_is_silent():
 
 @pytest.mark.parametrize(("silence", "found"), [(5 * SECOND, 1), (5 * SECOND - 1, 0)])
 def test_a_server_is_silent_after_5_s(silence, found):
-    """Where the capture ends sooner, the answer may yet come."""
+    """If the capture ends sooner, the answer may still come."""
     talk = Talk().put(frames.udp((SECOND_CLIENT, 30001), (RESOLVER, 53), query("a.example"))).wait(silence)
     taken = [*talk.taken, (talk.now, frames.syn())]
     kinds = [each["id"] for each in report_of(pcap(taken, nano=True))["findings"]]

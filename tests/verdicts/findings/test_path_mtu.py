@@ -17,7 +17,7 @@ def long(wire, number=0, *, size=1350, copies=6):
 
 
 def between(act, *, bad=3, good=20, size=517, **words):
-    """The same two hosts: `bad` wires on which `act` was done, and `good` ones with short requests."""
+    """The same two hosts: `bad` wires with `act`, and `good` ones with short requests."""
     client = words.pop("address", "192.0.2.1")
     wires = crowd(good, lambda wire, n: short(wire, n, size), every=900 * MS, address=client, **words)
     for number in range(bad):
@@ -147,7 +147,7 @@ def test_segments_as_long_that_pass_elsewhere():
 
 
 def test_a_dead_path_says_nothing_of_lengths():
-    """All of them stand still at once, and nothing comes back."""
+    """All connections stall at once, and nothing comes back."""
 
     def cut(wire, number):
         wire.handshake().exchange()
@@ -167,7 +167,7 @@ def download(wire, number=0):
 
 
 def test_a_receiver_that_comes_back_later():
-    """It lived until the long answer, and lives afterwards."""
+    """It was alive until the long answer, and is alive afterwards."""
     for words in ({}, {"client": frames.CLIENT6, "server": frames.SERVER6}, {"timestamps": False}):
         wire = Wire(at="server", **words)
         download(wire)
@@ -349,7 +349,7 @@ def test_a_firewall_that_forgot_the_long_uploads():
 
 
 def test_short_segments_that_vanish_too():
-    """Then it is not their length."""
+    """Then the length is not the reason."""
 
     def vanished(wire, number):
         wire.handshake().exchange()

@@ -1,3 +1,5 @@
+"""`port-reuse`: 4-tuples used again within 2 MSL."""
+
 from support.detected import SECOND, Wire, found, merged, only
 
 

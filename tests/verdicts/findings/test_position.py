@@ -1,3 +1,5 @@
+"""Where a capture was made, by TTLs and RTT halves."""
+
 import pytest
 from support.detected import MS, crowd, merged
 
@@ -33,7 +35,7 @@ def test_beside_an_end(monkeypatch, at, ttls, agreed):
     assert (place.place, place.share, place.connections) == (at, 1, agreed)
 
 
-def test_witnesses_that_contradict_each_other_say_nothing(monkeypatch):
+def test_votes_that_contradict_each_other_do_not_count(monkeypatch):
     def odd(wire, number):
         wire.client.ttl, wire.server.ttl = 57, 64
         slow(wire, number)

@@ -1,3 +1,5 @@
+"""`predictable-isn`: ISNs that follow a rule, and those that may."""
+
 import pytest
 from support.detected import MS, SECOND, START, Wire, chance, crowd, found, merged, only
 

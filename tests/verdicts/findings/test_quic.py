@@ -1,4 +1,4 @@
-"""What is found of QUIC connections, and what looks alike."""
+"""Findings about QUIC connections, and similar cases without one."""
 
 import pytest
 from support import frames, quic

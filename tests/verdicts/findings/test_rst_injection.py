@@ -1,3 +1,5 @@
+"""`rst-injection`: forged RSTs by each sign, and RSTs that only look forged."""
+
 import pytest
 from support.detected import MS, Wire, crowd, found, merged, only
 

@@ -1,4 +1,4 @@
-"""Findings about TLS set-ups: when they are made, and what looks alike and stays silent."""
+"""Findings about TLS set-ups: when they are reported, and similar cases without one."""
 
 import pytest
 from support.setups import COMPLETE, MS, Rows

@@ -1,3 +1,5 @@
+"""`slow-handshake` and `slow-client-ack`: outliers, and what is none."""
+
 import numpy as np
 import pytest
 from support.detected import MS, SECOND, crowd, found, merged, only

@@ -1,3 +1,5 @@
+"""`stale-peer`: ends that lost a connection that their peer still had."""
+
 from support.detected import MS, SECOND, Wire, crowd, found, merged, only
 
 

@@ -1,4 +1,4 @@
-"""stalled and dead-peer: what goes on being sent to an end that answers nothing any more."""
+"""`stalled` and `dead-peer`: data and keep-alives to an end that no longer answers."""
 
 import pytest
 from support import captures, frames
@@ -24,7 +24,7 @@ def test_a_pool_whose_connections_were_forgotten():
     assert "keep-alives" in finding["advice"]
 
 
-def test_one_is_worth_a_remark():
+def test_one_connection_is_info():
     wire = Wire()
     forgotten(wire)
     report = wire.report()
@@ -58,12 +58,12 @@ def test_connections_that_were_open_before_the_capture():
 
 
 @pytest.mark.parametrize("copies", [1, 3])
-def test_loss_is_no_standstill(copies):
+def test_loss_is_no_stall(copies):
     """Three copies are not four; and what is acknowledged in the end is only late."""
     assert found(merged(*crowd(3, lambda wire, n: forgotten(wire, n, copies=copies))), "stalled") == []
 
 
-def test_what_is_acknowledged_at_last_stood_not_still():
+def test_data_acknowledged_at_last_is_no_stall():
     def late(wire, number):
         forgotten(wire, number)
         wire.client.data(90, seq=wire.client.snd_nxt - 90)
@@ -72,7 +72,7 @@ def test_what_is_acknowledged_at_last_stood_not_still():
     assert found(merged(*crowd(3, late)), "stalled") == []
 
 
-def test_a_short_burst_of_copies_is_no_standstill():
+def test_a_short_burst_of_copies_is_no_stall():
     def hasty(wire, number):
         wire.handshake().exchange()
         repeats(wire.client, 90, 6, rto=20 * MS)  # 1.3 s altogether
@@ -80,7 +80,7 @@ def test_a_short_burst_of_copies_is_no_standstill():
     assert found(merged(*crowd(3, hasty)), "stalled") == []
 
 
-def test_a_closed_window_is_no_standstill():
+def test_a_closed_window_is_no_stall():
     def full(wire, number):
         wire.handshake().exchange()
         wire.client.data(1000)

@@ -1,3 +1,5 @@
+"""`syn-retransmission`: what lost SYNs and SYN-ACKs cost, and whose loss it was."""
+
 import pytest
 from support import frames
 from support.captures import pcap
@@ -74,7 +76,7 @@ def test_without_timestamps_nobody_is_blamed():
 
 
 def needless_syn(wire):
-    """A SYN sent again while its answer is on its way, over a path of 1.2 s, until it arrives."""
+    """A SYN retransmitted while its answer is in flight, over a path of 1.2 s."""
     wire.client.syn()
     wire.server.syn_ack(stay=True)
     wire.wait(400 * MS)

@@ -1,4 +1,4 @@
-"""Every number that a rule names, met exactly and missed by one: `docs/verdicts.md` says them."""
+"""Every threshold of a rule, met exactly and missed by one: `docs/verdicts.md` states them."""
 
 import random
 

@@ -1,3 +1,5 @@
+"""`time-wait-pressure`: sockets in TIME-WAIT at once, and the ports that they block."""
+
 import numpy as np
 import pytest
 from support.detected import MS, crowd, found, merged, only

@@ -1,4 +1,4 @@
-"""Outcomes and spans of QUIC connections, held to what the flows were made of."""
+"""Outcomes and spans of QUIC connections, compared with how the flows were built."""
 
 import pytest
 from support import quic

@@ -1,4 +1,4 @@
-"""Where the answer begins among records that look alike."""
+"""Where the response begins among records that look alike."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is said of simple connections at once is what is said of each."""
+"""The shortcut for simple connections gives the same results as the general path."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Spans as the client saw them: the same figures wherever the capture was made."""
+"""Spans as the client saw them: the same values wherever the capture was made."""
 
 import pytest
 from support.setups import COMPLETE, MS, START, connected
@@ -44,7 +44,7 @@ def method(setup, name):
 
 
 def seen_at(position, events):
-    """When what the ends did passes the capture: a client's frame later by half the way to it, a server's sooner."""
+    """Return when each event passes the capture: the client's frames half the way later, the server's sooner."""
     to_server, to_client = POSITIONS[position]
     shifted = {name: at + to_client / 2 if who == "client" else at - to_client / 2 for name, who, at in events}
     start = to_client / 2

@@ -1,4 +1,4 @@
-"""What became of TLS handshakes, and what something else would have saved."""
+"""Outcomes of TLS handshakes, and what alternatives would have saved."""
 
 import pytest
 from support.setups import COMPLETE, MS, Rows, connected
@@ -114,7 +114,7 @@ SERVER_S = LATE | SETUP_ALERT_SERVER
         (SERVER_S & ~SETUP_ALERT_ENCRYPTED, {"ticket_length": 250}, "failed"),  # its words are known
     ],
 )
-def test_an_encrypted_alert_that_closes_in_peace(flags, given, became):
+def test_an_encrypted_alert_that_is_a_close_notify(flags, given, became):
     given = {"version": 0x304, "last": 200, "moments": HELLO | {"alert": 100}, **given}
     assert outcome(connected(flags=COMPLETE | flags, **given)) == became
 
