@@ -42,4 +42,5 @@ def test_an_empty_table_does_not_delay():
 
 def test_the_documentation_states_the_share_of_run_time():
     share = f"at most {100 * (live.REFRESH_SHARE + search.SHARE):.0f} % of the time"
-    assert f"Refreshes of the screen and events, and the search for findings, take {share}" in (DOCS / "live.md").read_text()
+    sentence = f"Refreshes of the screen and events, and the search for findings, take {share}"
+    assert sentence in (DOCS / "live.md").read_text()
