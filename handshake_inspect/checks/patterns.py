@@ -35,6 +35,16 @@ def server_of(match: re.Match[str]) -> Test | None:
     return server(match["server"]) if match["server"] else None
 
 
+def names(test: Test | None, ip: str, port: int) -> bool:
+    """Whether a pattern means this server, too: one that no column of connections has, such as that of QUIC."""
+    if isinstance(test, Both):
+        return all(names(part, ip, port) for part in test.parts)
+    if not isinstance(test, Membership):
+        return True
+    value = address_halves(ip) if test.field == find("server.ip") else port
+    return any(low <= value <= high for low, high in test.ranges)
+
+
 def statistic_of(rule: str, text: str, match: re.Match[str]) -> str:
     """`max`, `p95`, `p50` for `median`; UsageError for a percentile that is none."""
     statistic = "p50" if match["statistic"] == "median" else match["statistic"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.checks import setup_rules
+from handshake_inspect.checks import patterns, setup_rules
 from handshake_inspect.checks.rules import Rules
 from handshake_inspect.checks.setup_rules import (
     QUIC,
@@ -27,6 +28,7 @@ from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.connection_parts import Server
 from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import Report
+from handshake_inspect.report.setup import Setup
 from handshake_inspect.verdicts.percentiles import nearest_rank
 from handshake_inspect.wire.text import duration, plural, printable, share
 
@@ -79,26 +81,46 @@ def _words(holder: Holding, name: str) -> Words:
 
 
 def _span(holder: Holding, rule: SpanLimit) -> Assertion:
-    """Where no value could be named, the upper bound counts."""
+    """Of TCP and QUIC connections.  Where no value could be named, the upper bound counts."""
+    of_quic = _quic_times(holder, rule)
+    late = int(_over(rule, of_quic).sum())
     if rule.span == QUIC:
-        return _quic_span(holder, rule)
+        return _limit(rule, of_quic, late, list)
     value, most = (_numbers(holder, f"{SPANS[rule.span]}.{part}") for part in ("value_ns", "max_ns"))
-    matched = holder.about(rule.text, rule.server)
+    matched = _about(holder, rule, bool(len(of_quic)))
     about = matched & most.known
     times = np.where(value.known, value.values, most.values)
-    over = about & (times > rule.limit_ns if rule.inclusive else times >= rule.limit_ns)
-    if matched.any() and not about.any():
+    over = about & _over(rule, times)
+    if matched.any() and not about.any() and not len(of_quic):
         holder.notes.append(f"{rule.text}: nothing was measured")
-    return _limit(rule, times[about], int(over.sum()), lambda: holder.breaches(over, times))
+    every = np.concatenate([times[about], of_quic])
+    return _limit(rule, every, int(over.sum()) + late, lambda: holder.breaches(over, times))
 
 
-def _quic_span(holder: Holding, rule: SpanLimit) -> Assertion:
-    if rule.server is not None:
-        holder.notes.append(f"{rule.text}: is about the QUIC connections of all servers")
-    spans = [each.setup.spans.quic for each in holder.report.quic_connections if each.setup is not None]
-    times = np.array([span.max_ns for span in spans if span is not None and span.max_ns is not None], dtype=np.int64)
-    over = int((times > rule.limit_ns if rule.inclusive else times >= rule.limit_ns).sum())
-    return _limit(rule, times, over, list)
+def _about(holder: Holding, rule: SpanLimit | SetupCeiling, of_quic: bool) -> Mask:
+    """The TCP connections that a rule is about: there need be none where it is about QUIC connections."""
+    if of_quic and rule.server is not None:
+        return holder.judged & rule.server.mask(holder.columns)
+    return holder.about(rule.text, rule.server)
+
+
+def _over(rule: SpanLimit, times: NDArray[Any]) -> Mask:
+    over: Mask = times > rule.limit_ns if rule.inclusive else times >= rule.limit_ns
+    return over
+
+
+def _quic_times(holder: Holding, rule: SpanLimit) -> NDArray[np.int64]:
+    """How long the span took in the QUIC connections that the rule is about, of those that have it."""
+    part = attrgetter(SPANS.get(rule.span, f"setup.spans.{QUIC}").removeprefix("setup."))
+    parts = [part(setup) for setup in _quic_setups(holder, rule.server)]
+    found = [each.max_ns if each.value_ns is None else each.value_ns for each in parts if each is not None]
+    return np.array([took for took in found if took is not None], dtype=np.int64)
+
+
+def _quic_setups(holder: Holding, server: Test | None) -> list[Setup]:
+    """The set-ups of the QUIC connections to a server."""
+    mine = [each for each in holder.report.quic_connections if patterns.names(server, each.server.ip, each.server.port)]
+    return [each.setup for each in mine if each.setup is not None]
 
 
 def _limit(rule: SpanLimit, times: NDArray[Any], over: int, breaches: Callable[[], list[Breach]]) -> Assertion:
@@ -149,16 +171,19 @@ def _tls_failed(holder: Holding, rule: SetupCeiling) -> Assertion:
 
 
 def _extra(holder: Holding, rule: SetupCeiling) -> Assertion:
-    about = holder.about(rule.text, rule.server) & _words(holder, "setup.protocol").known
+    of_quic = [bool(setup.extra_round_trips) for setup in _quic_setups(holder, rule.server)]
+    about = _about(holder, rule, bool(of_quic)) & _words(holder, "setup.protocol").known
     extra = np.zeros(len(about), dtype=bool)
     for place in np.flatnonzero(about).tolist():
         setup = holder.report.connections[place].setup
         extra[place] = setup is not None and bool(setup.extra_round_trips)
-    return _ceiling(holder, rule, about, extra, "connection")
+    return _ceiling(holder, rule, about, extra, "connection", of_quic)
 
 
-def _ceiling(holder: Holding, rule: SetupCeiling, about: Mask, counted: Mask, noun: str) -> Assertion:
-    count, total = int(counted.sum()), int(about.sum())
+def _ceiling(
+    holder: Holding, rule: SetupCeiling, about: Mask, counted: Mask, noun: str, others: Sequence[bool] = ()
+) -> Assertion:
+    count, total = int(counted.sum()) + sum(others), int(about.sum()) + len(others)
     limit = int(rule.number * total / 100) if rule.percent else int(rule.number)
     most = f"{rule.number.normalize():f} %" if rule.percent else f"{limit:,}"
     failed = count > limit

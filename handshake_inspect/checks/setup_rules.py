@@ -23,7 +23,7 @@ SPANS = {
     "server.response": "setup.server.response",
     "client.finished": "setup.client.finished",
 }
-QUIC = "quic"  # the one span of QUIC connections alone
+QUIC = "quic"  # the one span of QUIC connections alone; of the others, they have those that mean the same
 VERSIONS = ("SSL 2.0", "SSL 3.0", "1.0", "1.1", "1.2", "1.3")
 TLS_BEGUN = 'tls.outcome in {"established", "failed", "no-answer", "not-tls"}'
 TLS_FAILED = 'tls.outcome in {"failed", "no-answer", "not-tls"}'

@@ -182,9 +182,9 @@ class Tls(Struct, frozen=True, gc=False):
     outcome: TlsOutcome
     version: str | None = None
     kind: TlsKind | None = None
-    false_start: bool = False
+    false_start: bool | None = None
     early_data: EarlyData | None = None
-    hello_retry: bool = False
+    hello_retry: bool | None = None
     client_certificate: ClientCertificate | None = None
     server_name: str | None = None
     ech_offered: bool | None = None

@@ -207,9 +207,14 @@ def of_tls(of: Callable[[Seen], Array]) -> Coded:
     return lambda setup: np.where(setup.seen.tls, of(setup.seen).astype(np.intp), -1)
 
 
-def tls_flag(bits: int) -> Make:
-    """SETUP_* bits."""
-    return flag(lambda setup: (setup.seen.flag(bits), setup.seen.tls))
+def tls_flag(of: Callable[[Seen], tuple[Array, Array]]) -> Make:
+    """Whether something was so, and whether that is known."""
+
+    def column(setup: Setup) -> tuple[Array, Array]:
+        so, known = of(setup.seen)
+        return so, known & setup.seen.tls
+
+    return flag(column)
 
 
 def tls_size(name: str) -> Make:

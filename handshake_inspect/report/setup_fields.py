@@ -13,8 +13,6 @@ from handshake_inspect.report.setup_names import chosen_protocol, named, protoco
 from handshake_inspect.tcp.setup.facts import (
     SETUP_ALERT_ENCRYPTED,
     SETUP_ECH,
-    SETUP_FALSE_START,
-    SETUP_HELLO_RETRY,
     UPGRADES,
 )
 from handshake_inspect.verdicts.setup import tls
@@ -138,13 +136,17 @@ TLS: Entries = {
     "version": Entry("The version that was agreed on.", c.written(c.agreed("version"), lambda _, n: version_text(n))),
     "kind": Entry("Whether a session was resumed.", c.word(c.of_tls(tls.kinds), w.TLS_KINDS)),
     "false_start": Entry(
-        "Whether the client sent data before the server had finished (RFC 7918).", c.tls_flag(SETUP_FALSE_START)
+        "Whether the client sent data before the server had finished (RFC 7918); null for unknown.",
+        c.tls_flag(tls.starts_early),
     ),
     "early_data": Entry(
         "What became of early data (0-RTT); null where none was offered.",
         c.word(c.of_tls(tls.early_data), w.EARLY_DATA),
     ),
-    "hello_retry": Entry("Whether the server asked for another ClientHello.", c.tls_flag(SETUP_HELLO_RETRY)),
+    "hello_retry": Entry(
+        "Whether the server asked for another ClientHello; null where frames are missing.",
+        c.tls_flag(tls.asks_again),
+    ),
     "client_certificate": Entry(
         "Whether the client sent the certificate that it was asked for.",
         c.word(c.of_tls(tls.client_certificates), w.CLIENT_CERTIFICATES),

@@ -176,7 +176,8 @@ def complete(connection: Any, client: Any, segment: Any) -> None:
 def one_sided_ack(table: Any, connection: Any, client: Any, server: Any, segment: Any) -> bool:
     """The client acknowledges a SYN-ACK that the capture does not hold."""
     complete(connection, client, segment)
-    server.iss = (segment.ack - 1) & MASK32
+    if not server.traits & TRAIT_SEEN or seqspace.seq_le(segment.ack, server.iss):
+        server.iss = (segment.ack - 1) & MASK32  # else it begins before what was seen of it first
     if not server.traits & TRAIT_SEEN:
         server.snd_nxt = segment.ack
         server.contiguous = segment.ack

@@ -11,7 +11,7 @@ from handshake_inspect.checks.rule_results import hold
 from handshake_inspect.errors import UsageError
 from handshake_inspect.report.connection_parts import Server
 from handshake_inspect.report.quic import QuicConnection
-from handshake_inspect.report.setup import ExtraRoundTrip, Setup, Span, Spans, Tls
+from handshake_inspect.report.setup import ExtraRoundTrip, OwnTime, ServerTimes, Setup, Span, Spans, Tls
 
 MS = 1_000_000
 V4, OTHER = "198.51.100.2", "198.51.100.3"
@@ -134,6 +134,44 @@ def test_quic_connections_have_to_be_allowed_too():
         hold(report, settings.rules({"allow": ["*.example.org", "cdn.example.net"]})).assertions[-1].status == "passed"
     )
     assert hold(report, settings.rules({"setup": "quic.max<31ms"})).assertions[-1].status == "passed"
+
+
+def quick(took, *, extra=()):
+    """A QUIC connection to 10.0.0.2:443, whose answer took between so many ms and 20 more."""
+    spans = Spans(quic=span(30 * MS), response=Span(0, None, took * MS, (took + 20) * MS, 1, "ambiguous"))
+    setup = Setup("quic", spans=spans, server=ServerTimes(hello=OwnTime(5 * MS, 5 * MS, 5 * MS)))
+    setup = msgspec.structs.replace(setup, extra_round_trips=list(extra))
+    ends = reports.connection(0).client, Server("10.0.0.2", 443)
+    return QuicConnection(0, *ends, 0, 0, 1, "established", None, True, "", [1], "0x00000001", setup=setup)
+
+
+@pytest.mark.parametrize(
+    ("rule", "passed", "value"),
+    [
+        ("response.max<91ms", True, 90 * MS),  # with its upper end
+        ("response.max<90ms", False, 90 * MS),
+        ("response.min<51ms", True, 50 * MS),
+        ("*:443 server.hello.max<6ms", True, 5 * MS),
+        ("10.0.0.0/24 response.median<=50ms", True, 50 * MS),
+        ("*:80 response.max<1s", False, None),
+        ("10.0.0.2:443 quic.max<31ms", True, 30 * MS),
+        ("10.0.0.3 quic.max<31ms", False, None),
+        ("tls.max<41ms", True, 40 * MS),  # which QUIC has not
+    ],
+)
+def test_quic_connections_count_where_a_span_means_the_same(rule, passed, value):
+    report = reports.report([made(0)])
+    report = msgspec.structs.replace(report, quic_connections=[quick(70), quick(30)])
+    assertion = hold(report, settings.rules({"setup": rule})).assertions[-1]
+    assert (assertion.status == "passed", assertion.value) == (passed, value)
+
+
+def test_extra_round_trips_of_quic_connections_count():
+    retried = quick(70, extra=[ExtraRoundTrip("retry", 40 * MS, 3)])
+    report = msgspec.structs.replace(reports.report([made(0)]), quic_connections=[retried, quick(70)])
+    for rule, status in (("0", "failed"), ("1", "passed"), ("33%", "failed"), ("34%", "passed"), ("*:80 0", "passed")):
+        checked = hold(report, settings.rules({"max-extra-round-trips": rule})).assertions[-1]
+        assert checked.status == status
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from support.captures import pcap
 from support.dns import answer, query
 
 from handshake_inspect.capture.trace import open_trace
-from handshake_inspect.dns.streams import MAX_STREAMS
+from handshake_inspect.dns.streams import MAX_LATER, MAX_STREAMS
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.engine.stream import pump_all
 from handshake_inspect.tcp.tracker import Tracker
@@ -70,6 +70,36 @@ def test_a_retransmitted_or_missing_part_of_an_answer():
     assert found.rcode == 0
     (found,) = pumped(asked, first, *others).lookups.all()
     assert found.rcode == -1
+
+
+@pytest.mark.parametrize("order", [(1, 0), (1, 2, 0), (2, 1, 0), (0, 2, 1), (0, 0, 2, 1), (0, 2, 1, 1), (2, 0, 1)])
+def test_parts_of_an_answer_that_are_captured_in_another_order(order):
+    """The second answer stands in the last part, and ends with it; it waits for nothing but itself."""
+    asked = frames.data(in_stream(query("a.example"), query("b.example", number=8)), src=CLIENT, dst=RESOLVER)
+    said = in_stream(answer("a.example", records=[]), answer("b.example", number=8, records=[]))
+    parts = pieces(said, len(said) // (max(order) + 1) + 1)
+    lookups = pumped(asked, *(parts[at] for at in order)).lookups
+    assert sorted((each.name, each.rcode) for each in lookups.all()) == [("a.example", 0), ("b.example", 0)]
+    assert lookups.all()[1].answer_frame <= 1 + len(order)
+
+
+def test_an_answer_behind_a_part_that_never_comes():
+    asked = frames.data(in_stream(query("a.example"), query("b.example", number=8)), src=CLIENT, dst=RESOLVER)
+    first, second = (in_stream(answer(name, number=n, records=[])) for name, n in (("a.example", 7), ("b.example", 8)))
+    parts = pieces(first + second, len(first) - 5)
+    begun = parts[0]
+    whole = frames.data(second, src=RESOLVER, dst=CLIENT, seq=frames.SERVER_ISN + 1 + len(first))
+    lookups = pumped(asked, begun, whole).lookups.all()
+    assert {each.name: each.rcode for each in lookups} == {"a.example": -1, "b.example": 0}
+
+
+def test_a_stream_takes_no_more_than_so_many_parts_out_of_order():
+    begun = [
+        frames.data(b"\xff\xff" + bytes(8), src=CLIENT, dst=RESOLVER, seq=1000 + 20 * at)
+        for at in range(MAX_LATER + 9)
+    ]
+    (stream,) = pumped(*begun).lookups.streams.begun.values()
+    assert len(stream.later) == MAX_LATER
 
 
 def test_streams_are_bounded():

@@ -450,3 +450,150 @@ def test_what_the_snap_length_took_may_be_the_request_that_the_server_answers():
     (connection,) = report_of(talk.capture(ETHERNET_IPV4_TCP + 14))["connections"]
     assert connection["setup"]["speaks_first"] == "client"
     assert connection["setup"]["milestones"]["greeting"] is None
+
+
+# Both hellos, and the text before them
+
+
+SMTP = [
+    (1, b"220 mail ESMTP\r\n"), (0, b"EHLO me\r\n"), (1, b"250 STARTTLS\r\n"), (0, b"STARTTLS\r\n"), (1, b"220 go\r\n"),
+]  # fmt: skip
+
+
+def upgraded(*missing):
+    """SMTP, STARTTLS and TLS, without these of what was said."""
+    talk = Talk([*SMTP, (0, client_hello()), (1, FLIGHT), (0, record(53))])
+    talk.say(0, record(80))
+    talk.say(1, record(5000), size=6000)
+    talk.sent = [each for at, each in enumerate(talk.sent) if at not in missing]
+    (connection,) = report_of(talk.capture())["connections"]
+    return connection
+
+
+@pytest.mark.parametrize("text", [0, 2, 4])
+def test_a_server_hello_behind_text_that_is_missing_shows_that_tls_began(text):
+    """The ClientHello is missing as well; the client has acknowledged both."""
+    whole, connection = upgraded(), upgraded(text, 5)
+    assert (connection["tls"]["outcome"], connection["tls"]["version"]) == ("established", "1.3")
+    assert (connection["setup"]["upgrade"], connection["setup"]["round_trips"]) == ("smtp", None)
+    for name in ("tcp", "before_request", "response", "first_byte"):
+        values = [each["setup"]["spans"][name]["value_ns"] for each in (whole, connection)]
+        assert values[0] == values[1]
+
+
+def test_a_greeting_and_the_first_command_that_are_missing_leave_open_who_spoke_first():
+    assert upgraded()["setup"]["speaks_first"] == "server"
+    assert upgraded(0, 1)["setup"]["speaks_first"] is None
+
+
+@pytest.mark.parametrize("upgrade", [False, True])
+def test_without_both_hellos_nobody_knows_what_was_set_up(upgrade):
+    """What comes then are records, and no request."""
+    said = [(0, client_hello()), (1, FLIGHT), (0, CHANGE + record(53)), (0, record(80)), (1, record(5000))]
+    talk = Talk([*SMTP, *said] if upgrade else said)
+    at = 5 * upgrade
+    del talk.sent[at : at + 2]
+    (connection,) = report_of(talk.capture())["connections"]
+    assert (connection["setup"], connection["tls"]) == (None, None)
+
+
+# What cannot be known is null
+
+
+def test_whether_a_hello_was_asked_for_again_is_not_known_without_it():
+    talk = retried()
+    del talk.sent[1:3]
+    (connection,) = report_of(talk.capture())["connections"]
+    assert connection["tls"]["hello_retry"] is None
+    talk = retried()
+    del talk.sent[:3]
+    (connection,) = report_of(talk.capture())["connections"]
+    assert (connection["tls"]["version"], connection["tls"]["hello_retry"]) == ("1.3", None)
+
+
+@pytest.mark.parametrize(
+    ("flight", "retried"),
+    [(hello_13() + CHANGE + record(700) + record(53), False), (FLIGHT, None), (FLIGHT_12, False)],
+)
+def test_a_capture_that_begins_with_the_server_hello_may_lack_what_was_before(flight, retried):
+    """ChangeCipherSpec follows the server's first message (RFC 8446 appendix D.4), and TLS 1.2 has no such request."""
+    talk = Talk([(0, client_hello()), (1, flight)])
+    talk.opening, talk.sent = [], talk.sent[1:]
+    talk.say(0, CHANGE + record(53, kind=22 if flight == FLIGHT_12 else 23))
+    (connection,) = report_of(talk.capture())["connections"]
+    assert connection["tls"]["hello_retry"] is retried
+
+
+@pytest.mark.parametrize(("missing", "known"), [(None, False), (2, None), (3, None)])
+def test_whether_a_client_started_early_is_not_known_where_its_flight_or_the_server_s_is_missing(missing, known):
+    talk = Talk([(0, client_hello()), (1, FLIGHT_12), (0, KEYS), (1, CHANGE + record(40, kind=22))])
+    talk.say(0, record(80))
+    talk.say(1, record(500))
+    if missing is not None:
+        del talk.sent[missing]
+    (connection,) = report_of(talk.capture())["connections"]
+    assert connection["tls"]["false_start"] is known
+
+
+# The end of the server's flight
+
+
+def parts(order):
+    """The server's flight in three segments, captured in this order with what the client says then."""
+    talk = Talk([(0, client_hello())])
+    flight = hello_13() + record(30) + record(2000) + record(53)
+    talk.say(1, flight, size=len(flight) // 3 + 1)
+    talk.say(0, record(53))
+    talk.say(0, record(80))
+    talk.say(1, record(5000), size=6000)
+    begun = talk.sent[1][0]
+    talk.sent[1:7] = [(begun + place, *talk.sent[1 + at][1:]) for place, at in enumerate(order)]
+    return Read(talk.capture())
+
+
+@pytest.mark.parametrize("middle", [3, 4, 5])
+def test_a_part_of_the_server_s_flight_that_is_captured_late_leaves_its_end_as_it_is(middle):
+    """Behind the client's Finished, too; and its records are no tickets."""
+    order = [0, 2, 3, 4, 5]
+    order.insert(middle - 1, 1)
+    read = parts(order)
+    assert read.has("SERVER_FINISHED", "CLIENT_FINISHED")
+    assert (read.ticket_length, list(read.candidate_length)[:2]) == (0, [5000, 0])
+    assert (read.server_finished_frame, read.client_finished_frame) == (6, 8 - (middle > 3))
+
+
+def test_a_server_s_flight_of_which_a_part_is_missing_has_no_end():
+    talk = Talk([(0, client_hello())])
+    talk.say(1, hello_13() + record(30) + record(2000) + record(53), size=700)
+    talk.say(0, record(53))
+    del talk.sent[2]
+    assert (Read(talk.capture()).server_finished_frame, Read(talk.capture()).client_finished_frame) == (0, 8)
+
+
+# The SYN-ACK and the final ACK
+
+
+@pytest.mark.parametrize("said", [SMTP, [(0, b"GET / HTTP/1.1\r\n\r\n"), (1, b"HTTP/1.1 200 OK\r\n\r\n")]])
+def test_what_stands_in_for_the_handshake_bounds_it(said):
+    """An acknowledgment of the greeting, or data: the client sent its final ACK sooner."""
+    whole, talk = Talk(said), Talk(said)
+    for each in (whole, talk):
+        each.acknowledge(0, at=70)
+        each.say(0, b"more\r\n", at=90)
+    del talk.opening[1:]
+    (with_it,), (without,) = (report_of(each.capture())["connections"] for each in (whole, talk))
+    span, real = (each["setup"]["spans"]["tcp"] for each in (without, with_it))
+    assert (span["method"], span["value_ns"], real["value_ns"]) == ("ambiguous", None, 40 * MS)
+    assert span["min_ns"] <= 40 * MS <= span["max_ns"]
+
+
+def test_without_the_handshake_the_way_to_a_server_that_thinks_is_not_known():
+    """Its only answers are data: what of them was the network's, nobody knows."""
+    talk = Talk([(0, b"GET / HTTP/1.1\r\n\r\n")])
+    talk.say(1, b"HTTP/1.1 200 OK\r\n\r\n", think=30)
+    (whole,) = report_of(talk.capture())["connections"]
+    assert round(whole["setup"]["server"]["response"]["value_ns"] / MS) == 30
+    del talk.opening[0]
+    (connection,) = report_of(talk.capture())["connections"]
+    took = connection["setup"]["server"]["response"]
+    assert (took["value_ns"], took["min_ns"], round(took["max_ns"] / MS)) == (None, 0, 70)

@@ -71,6 +71,17 @@ TALK_FIRST = {"ftp": [(0, b"FEAT\r\n"), (1, b"220 files\r\n"), (0, b"AUTH TLS\r\
               "other": [(0, b"STARTTLS\r\n"), (1, b":irc.test 670 me :go\r\n")]}  # fmt: skip
 
 
+@pytest.mark.parametrize(("protocol", "is_tls"), [(2, True), (0, False)])
+def test_the_header_of_amqp_that_asks_for_tls(said, protocol, is_tls):
+    """Both ends send it (OASIS AMQP 1.0 part 5, section 5.2)."""
+    header = b"AMQP" + bytes([protocol, 1, 0, 0])
+    talk = Talk([(0, header), (1, header), *said])
+    (connection,) = report_of(talk.capture())["connections"]
+    assert (connection["setup"]["protocol"], connection["setup"]["upgrade"]) == (
+        ("tls", "other") if is_tls else ("plain", None)
+    )
+
+
 @pytest.mark.parametrize("kind", TALK_FIRST)
 def test_clients_that_do_not_wait_for_a_greeting(said, kind):
     read = Read(Talk(TALK_FIRST[kind] + said).capture())

@@ -35,6 +35,7 @@ cdef extern from *:
     const unsigned int SETUP_EARLY_REQUEST "0x10000000u"
     const unsigned int SETUP_MALFORMED "0x20000000u"
     const unsigned int SETUP_DOUBTED "0x40000000u"
+    const unsigned int SETUP_FIRST_HELLO "0x80000000u"
     const unsigned int LACKS_GREETING "1u"
     const unsigned int LACKS_PROLOGUE "2u"
     const unsigned int UPGRADE_NONE "0u"

@@ -38,6 +38,7 @@ SETUP_GIVEN_UP = 0x0800_0000  # as EXCHANGE_GIVEN_UP
 SETUP_EARLY_REQUEST = 0x1000_0000  # the request is the early data
 SETUP_MALFORMED = 0x2000_0000  # what came was no hello, or records that cannot be: unknown from there on
 SETUP_DOUBTED = 0x4000_0000  # bytes missing where the client's Finished may be: what was taken for it may be none
+SETUP_FIRST_HELLO = 0x8000_0000  # no HelloRetryRequest came before ServerHello, though the ClientHello is missing
 
 # Setup.upgrade
 UPGRADE_NONE = 0

@@ -18,8 +18,10 @@ cdef int HELD
 
 @cython.locals(reading="sr.Reading *", side="unsigned int", end=uint32_t, fresh=bint)
 cdef void take(Focus focus, uint32_t payload_len, uint32_t options_len) noexcept nogil
+@cython.locals(reading="sr.Reading *", unheard=bint)
+cdef bint is_behind_text(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *")
-cdef bint is_hello_behind_text(Focus focus) noexcept nogil
+cdef bint begins_hello(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", asked=uint32_t, lacking=bint)
 cdef void pass_greeting(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *")

@@ -36,7 +36,7 @@ def take(focus: Any, payload_len: int, options_len: int) -> None:
         return
     if not focus.is_client and reading.state[side] == READ_TEXT:
         pass_greeting(focus)
-    if seqspace.seq_gt(focus.seq, reading.next[side]) and not is_hello_behind_text(focus):
+    if seqspace.seq_gt(focus.seq, reading.next[side]) and not is_behind_text(focus):
         hold(focus)
     elif reading.hold[side]:
         fill(focus)
@@ -46,21 +46,35 @@ def take(focus: Any, payload_len: int, options_len: int) -> None:
         reading.beyond[side] = seqspace.seq_max(reading.beyond[side], end)
 
 
-def is_hello_behind_text(focus: Any) -> bool:
-    """Whether a ClientHello begins behind text that the capture lacks: if so, all before it is passed over.
+def is_behind_text(focus: Any) -> bool:
+    """Whether TLS begins behind text that the capture lacks: if so, all before it is passed over.
 
-    The server has what it acknowledged, so that nobody will send it again; and text needs no framing.
+    The other end has what it acknowledged, so that nobody will send it again; and text needs no framing.  A ServerHello
+    needs no such proof: the ClientHello that it answers is missing, which would have brought it.
     """
     reading = focus.reading
-    if not focus.is_client or reading.state[focus.side] != READ_TEXT or not (reading.kind or reading.prologue):
+    if reading.state[focus.side] != READ_TEXT or not begins_hello(focus):
         return False
-    if focus.captured < WHOLE_HELLO or not text.looks_like_hello(focus.data, focus.at, focus.captured):
-        return False
-    if not focus.peer.traits & TRAIT_ACKS or seqspace.seq_lt(focus.peer.last_ack, focus.seq):
+    unheard = not focus.peer.traits & TRAIT_ACKS or seqspace.seq_lt(focus.peer.last_ack, focus.seq)
+    if unheard and not text.looks_like_server_hello(focus.data, focus.at, focus.captured):
         return False
     reading.next[focus.side] = focus.seq
     focus.setup.lacks |= LACKS_PROLOGUE
+    if reading.prologue == 0:
+        focus.setup.lacks |= LACKS_GREETING  # perhaps: what the client began with is missing, too
     return True
+
+
+def begins_hello(focus: Any) -> bool:
+    """Whether a segment begins with a ClientHello behind text, or with what follows hellos that are missing."""
+    reading = focus.reading
+    if focus.lacks(focus.acked) and text.looks_like_ciphertext(focus.data, focus.at, focus.captured):
+        return True
+    if not focus.is_client:
+        return text.looks_like_server_hello(focus.data, focus.at, focus.captured) and focus.lacks(focus.acked)
+    if focus.captured < WHOLE_HELLO or not (reading.kind or reading.prologue):
+        return False
+    return text.looks_like_hello(focus.data, focus.at, focus.captured)
 
 
 def pass_greeting(focus: Any) -> None:

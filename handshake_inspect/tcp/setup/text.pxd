@@ -6,14 +6,18 @@ from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport big_endian, seqspace
 from handshake_inspect.tcp.setup.facts cimport (
-    EXCHANGE_ALERTED, EXCHANGE_UNREAD, LACKS_GREETING, LACKS_PROLOGUE, MOST_BYTES, READ_RECORDS, READ_TEXT,
-    SETUP_CUT, SETUP_HOLE, SETUP_NOT_TLS, SETUP_SPOKE_FIRST, SETUP_TLS, SETUP_UNREAD, UPGRADE_FTP, UPGRADE_HTTP_CONNECT,
-    UPGRADE_IMAP, UPGRADE_LDAP, UPGRADE_MYSQL, UPGRADE_NONE, UPGRADE_OTHER, UPGRADE_POP3, UPGRADE_POSTGRESQL,
-    UPGRADE_RDP, UPGRADE_SMTP, UPGRADE_SOCKS, UPGRADE_XMPP,
+    EXCHANGE_ALERTED, EXCHANGE_UNREAD, LACKS_GREETING, LACKS_PROLOGUE, MOST_BYTES, READ_RECORDS, READ_TEXT, SETUP_CUT,
+    SETUP_FIRST_HELLO, SETUP_HOLE, SETUP_NOT_TLS, SETUP_SPOKE_FIRST, SETUP_TLS, SETUP_UNREAD, UPGRADE_FTP,
+    UPGRADE_HTTP_CONNECT, UPGRADE_IMAP, UPGRADE_LDAP, UPGRADE_MYSQL, UPGRADE_NONE, UPGRADE_OTHER, UPGRADE_POP3,
+    UPGRADE_POSTGRESQL, UPGRADE_RDP, UPGRADE_SMTP, UPGRADE_SOCKS, UPGRADE_XMPP,
 )
 from handshake_inspect.wire.const cimport MASK32
 
 cdef unsigned int ALERT
+cdef unsigned int APPLICATION_DATA
+cdef unsigned int CHANGE_CIPHER_SPEC
+cdef unsigned int LONGEST_RECORD
+cdef uint32_t RECORD_HEADER
 cdef unsigned int CLIENT_HELLO
 cdef unsigned int HANDSHAKE
 cdef unsigned int SERVER_HELLO
@@ -21,6 +25,8 @@ cdef unsigned int MOST_TURNS
 cdef uint32_t CONN
 cdef uint32_t XML
 cdef uint32_t STREAM
+cdef uint32_t AMQP
+cdef unsigned int AMQP_TLS
 cdef uint32_t AUTH
 cdef uint32_t FEAT
 cdef uint32_t GO_AHEAD
@@ -77,6 +83,9 @@ cdef void note_client(Focus focus, const unsigned char *data, Py_ssize_t at, Py_
 @cython.locals(reading="sr.Reading *")
 cdef void request(Focus focus, uint32_t at) noexcept nogil
 cdef bint looks_like_server_hello(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+@cython.locals(length="unsigned int")
+cdef bint looks_like_ciphertext(const unsigned char *data, Py_ssize_t at, Py_ssize_t count) noexcept nogil
+cdef void lose_hellos(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", client="unsigned int")
 cdef void lose_hello(Focus focus) noexcept nogil
 @cython.locals(

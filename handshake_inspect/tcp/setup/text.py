@@ -16,6 +16,7 @@ from handshake_inspect.tcp.setup.facts import (
     READ_RECORDS,
     READ_TEXT,
     SETUP_CUT,
+    SETUP_FIRST_HELLO,
     SETUP_HOLE,
     SETUP_NOT_TLS,
     SETUP_SPOKE_FIRST,
@@ -35,7 +36,16 @@ from handshake_inspect.tcp.setup.facts import (
     UPGRADE_SOCKS,
     UPGRADE_XMPP,
 )
-from handshake_inspect.tls.numbers import ALERT, CLIENT_HELLO, HANDSHAKE, SERVER_HELLO
+from handshake_inspect.tls.numbers import (
+    ALERT,
+    APPLICATION_DATA,
+    CHANGE_CIPHER_SPEC,
+    CLIENT_HELLO,
+    HANDSHAKE,
+    LONGEST_RECORD,
+    RECORD_HEADER,
+    SERVER_HELLO,
+)
 from handshake_inspect.wire import big_endian, seqspace
 from handshake_inspect.wire.const import MASK32
 
@@ -45,6 +55,7 @@ MOST_TURNS = 255
 CONN = 0x434F4E4E  # CONNECT of a proxy
 XML = 0x3C3F786D  # <?xm
 STREAM = 0x3C737472  # <str
+AMQP, AMQP_TLS = 0x414D5150, 2  # the header that asks for TLS (OASIS AMQP 1.0 part 5)
 AUTH, FEAT = 0x41555448, 0x46454154  # FTP (RFC 4217, RFC 2389)
 GO_AHEAD = 0x323334  # 234, with which its server agrees
 _TLS, _SSL = 0x00544C53, 0x0053534C  # what it asks for, as words in upper case
@@ -90,6 +101,9 @@ def read(focus: Any) -> None:
     place = (reading.next[focus.side] - focus.seq) & MASK32
     count = focus.captured - place
     count = max(count, 0)
+    if focus.lacks(focus.acked) and looks_like_ciphertext(focus.data, focus.at + place, count):
+        lose_hellos(focus)
+        return
     if focus.is_client:
         behind = hello_behind_proxy(focus.data, focus.at + place, count)
         if behind:
@@ -261,12 +275,29 @@ def looks_like_server_hello(data: Any, at: int, count: int) -> bool:
     return data[at + 1] == 3 and data[at + 2] <= 4
 
 
+def looks_like_ciphertext(data: Any, at: int, count: int) -> bool:
+    """Whether so many bytes are the beginning of a record that comes behind the hellos."""
+    if count < RECORD_HEADER or data[at] not in (CHANGE_CIPHER_SPEC, APPLICATION_DATA):
+        return False
+    length = big_endian.be16(data, at + 3)
+    return data[at + 1] == 3 and data[at + 2] <= 4 and 0 < length <= LONGEST_RECORD
+
+
+def lose_hellos(focus: Any) -> None:
+    """TLS began, and the capture lacks both hellos: what was said in text is no exchange, and no more is known."""
+    upgrade(focus)
+    focus.exchange.setup |= EXCHANGE_UNREAD
+    focus.finish()
+
+
 def lose_hello(focus: Any) -> None:
     """TLS began, and the capture lacks its ClientHello: what was said before was its prologue, and no exchange."""
     reading = focus.reading
     client = focus.side ^ 1
     upgrade(focus)
     focus.setup.flags |= SETUP_TLS | SETUP_UNREAD
+    if focus.sender.traits & TRAIT_ISS and not focus.setup.lacks & LACKS_PROLOGUE:
+        focus.setup.flags |= SETUP_FIRST_HELLO
     if reading.hold[client]:
         focus.setups.give_back(reading.hold[client])  # a part of it
         reading.hold[client] = 0
@@ -286,6 +317,8 @@ def kind_of_client(data: Any, at: int, count: int) -> int:
     words = big_endian.be32(data, at)
     if words == CONN:
         return UPGRADE_HTTP_CONNECT
+    if words == AMQP and count >= 5 and data[at + 4] == AMQP_TLS:
+        return UPGRADE_OTHER
     if words in (XML, STREAM):
         return UPGRADE_XMPP
     if count >= 8 and words == 8 and big_endian.be32(data, at + 4) in (SSL_REQUEST, GSS_REQUEST):

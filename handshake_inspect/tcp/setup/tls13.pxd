@@ -8,9 +8,9 @@ from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.setup.facts cimport (
     FINISHED_NOT, FINISHED_PERHAPS, FINISHED_SURELY, LEAST_TICKET, MOST_SETTINGS, MOST_TICKET, NAMED_SESSION,
     NAMED_SESSION_EARLY, READ_LOST, ROLE_FINISHED, ROLE_LAST, SETUP_ALERT_ENCRYPTED, SETUP_CERTIFICATE_SENT,
-    SETUP_CERTIFICATE_WITHHELD,
-    SETUP_CLIENT_FINISHED, SETUP_CUT, SETUP_DOUBTED, SETUP_EARLY_ENDED, SETUP_EARLY_OFFERED, SETUP_EARLY_REQUEST,
-    SETUP_EARLY_SENT, SETUP_HELLO_RETRY, SETUP_OFFERS_H2, SETUP_SERVER_FINISHED, SETUP_UNREAD,
+    SETUP_CERTIFICATE_WITHHELD, SETUP_CLIENT_FINISHED, SETUP_CUT, SETUP_DOUBTED, SETUP_EARLY_ENDED,
+    SETUP_EARLY_OFFERED, SETUP_EARLY_REQUEST, SETUP_EARLY_SENT, SETUP_FIRST_HELLO, SETUP_HELLO_RETRY, SETUP_OFFERS_H2,
+    SETUP_SERVER_FINISHED, SETUP_UNREAD,
 )
 from handshake_inspect.wire.const cimport MASK32
 
@@ -18,6 +18,7 @@ cdef unsigned int CANDIDATES
 cdef unsigned int AES_128_CCM_8_SHA256
 cdef unsigned int AES_256_GCM_SHA384
 cdef unsigned int APPLICATION_DATA
+cdef unsigned int CHANGE_CIPHER_SPEC
 cdef unsigned int LONGEST_RECORD
 cdef uint32_t RECORD_HEADER
 cdef unsigned int MOST_BEFORE
@@ -58,6 +59,7 @@ cdef void finish(Focus focus) noexcept nogil
 cdef void forget_candidates(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int")
 cdef void on_server(Focus focus, unsigned int kind) noexcept nogil
+cdef void finish_late(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", length="unsigned int")
 cdef void on_later(Focus focus) noexcept nogil
 cdef bint is_like_ticket(unsigned int length) noexcept nogil

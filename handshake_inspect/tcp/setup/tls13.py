@@ -31,6 +31,7 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_EARLY_OFFERED,
     SETUP_EARLY_REQUEST,
     SETUP_EARLY_SENT,
+    SETUP_FIRST_HELLO,
     SETUP_HELLO_RETRY,
     SETUP_OFFERS_H2,
     SETUP_SERVER_FINISHED,
@@ -41,6 +42,7 @@ from handshake_inspect.tls.numbers import (
     AES_128_CCM_8_SHA256,
     AES_256_GCM_SHA384,
     APPLICATION_DATA,
+    CHANGE_CIPHER_SPEC,
     LONGEST_RECORD,
     RECORD_HEADER,
 )
@@ -232,7 +234,10 @@ def finish(focus: Any) -> None:
     setup = focus.setup
     tls12.finish_client(focus)
     if not setup.flags & SETUP_SERVER_FINISHED:
-        tls12.finish_server(focus, reading.last_ns, reading.last_frame)
+        if focus.lacks(reading.ack[focus.side]):
+            reading.finished_end = reading.ack[focus.side]  # at the most: it is among what is missing
+        else:
+            tls12.finish_server(focus, reading.last_ns, reading.last_frame)
     if setup.flags & SETUP_EARLY_SENT and not setup.flags & SETUP_EARLY_ENDED:
         setup.request_sent_ns = 0
         forget_candidates(focus)  # they answered nothing
@@ -262,8 +267,12 @@ def on_server(focus: Any, kind: int) -> None:
     reading = focus.reading
     setup = focus.setup
     side = focus.side
+    if kind == CHANGE_CIPHER_SPEC and not setup.flags & SETUP_HELLO_RETRY:
+        setup.flags |= SETUP_FIRST_HELLO  # it stands behind the first message (RFC 8446 appendix D.4)
     if kind != APPLICATION_DATA:
         return
+    if setup.flags & SETUP_CLIENT_FINISHED and seqspace.seq_ge(reading.header[side], reading.finished_end):
+        finish_late(focus)
     if setup.flags & SETUP_SERVER_FINISHED:
         on_later(focus)
     elif is_alert(focus, reading.length[side]):
@@ -273,6 +282,12 @@ def on_server(focus: Any, kind: int) -> None:
         reading.finished_end = (reading.header[side] + RECORD_HEADER + reading.length[side]) & MASK32
     else:
         reading.role[side] = ROLE_LAST
+
+
+def finish_late(focus: Any) -> None:
+    """The server goes on behind all that the client's Finished acknowledges, some of which was captured late."""
+    if not focus.setup.flags & SETUP_SERVER_FINISHED:
+        tls12.finish_server(focus, focus.reading.last_ns, focus.reading.last_frame)
 
 
 def on_later(focus: Any) -> None:

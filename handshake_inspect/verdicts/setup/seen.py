@@ -38,9 +38,10 @@ from handshake_inspect.tcp.setup.facts import (
 from handshake_inspect.tls.numbers import DRAFT, FIRST_DRAFT, TLS12, TLS13
 from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.columns import taken
 from handshake_inspect.verdicts.legs import Leg, Legs
 from handshake_inspect.verdicts.setup.answer import Candidates
-from handshake_inspect.verdicts.setup.intervals import Interval, bounded, exact
+from handshake_inspect.verdicts.setup.intervals import Interval, bounded
 
 OF_EXCHANGES = ("request", "response")
 _DOUBTED = ("client_finished", "request")  # unknown with SETUP_DOUBTED
@@ -72,13 +73,21 @@ class Seen:
             self._columns[name] = self._column(name)
         return self._columns[name]
 
-    def _column(self, name: str) -> NDArray[Any]:
+    @cached_property
+    def _setups(self) -> tuple[NDArray[np.intp], NDArray[Any]]:
+        """Which connections have a row of set-up, and those rows side by side: nearly every field of them is asked."""
         assert self.trace.setups is not None  # noqa: S101
-        source = self.trace.setups[name]
-        column = np.zeros((len(self), *source.shape[1:]), dtype=np.int64)
         there = np.flatnonzero(self.number)
-        if len(there):
-            column[there] = source[self.number[there] - 1]
+        return there, taken(self.trace.setups, self.number[there] - 1)
+
+    def _column(self, name: str) -> NDArray[Any]:
+        there, rows = self._setups
+        source = rows[name]
+        if len(there) == len(self):
+            column = source.astype(np.int64)
+        else:
+            column = np.zeros((len(self), *source.shape[1:]), dtype=np.int64)
+            column[there] = source
         if name == "flags":
             column[column & SETUP_DOUBTED != 0] &= ~SETUP_CLIENT_FINISHED
         return column
@@ -140,9 +149,22 @@ class Seen:
 
     @cached_property
     def to_server(self) -> Interval:
-        """The round trip between the capture and the server: the smallest one seen."""
+        """The round trip between the capture and the server: the smallest one seen.
+
+        Without the server's SYN-ACK and bare acknowledgments, it may hold the server's own time.
+        """
         path = self.exchange["path"].astype(np.int64)
-        return _interval(self.legs[0]).least(exact(path, path > 0))
+        leg = _interval(self.legs[0])
+        low = np.where(~leg.known & self._is_answer(path), 0, path)
+        return leg.least(bounded(np.where(path > 0, low, -1), np.where(path > 0, path, -1)))
+
+    def _is_answer(self, path: Times) -> Bools:
+        """Where the way took as long as ServerHello or the response, whose server had to think first."""
+        first = np.where(self.is_13, self["candidate_ns"][:, 0], self["response_seen_ns"])
+        answer = np.where(first > 0, first, self.time("response"))
+        sent = np.where(self["request_sent_ns"] > 0, self["request_sent_ns"], self.time("request"))
+        found: Bools = (path == answer - sent) | (path == self["server_hello_ns"] - self["hello_sent_ns"])
+        return found
 
     @cached_property
     def network(self) -> Interval:
@@ -164,7 +186,11 @@ class Seen:
     def lacking(self) -> Bools:
         """A mask: either end acknowledged data that the capture does not hold (more than a FIN)."""
         client, server = self.trace.client_rows[self.rows], self.trace.server_rows[self.rows]
-        return self._lacks(client, server) | self._lacks(server, client)
+        return self._lacks(client, server) | self._lacks_of_server
+
+    @cached_property
+    def _lacks_of_server(self) -> Bools:
+        return self._lacks(self.trace.server_rows[self.rows], self.trace.client_rows[self.rows])
 
     def _lacks(self, sender: NDArray[Any], receiver: NDArray[Any]) -> Bools:
         ends = self.trace.endpoints
@@ -240,7 +266,7 @@ class Seen:
             np.where(asked, self["candidate_count"], 0),
             self["ticket_length"],
             self.flag(SETUP_OFFERS_H2),
-            self.flag(SETUP_HOLE),
+            self.flag(SETUP_HOLE) | self._lacks_of_server,
         )
 
 

@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.tcp.facts import FACT_SYN, FACT_TFO, METHOD_DATA_ACK
+from handshake_inspect.tcp.facts import (
+    FACT_DATA_ACK,
+    FACT_LATER_ACK,
+    FACT_SYN,
+    FACT_TFO,
+    METHOD_DATA_ACK,
+    METHOD_ONE_SIDED,
+)
 from handshake_inspect.tcp.setup.facts import (
     EXTRA_LOSS,
     SETUP_CUT,
@@ -124,7 +131,8 @@ class Spans:
         seen = self.seen
         taken = seen.of("ack_ns") - self._since
         length = exact(taken, seen.opened)
-        stood_in = seen.opened & (seen.of("ackdat_method") == METHOD_DATA_ACK)
+        unseen = (seen.of("ackdat_method") == METHOD_ONE_SIDED) & seen.fact(FACT_DATA_ACK | FACT_LATER_ACK)
+        stood_in = seen.opened & ((seen.of("ackdat_method") == METHOD_DATA_ACK) | unseen)
         least = np.where(seen.of("synack_ns") > 0, seen.of("synack_ns") - self._since, 0)
         guessed = bounded(np.where(seen.opened, least, -1), np.where(seen.opened, taken, -1))
         length = choose(stood_in, guessed, length)

@@ -17,6 +17,8 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_EARLY_ENDED,
     SETUP_EARLY_OFFERED,
     SETUP_EARLY_SENT,
+    SETUP_FALSE_START,
+    SETUP_FIRST_HELLO,
     SETUP_HELLO_RETRY,
     SETUP_HOLE,
     SETUP_MALFORMED,
@@ -121,6 +123,32 @@ def early_data(seen: Seen) -> NDArray[np.int64]:
     rules = [(~offered, 3), (seen.flag(SETUP_EARLY_ENDED), 0), (refused, 1)]
     codes = first_match(rules, 2, len(seen)).astype(np.int64)
     return np.where(codes == 3, -1, codes)
+
+
+def asks_again(seen: Seen) -> tuple[Bools, Bools]:
+    """Whether the server sent a HelloRetryRequest, and whether the capture shows that.
+
+    Only TLS 1.3 has it (RFC 8446 section 4.1.4).  Where the first ClientHello is missing, what the server said before
+    its ServerHello may be, too.
+    """
+    retried = seen.flag(SETUP_HELLO_RETRY)
+    answered = seen.flag(SETUP_SERVER_HELLO)
+    begun = seen.there("hello") | seen.flag(SETUP_FIRST_HELLO) | seen.is_12
+    shown = np.where(answered, begun, ~(seen.unread | seen.unseen | seen.lacking))
+    return retried, retried | shown
+
+
+def starts_early(seen: Seen) -> tuple[Bools, Bools]:
+    """Whether the client sent its request before it had the server's Finished, and whether the capture shows that.
+
+    That is called a false start of TLS 1.2 and older (RFC 7918) alone.
+    """
+    early = seen.flag(SETUP_FALSE_START)
+    waited = seen.there("request") & seen.there("server_finished")
+    waited &= seen.time("server_finished") <= seen.time("request")
+    older = seen.is_12 | (seen["version"] == 0)
+    gaps = seen.unread | seen.unseen | seen.lacking
+    return early, early | ~older | waited | ~gaps
 
 
 def client_certificates(seen: Seen) -> NDArray[np.int64]:
