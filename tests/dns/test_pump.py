@@ -95,8 +95,7 @@ def test_an_answer_behind_a_part_that_never_comes():
 
 def test_a_stream_takes_no_more_than_so_many_parts_out_of_order():
     begun = [
-        frames.data(b"\xff\xff" + bytes(8), src=CLIENT, dst=RESOLVER, seq=1000 + 20 * at)
-        for at in range(MAX_LATER + 9)
+        frames.data(b"\xff\xff" + bytes(8), src=CLIENT, dst=RESOLVER, seq=1000 + 20 * at) for at in range(MAX_LATER + 9)
     ]
     (stream,) = pumped(*begun).lookups.streams.begun.values()
     assert len(stream.later) == MAX_LATER

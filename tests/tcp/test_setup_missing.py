@@ -597,3 +597,14 @@ def test_without_the_handshake_the_way_to_a_server_that_thinks_is_not_known():
     (connection,) = report_of(talk.capture())["connections"]
     took = connection["setup"]["server"]["response"]
     assert (took["value_ns"], took["min_ns"], round(took["max_ns"] / MS)) == (None, 0, 70)
+
+
+def test_a_server_hello_that_was_captured_behind_the_client_s_flight_makes_no_greeting_of_the_answer():
+    talk = Talk([(0, client_hello()), (1, FLIGHT_12), (0, KEYS), (1, CHANGE + record(40, kind=22))])
+    talk.say(0, record(80))
+    talk.say(1, record(500))
+    begun = talk.sent[2][0]
+    talk.sent[1] = (begun + 0.5, *talk.sent[1][1:])
+    (connection,) = report_of(talk.capture())["connections"]
+    assert connection["setup"]["speaks_first"] == "client"
+    assert connection["setup"]["milestones"]["greeting"] is None

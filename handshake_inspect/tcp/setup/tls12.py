@@ -145,9 +145,14 @@ def on_server_data(focus: Any) -> None:
 
 
 def may_be_asked(focus: Any) -> bool:
-    """Whether the client may have sent a request that cannot be seen: missing, or behind what the snap length left."""
+    """Whether the client may have sent a request that cannot be seen: missing, or behind what the snap length left.
+
+    Or behind a Finished that was not recognised, for want of a ServerHello that was captured late.
+    """
     reading = focus.reading
     client = focus.side ^ 1
+    if not focus.setup.flags & SETUP_CLIENT_FINISHED:
+        return True
     return focus.lacks(reading.ack[focus.side]) or reading.state[client] == READ_LOST
 
 

@@ -38,7 +38,7 @@ from handshake_inspect.tcp.setup.facts import (
 from handshake_inspect.tls.numbers import DRAFT, FIRST_DRAFT, TLS12, TLS13
 from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.columns import taken
+from handshake_inspect.verdicts.columns import take_rows
 from handshake_inspect.verdicts.legs import Leg, Legs
 from handshake_inspect.verdicts.setup.answer import Candidates
 from handshake_inspect.verdicts.setup.intervals import Interval, bounded
@@ -78,7 +78,7 @@ class Seen:
         """Which connections have a row of set-up, and those rows side by side: nearly every field of them is asked."""
         assert self.trace.setups is not None  # noqa: S101
         there = np.flatnonzero(self.number)
-        return there, taken(self.trace.setups, self.number[there] - 1)
+        return there, take_rows(self.trace.setups, self.number[there] - 1)
 
     def _column(self, name: str) -> NDArray[Any]:
         there, rows = self._setups
