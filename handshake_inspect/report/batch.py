@@ -43,6 +43,7 @@ from handshake_inspect.verdicts import aliases as names
 from handshake_inspect.verdicts.answered import OFFERS, AnsweredCopies
 from handshake_inspect.verdicts.arrays import Array
 from handshake_inspect.verdicts.case import Case
+from handshake_inspect.verdicts.flag_filter import has_reset_ahead
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.outcome import icmp_cause
 from handshake_inspect.verdicts.repeats import last_syn_ns
@@ -149,11 +150,17 @@ class Batch(Parts):
                 "acked": int(c["facts"][i]) & FACT_ACKED,
                 "decided": self.decided[i],
                 "filtered": self.trace.filtered,
+                "reset_ahead": self._resets_ahead[i],
                 "answered_from": parts.elsewhere(self.answers[i]),
                 "translated_to": self.translations[i],
                 "stray": "ACK" if int(c["facts"][i]) & (FACT_CHALLENGE_ACK | FACT_BAD_SYNACK) else "RST",
             }
         )
+
+    @cached_property
+    def _resets_ahead(self) -> Array:
+        """Whether they have a RST that lies behind the handshake."""
+        return has_reset_ahead(self.trace, ConnectionRows(self.rows))
 
     @cached_property
     def _last_syns(self) -> Array:

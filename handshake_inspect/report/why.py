@@ -192,6 +192,11 @@ def _half_open(row: dict[str, Any]) -> str:
         return (
             f"{synacks}; the capture was filtered by flags and has no final ACKs at all, so it cannot show the reason."
         )
+    if not row["decided"] and row["reset_ahead"]:
+        return (
+            f"{synacks} and no final ACK, but a RST beyond what was sent: the capture lacks what came before it,"
+            f" or nobody took it."
+        )
     if not row["decided"]:
         return f"{synacks} and no final ACK yet, but the capture ends {age} after the first."
     return f"{synacks}, but no final ACK in {age}: the client is gone, spoofed, or its packets are lost."

@@ -26,6 +26,7 @@ from handshake_inspect.tcp.facts cimport (
     OURS, OUTSIDE, PROBE, PROVISIONAL, PROVISIONAL_ANSWERED, TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE, TRAIT_ISS, TRAIT_SEEN,
     VOID,
 )
+from handshake_inspect.tcp.limits cimport SEVERAL
 from handshake_inspect.tcp.transitions cimport SENT_RST
 from handshake_inspect.wire.const cimport ACK, FIN, MASK32
 
@@ -35,6 +36,7 @@ cdef int on_syn(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
     int side
 ) noexcept nogil
+@cython.locals(blind=bint)
 cdef int on_rst(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
     int side

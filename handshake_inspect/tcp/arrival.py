@@ -49,6 +49,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_SEEN,
     VOID,
 )
+from handshake_inspect.tcp.limits import SEVERAL
 from handshake_inspect.tcp.transitions import SENT_RST
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK32
@@ -99,7 +100,8 @@ def on_rst(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, si
         if answering.refuses_longer_syn(table, connection, sender, segment):
             endpoint.apply(sender, SENT_RST)
     endpoint.begin(sender, segment)
-    resets.on_rst(connection, sender, peer, segment, side, not table.holds_plain)
+    blind = not table.holds_plain
+    resets.on_rst(connection, sender, peer, segment, side, blind, blind and table.connection_count >= SEVERAL)
     return OURS
 
 

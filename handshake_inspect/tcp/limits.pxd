@@ -28,4 +28,5 @@ cdef extern from *:
     const Py_ssize_t AHEAD "16ll"
     const unsigned int EARLY "16u"
     const int64_t REUSE_NS "120000000000ll"
+    const Py_ssize_t SEVERAL "4ll"
     const unsigned int LEAST_ROWS "16u"

@@ -38,4 +38,5 @@ LONGEST_RUN = 1024
 AHEAD = 16  # records before a segment is tracked, its rows are fetched, and as many before, the slot that names them
 EARLY = 16  # segments of an end within which a connection that was open before shows whether it is captured twice
 REUSE_NS = 120_000_000_000  # 2 MSL with the longest MSL in use; who reports it compares with its own
+SEVERAL = 4  # connections that all lack what a filter on flags leaves out
 LEAST_ROWS = 16  # of a table, however small its limit

@@ -20,13 +20,14 @@ from handshake_inspect.wire.const cimport ACK, FIN, MASK16, MASK32, MASK64, SYN
 cdef int64_t GRACE_NS
 cdef int64_t SLACK_NS
 cdef int64_t QUICK_NS
+cdef int64_t WAITED_NS
 cdef unsigned int BELIEVED_LOST
 cdef uint64_t OPENING
 
 @cython.locals(facts=uint64_t, again=bint, later=bint, asks=bint, bare=bint)
 cdef void on_rst(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side,
-    bint blind
+    bint blind, bint filtered
 ) noexcept nogil
 cdef bint is_answer_to_bad_ack(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment
@@ -48,10 +49,12 @@ cdef void withdraw_proof(rows.Connection *connection, rows.Endpoint *client, row
 cdef void own_rst(
     rows.Connection *connection, rows.Endpoint *client, rows.Endpoint *server, segment.Segment *segment, int side
 ) noexcept nogil
-@cython.locals(low=uint32_t, offset=int64_t)
+@cython.locals(low=uint32_t, offset=int64_t, beyond=uint32_t)
 cdef bint is_in_window(rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment) noexcept nogil
+@cython.locals(offset=int64_t, waited=bint, own=bint)
 cdef bint comes_later(
-    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment, bint blind,
+    bint filtered
 ) noexcept nogil
 @cython.locals(resetter="rows.Endpoint *")
 cdef void see(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, int side) noexcept nogil

@@ -56,19 +56,23 @@ from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64, SYN
 GRACE_NS = 250_000_000  # segments may still be under way this long where the RTT is not known
 SLACK_NS = 10_000_000
 QUICK_NS = 1_000_000  # a kernel answers sooner
+WAITED_NS = 3_500_000_000  # a SYN-ACK is sent again after 3 s at the latest (RFC 6298 section 5.7), timers run long
 BELIEVED_LOST = 2  # a RST may be lost once; where the server asks again and again none arrives
 
 OPENING = FACT_SYN | FACT_SYNACK | FACT_ACKED | FACT_CHALLENGE_ACK | FACT_SIMULTANEOUS | FACT_TFO | FACT_UNSEEN_DATA
 
 
-def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int, blind: bool) -> None:
-    """A RST from `sender` for `peer`; `blind`: no segment without SYN, FIN and RST is in the capture so far."""
+def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int, blind: bool, filtered: bool) -> None:
+    """A RST from `sender` for `peer`.
+
+    `blind`: no segment without SYN, FIN and RST is in the capture so far; `filtered`: nor of several connections.
+    """
     if connection.rst_count < MASK16:
         connection.rst_count += 1
     facts = connection.facts
     # A host that had reset before has nothing, whatever its peer made of that.
     again = side == connection.rst_side and facts & FACT_RST_IGNORED != 0
-    later = blind and comes_later(connection, sender, peer, segment)
+    later = comes_later(connection, sender, peer, segment, blind, filtered)
     if not again and not later and is_answer_to_bad_ack(connection, sender, segment):
         return
     if answering.keeps_request(connection, side) and is_answer_to_dropped(peer, segment):
@@ -112,7 +116,10 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int, bli
         elif bare:
             connection.facts |= FACT_BARE_RST_AFTER_ACK
     elif later:
-        sender.checks |= CHECK_RST_BEHIND
+        if blind:
+            sender.checks |= CHECK_RST_BEHIND
+        else:
+            connection.facts |= FACT_SERVER_PROVED
         end(connection, sender, peer, segment, side)
     else:
         if is_answer_to_dropped(peer, segment):
@@ -240,7 +247,9 @@ def is_in_window(sender: Any, target: Any, segment: Any) -> bool:
     if not target.traits & TRAIT_SEEN:
         return offset >= 0  # of a host that the capture does not hold, nobody knows the window
     if target.state == TIME_WAIT:
-        return offset >= 0 and seqspace.seq_le(segment.seq, sender.snd_nxt)  # Linux takes a RST at RCV.NXT only
+        # Linux takes a RST at RCV.NXT only, and nothing behind a FIN moves that.
+        beyond = sender.fin_seq if sender.traits & TRAIT_FIN else sender.snd_nxt
+        return offset >= 0 and seqspace.seq_le(segment.seq, beyond)
     if target.window == 0 and target.zero_windows and (offset > 0 or segment.payload_len or segment.flags & SYN):
         return False  # into no window goes nothing but what is empty and at RCV.NXT
     if offset < 0:
@@ -253,17 +262,24 @@ def is_in_window(sender: Any, target: Any, segment: Any) -> bool:
     return offset == 0 or offset < target.window or seqspace.seq_le(segment.seq, sender.snd_nxt)
 
 
-def comes_later(connection: Any, sender: Any, target: Any, segment: Any) -> bool:
-    """Whether a RST is of the connection that followed the handshake, where the capture was filtered by flags.
+def comes_later(connection: Any, sender: Any, target: Any, segment: Any, blind: bool, filtered: bool) -> bool:
+    """Whether a RST is of the connection that followed a handshake whose final ACK is not in the capture.
 
-    It lies beyond the handshake, and nobody knows how far the window reached by then.  A host that has no connection
-    answers with the number that was acknowledged.
+    It lies beyond the handshake, and nobody knows how far the window reached by then.  In the window that was offered,
+    a request challenges it with an ACK, if the capture holds any.  Beyond, it drops it without a word; but one that
+    still waits has sent its SYN-ACK again by now.  The server's own, with ACK, shows that it had sent more.  A host
+    that has no connection answers with the number that was acknowledged.
     """
-    if connection.facts & OPENING != FACT_SYN | FACT_SYNACK or connection.syn_payload:
+    if connection.facts & OPENING != FACT_SYN | FACT_SYNACK or connection.syn_payload or segment.flags & SYN:
         return False
-    if is_answer_to_dropped(target, segment):
+    if not sender.traits & TRAIT_ISS or is_answer_to_dropped(target, segment):
         return False
-    return sender.traits & TRAIT_ISS != 0 and seqspace.seq_gt(segment.seq, (sender.iss + 1) & MASK32)
+    offset = seqspace.seq_diff(segment.seq, (sender.iss + 1) & MASK32)
+    if offset <= 0:
+        return False
+    waited = segment.ts_ns - connection.last_synack_ns >= WAITED_NS
+    own = sender.state == SYN_RECEIVED and segment.flags & ACK != 0
+    return waited or own or filtered or (blind and offset < target.window)
 
 
 def see(connection: Any, sender: Any, peer: Any, side: int) -> None:

@@ -76,13 +76,12 @@ def completed_unseen(trace: Attempts) -> ConnectionRows:
     if not hides_final_acks(trace):
         return trace.tracked_where(trace.connection_mask())
     rows = trace.tracked_where(trace.facts & (OPENED | DENIED) == FACT_SYNACK)
-    e, client, server = trace.endpoints, trace.client_rows[rows], trace.server_rows[rows]
-    closed = e["checks"][client] & CHECK_FIN_DOUBTED != 0
+    client, server = trace.client_rows[rows], trace.server_rows[rows]
+    closed = trace.endpoints["checks"][client] & CHECK_FIN_DOUBTED != 0
     sent = trace.aliases["rst_seq"][rows, server - 2 * rows]  # relative to the ISN; 0 for none
     left = trace.aliases["rst_seq"][rows, client - 2 * rows]
-    asked = e["before_rst_nxt"][client] - e["iss"][server]  # the client's last acknowledgment, not believed
-    denied = (e["checks"][client] & CHECK_DROPPED != 0) & (sent == asked)
-    return rows[(closed | is_later(sent) | is_later(left)) & ~denied]
+    believed = trace.facts[rows] & FACT_RST != 0  # else it may be a stray one, far ahead and soon
+    return rows[(closed | is_later(sent) | (believed & is_later(left))) & ~is_denied(trace, rows)]
 
 
 def is_later(numbers: NDArray[np.uint32]) -> Bools:
@@ -100,3 +99,24 @@ def hidden_final_acks(trace: Attempts, waiting: ConnectionRows) -> Bools:
     forged = poor if np.count_nonzero(poor) >= MIN_FORGED else np.zeros(len(waiting), dtype=bool)
     hidden: Bools = (c["synack_count"][waiting] < 2) & ~forged
     return hidden
+
+
+def may_have_gone_on(trace: Attempts, waiting: ConnectionRows) -> Bools:
+    """Return which half-open connections have a RST far ahead: a stray one, or one behind a gap in the capture."""
+    soon = trace.connections["synack_count"][waiting] < 2
+    return soon & has_reset_ahead(trace, waiting)
+
+
+def has_reset_ahead(trace: Attempts, rows: ConnectionRows) -> Bools:
+    """Return a mask: an end sent a RST behind its SYN or SYN-ACK, other than to deny an acknowledgment."""
+    later = is_later(trace.aliases["rst_seq"][rows])
+    return (later[:, 0] | later[:, 1]) & ~is_denied(trace, rows)
+
+
+def is_denied(trace: Attempts, rows: ConnectionRows) -> Bools:
+    """Return a mask: the server's RST has just the number that the client acknowledged last, and was not believed."""
+    e, client, server = trace.endpoints, trace.client_rows[rows], trace.server_rows[rows]
+    sent = trace.aliases["rst_seq"][rows, server - 2 * rows]
+    asked = e["before_rst_nxt"][client] - e["iss"][server]
+    denied: Bools = (e["checks"][client] & CHECK_DROPPED != 0) & (sent == asked)
+    return denied

@@ -36,8 +36,10 @@ def plain(play: Play) -> None:
         (("ack", "", ""), ("data", "", ""), ("fin", "", ""), ("fin", "", "una"), ("rst", "", ""), ("syn", "isn", ""),
          ("rst-ack", "", ""), ("syn", "right", ""), ("syn-ack", "isn", ""), ("ack", "", "una"), ("fin-data", "", ""))
     )  # fmt: skip
-    Event(kind, seq, ack).play(play)
-    play.resume()
+    event = Event(kind, seq, ack)
+    if not is_beyond_sight(play.state, play.reads, event):
+        event.play(play)
+        play.resume()
 
 
 def sane(play: Play) -> None:

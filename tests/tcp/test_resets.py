@@ -590,3 +590,16 @@ def test_a_syn_ack_behind_a_rst_with_which_the_capture_begins(again):
     if again:
         wire.client.rst(seq=wire.client.isn + 1)
     assert states(wire.connection()) == ("CLOSED", "CLOSED" if again else "SYN_RECEIVED")
+
+
+def test_nothing_behind_a_fin_moves_what_time_wait_takes():
+    """Data behind the FIN is dropped, and so is a RST there: Linux takes none but that at RCV.NXT."""
+    wire = Wire(at="server")
+    wire.handshake().close("server")
+    wire.client.send("PA", 10, seq=wire.client.snd_nxt - 1)
+    wire.server.ack()
+    beyond = wire.client.isn + 3
+    wire.client.rst_ack(seq=beyond)
+    assert states(wire.connection()) == ("CLOSED", "TIME_WAIT")
+    wire.client.rst_ack(seq=beyond - 1)
+    assert states(wire.connection()) == ("CLOSED", "CLOSED")

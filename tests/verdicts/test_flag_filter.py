@@ -260,13 +260,54 @@ def test_a_reset_behind_the_handshake_ended_what_was_established(how, who, sent,
         end.snd_nxt = (end.snd_nxt + sent) % 2**32
         getattr(end, how)()
 
-    report = kept(crowd(4, reset, **words), openings_and_ends)
+    report = kept(crowd(4, reset, every=5 * MS, **words), openings_and_ends)
     said = {
         (one["outcome"], one["cause"], one["decided"], one["close"]["reset_by"], *one["state"].values())
         for one in report["connections"]
     }
     assert said == {("established", f"reset-by-{who}", True, who, "CLOSED", "CLOSED")}
     assert {one["id"] for one in report["findings"]} <= {"capture-quality"}
+
+
+def test_a_lone_reset_beyond_the_window_may_be_a_stray():
+    """Nobody answers one, and the server waits on: only later, or among others, does it show a filter."""
+    for again in (False, True):
+        wire = Wire()
+        wire.client.syn()
+        wire.server.syn_ack()
+        wire.client.rst(seq=wire.client.snd_nxt + 70_000)
+        if again:
+            wire.wait(SECOND)
+            wire.server.syn_ack()
+        connection = wire.connection()
+        assert (connection["outcome"], connection["state"]["server"]) == ("half-open", "SYN_RECEIVED")
+        assert connection["decided"] is False or again
+
+
+@pytest.mark.parametrize("flags", ["R", "RA"])
+@pytest.mark.parametrize(("who", "ahead", "since", "found"), [
+    ("client", 500, 3600 * MS, "established"), ("client", 9_000_000, 3600 * MS, "established"),
+    ("server", 9_000_000, 3600 * MS, "established"), ("client", 9_000_000, 3400 * MS, "half-open"),
+    ("client", 500, SECOND, "half-open"),
+])  # fmt: skip
+def test_a_gap_behind_the_syn_ack_and_then_a_reset(who, ahead, since, found, flags):
+    """The server would have sent its SYN-ACK again."""
+
+    def act(wire, number):
+        wire.client.syn()
+        wire.server.syn_ack()
+        wire.wait(since)
+        end = getattr(wire, who)
+        end.send(flags, seq=end.snd_nxt + ahead, stay=True)
+        wire.quiet(10 * SECOND)
+
+    report = merged(*crowd(1, act), *crowd(3, healthy, address="192.0.2.99"))
+    (one,) = (each for each in report["connections"] if each["client"]["ip"] == "192.0.2.1")
+    assert (one["outcome"], one["decided"]) == (found, found == "established")
+    if found == "established":
+        assert (one["cause"], one["rtt"]["ackdat"]["method"]) == (f"reset-by-{who}", "none")
+    else:
+        assert "RST beyond what was sent" in one["why"]
 
 
 @pytest.mark.parametrize("who", ["client", "server"])

@@ -37,6 +37,29 @@ def test_what_was_not_passed_on_is_no_other_connection(outer, inner, found):
     assert len(made) == found
 
 
+@pytest.mark.parametrize("stamp", [0, 7])
+@pytest.mark.parametrize("inner", [(CLIENT, POD), (NODE, SERVICE)], ids=["DNAT", "SNAT"])
+def test_a_first_syn_that_the_translation_dropped(inner, stamp):
+    """Its copy a second later passes: one connection, whose first SYN was lost."""
+    second = exchange(CLIENT, SERVICE, began=1000 * MS, stamp=stamp and stamp + 1000, ident=10)
+    first = exchange(CLIENT, SERVICE, stamp=stamp, ident=9)[:1]
+    passed = exchange(*inner, began=1000 * MS, inside=10_000, stamp=stamp and stamp + 1000, ident=10)
+    (found,) = connections(first, second, passed)
+    assert (str(found.server), found.outcome, found.handshake.syn_count) == ("10.96.0.10:80", "established", 2)
+    assert ends(found.translated_to) == tuple(f"{ip}:{port}" for ip, port in inner)
+
+
+@pytest.mark.parametrize("other", [
+    exchange(CLIENT, POD, began=1000 * MS, inside=10_000, stamp=1008),
+    exchange(CLIENT, POD, began=1000 * MS, inside=10_000, stamp=1007, isns=(1000, 5001)),
+    exchange(CLIENT, POD, began=1000 * MS, inside=10_000, stamp=1007)[:3],
+    exchange(CLIENT, POD, began=990 * MS, inside=10_000, stamp=1007),
+], ids=["other clock", "other ISN", "less sent", "another time"])  # fmt: skip
+def test_what_is_no_second_half_of_a_connection_whose_first_syn_was_lost(other):
+    second = exchange(CLIENT, SERVICE, began=1000 * MS, stamp=1007)
+    assert len(connections(exchange(CLIENT, SERVICE)[:1], second, other)) == 2
+
+
 def test_less_passed_on_and_out_of_step_is_another_connection():
     syn, answer, (at, ack), _ = exchange(CLIENT, POD, inside=10_000)
     assert len(connections(exchange(CLIENT, SERVICE), [syn, answer, (at + 3 * MS, ack)])) == 2

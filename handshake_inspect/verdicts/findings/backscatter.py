@@ -4,8 +4,8 @@ An unsolicited answer is a connection that begins with a SYN-ACK or a RST, witho
 nothing but RSTs. A host sends backscatter if such answers go to `MIN_ADDRESSES` addresses or more that never sent a
 SYN, and either
 
-- the capture is two-sided (it holds both directions of some solicited connection), and the host does not serve
-  connections of which only its half was captured; or
+- the capture is two-sided (it holds both directions of some connection, or RSTs with which those answer that sent no
+  SYN), and the host does not serve connections of which only its half was captured; or
 - the host sends nothing but answers (`verdicts/unsolicited.py`): a real server in a one-sided capture sooner or later
   sends data or a FIN.
 
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_RST, FACT_SYN, FACT_SYNACK_FIRST, TRAIT_SEEN
+from handshake_inspect.tcp.facts import FACT_MIDSTREAM, FACT_RST, FACT_SYN, FACT_SYNACK_FIRST
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
@@ -34,7 +34,7 @@ from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.verdicts.unsolicited import MIN_ADDRESSES
-from handshake_inspect.verdicts.visibility import answers_only, serves_unseen
+from handshake_inspect.verdicts.visibility import answers_only, sees_both, serves_unseen
 from handshake_inspect.verdicts.words import UNSOLICITED
 
 
@@ -44,7 +44,7 @@ def detect(case: Case) -> list[Finding]:
     rows = trace.tracked_where(unsolicited(case))
     if len(rows) < MIN_ADDRESSES:
         return []
-    rows = rows[~serves_unseen(trace, rows)] if is_two_sided(case) else rows[answers_only(trace, rows)]
+    rows = rows[~serves_unseen(trace, rows)] if sees_both(trace) else rows[answers_only(trace, rows)]
     c = trace.connections
     sender = host_key(c["hi0"][rows], c["lo0"][rows])
     address = host_key(c["hi1"][rows], c["lo1"][rows])
@@ -95,11 +95,6 @@ def unsolicited(case: Case) -> Bools:
     )
     mask &= facts & (FACT_SYNACK_FIRST | FACT_RST) != 0
     return mask & ~reflected_rows(case) & ~stray_rows(case)
-
-
-def is_two_sided(case: Case) -> bool:
-    """Return whether the capture holds both directions of some solicited connection."""
-    return bool(np.any((case.attempts.both_ends & TRAIT_SEEN != 0) & ~unsolicited(case)))
 
 
 def describe(case: Case, rows: ConnectionRows, addresses: int) -> Finding:

@@ -470,6 +470,15 @@ def serves(n=99):
     }
 
 
+def test_clients_that_reset_what_they_never_asked_for_show_it_in_one_direction_too():
+    """Each answers with a RST: the capture holds both directions, and nobody asked."""
+    denied = [
+        (ns + MS, wire.rst((f"203.0.{n % 250}.7", 9), SERVER, seq=n, ack=None)) for n, (ns, _) in enumerate(unasked(20))
+    ]
+    (one,) = found([*unasked(20), *denied, end(9 * SECOND)], "backscatter")
+    assert (one["metrics"]["addresses"], one["metrics"]["syn_acks"]) == (20, 20)
+
+
 @pytest.mark.parametrize("shown", serves())
 def test_a_server_captured_in_one_direction_is_no_backscatter(shown):
     timed = [*unasked(40), *serves()[shown]]

@@ -4,7 +4,7 @@ import random
 
 import pytest
 from support import frames
-from support.detected import MS, SECOND, START, Wire, crowd, found, merged, repeats
+from support.detected import MS, SECOND, START, Wire, chance, crowd, found, merged, repeats
 
 OTHERS = "192.0.2.99"
 HOST = frames.SERVER[0]
@@ -111,6 +111,58 @@ def responders(count):
         yield wire
 
 
+def unasked(count):
+    """One host answers so many that never asked."""
+    for number in range(count):
+        wire = Wire(client=(f"{11 + number}.4.5.6", 20_000 + 7 * number), server=(HOST, 80), client_isn=number << 21,
+                    server_isn=chance(number), start=START + number * 50 * MS)  # fmt: skip
+        wire.server.syn_ack(ack=wire.client.isn + 1)
+        yield wire
+
+
+def counted_isns(count):
+    """Handshakes with a server whose ISNs grow by one step."""
+    for number in range(count):
+        wire = Wire(client=("192.0.2.1", 30_000 + number), server_isn=number * 64_000, client_isn=chance(number),
+                    start=START + number * 100 * MS)  # fmt: skip
+        healthy(wire)
+        yield wire
+
+
+def once_slow(wire, number):
+    wire.client.syn()
+    wire.wait(400 * MS if number == 4 else 0)
+    wire.server.syn_ack()
+    wire.client.ack()
+
+
+def forged(count, *, start=0, first=0):
+    """Answered SYNs without options that come to nothing, 5 ms apart."""
+    drawn = random.Random(11)
+    for number in range(first, first + count):
+        source = f"{drawn.randrange(11, 200)}.{drawn.randrange(256)}.{drawn.randrange(256)}.{number % 250 + 1}"
+        wire = Wire(client=(source, drawn.randrange(1024, 65_000)), client_isn=chance(number), timestamps=False,
+                    server_isn=chance(~number), start=START + start + number * 5 * MS, at="server")  # fmt: skip
+        wire.client.syn(options=b"")
+        wire.server.syn_ack(options=b"", lost="after")
+        yield wire
+
+
+def too_long(packet=1400, copies=3):
+    """Segments of this IP length that do not pass, repeated over 3 s, while shorter ones do."""
+
+    def act(wire, number):
+        wire.handshake().exchange()
+        seq, size, begun = wire.client.snd_nxt, packet - 52, wire.now  # 52: both headers, with timestamps
+        for copy in range(copies + 1):
+            wire.now = begun + 3 * SECOND * copy // copies
+            wire.client.data(size, seq=seq, lost="after", stay=True)
+            wire.server.data(10, stay=True)
+        wire.quiet(SECOND)
+
+    return act
+
+
 def asks(count, kind, *, hosts=False):
     """A source that asks so many ports of a host, or one port of so many hosts, in one of a scanner's ways."""
     for number in range(count):
@@ -155,6 +207,18 @@ FOUND = {
     "port-scan, FIN": ("port-scan", lambda n: asks(n, "F"), 5, 3),
     "port-scan, null": ("port-scan", lambda n: asks(n, ""), 5, 3),
     "port-scan, Xmas": ("port-scan", lambda n: asks(n, "FPU"), 5, 3),
+    "backscatter": ("backscatter", unasked, 20, 3),
+    "predictable-isn": ("predictable-isn", counted_isns, 10, 0),
+    "slow-handshake": ("slow-handshake", lambda n: crowd(n, once_slow), 20, 0),
+    "syn-flood, attempts": ("syn-flood", forged, 100, 3),
+    "syn-flood, at once": (
+        "syn-flood",
+        lambda n: [*forged(n), *forged(60, first=200, start=30 * SECOND)],
+        64,
+        3,
+    ),
+    "path-mtu, copies": ("path-mtu", lambda n: crowd(1, too_long(copies=n)), 3, 3),
+    "path-mtu, length": ("path-mtu", lambda n: crowd(1, too_long(n)), 577, 3),
     "connection-churn": ("connection-churn", lambda n: crowd(n, healthy, every=137 * MS), 50, 0),
 }
 

@@ -50,6 +50,16 @@ def test_a_client_that_closes_first_runs_out_of_ports(few_ports, count, severity
     assert finding["metrics"]["closed_first_by"] == "client"
 
 
+@pytest.mark.parametrize(("least", "high", "low"), [
+    (30, ["info"], []), (150, ["warning"], ["info"]), (270, ["critical"], ["warning"]),
+])  # fmt: skip
+def test_each_severity_begins_at_its_share(few_ports, least, high, low):
+    """A tenth, a half and nine tenths of the ports."""
+    for count, severities in ((least, high), (least - 1, low)):
+        report = merged(*crowd(count, short("client"), every=10 * MS))
+        assert [one["severity"] for one in found(report, "time-wait-pressure")] == severities
+
+
 def test_a_server_that_closes_first_holds_them(few_ports):
     finding = only(merged(*crowd(40, short("server"), every=10 * MS)), "time-wait-pressure")
     assert finding["target"] == {"ip": "198.51.100.2", "port": 443}
