@@ -5,6 +5,7 @@ library says of an error is shown but its kind.
 """
 
 import io
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ _USER = re.compile(r"(?P<scheme>[^:/]*://)[^/]*@")
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs", "http": "http", "https": "http"}
 _BLOCK = 1 << 23  # bytes asked for at a time
 _DENIED = (401, 403)
+_TALKATIVE = ("gcsfs", "fsspec", "s3fs", "aiohttp")  # they would log tracebacks, with addresses, beside the error
 
 
 def is_remote(where: Any) -> bool:
@@ -99,6 +101,10 @@ class RemoteFile(io.RawIOBase):
 
 def _system(url: str) -> tuple[Any, Any]:
     """The file system of an address, and the path in it."""
+    for library in _TALKATIVE:
+        quiet = logging.getLogger(library)
+        if not quiet.handlers:  # whoever asks for logs still gets them
+            quiet.addHandler(logging.NullHandler())
     found: tuple[Any, Any] = import_module("fsspec.core").url_to_fs(url)
     return found
 

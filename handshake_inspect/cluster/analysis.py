@@ -1,7 +1,7 @@
 """Run the stages of a partitioned analysis, inline or on the workers of a runner, and build the report."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from handshake_inspect.capture.trace import MergedSource, Trace, open_trace
 from handshake_inspect.cluster import numbering, scanning, sharing, stretches, tables, tracking
 from handshake_inspect.cluster.numbering import Outline
 from handshake_inspect.cluster.parts import FileSummary, Part, Sizes, check, parts_of
+from handshake_inspect.cluster.room import give_back
 from handshake_inspect.engine import Options, Progress
 from handshake_inspect.engine.reporting import conclude
 from handshake_inspect.report.model import Report
@@ -123,8 +124,25 @@ class Run:
         moved = self.track_moved(tracked, briefs, fragments)
         messages = self.items(tracked, "messages", [each.has_messages for each in briefs])
         lookups = tracking.looked_up([*runner.results(messages), fragments.messages])
-        everything = [*runner.results(self.items(tracked, "pumped")), *runner.results(moved), fragments.pumped]
-        return self.final_source(briefs, outlines, starts, ranks), tables.merged(everything, lookups)
+        sizes = [
+            *(each.sizes for each in briefs),
+            *runner.results([runner.submit("follow", tables.sizes_of, each) for each in moved]),
+            tables.sizes_of(fragments.pumped),
+        ]
+        parts = [*self.items(tracked, "pumped"), *moved, fragments.pumped]
+        tracked.clear()
+        moved.clear()
+        return self.final_source(briefs, outlines, starts, ranks), tables.merged(sizes, self.one_by_one(parts), lookups)
+
+    def one_by_one(self, submitted: list[Any]) -> Iterator[Any]:
+        """Yield the result of each call in order, and hold no reference to it afterwards."""
+        submitted.reverse()
+        while submitted:
+            (value,) = self.runner.results([submitted.pop()])
+            size = value.nbytes
+            yield value
+            del value
+            give_back(size)
 
     def items(self, submitted: Sequence[Any], name: str, those: Sequence[bool] | None = None) -> list[Any]:
         """Return the same attribute of each result, or of those selected by the mask `those`."""

@@ -116,6 +116,7 @@ def scan(part: Part, ranked: bool) -> Scanned:
     sensor = read(part, pump, through=timed)
     count = int(sensor.reader.frames)
     last = sensor.files[-1]
+    pump.sieve = None  # breaks a reference cycle
     return Scanned(
         list(sensor.starts),
         count,

@@ -1,23 +1,25 @@
 """Counters and tables of a pump as plain values that can be pickled, and their concatenation over several pumps.
 
 The result has the attributes of a pump that a report needs (`engine.reporting`).  Rows refer to each other by number;
-when tables are concatenated, these numbers are offset by the rows before them.
+when tables are concatenated, these numbers are offset by the rows before them.  Parts are merged one by one and freed,
+into arrays of the final size (`Sizes`), which are files where memory is short (`room`).
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from handshake_inspect.cluster.room import room
 from handshake_inspect.dns.lookups import Lookups
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.quic.quic_rows import ROWS as QUIC_ROWS
 from handshake_inspect.tcp.rows import ROWS
 from handshake_inspect.tcp.setup.facts import EXCHANGE_SETUP
 from handshake_inspect.tls.facts import Facts, unpack
-from handshake_inspect.verdicts.arrays import Array, Keys
+from handshake_inspect.verdicts.arrays import Array
 
 # For each object: counters to add, frame numbers of which the first is kept, and flags to combine with `or`.
 PUMP = (
@@ -42,6 +44,16 @@ TABLE_ROWS = {
     "address": ("Addresses", "embryo_count", 1),
 }
 SETUP_ROWS = {"setup": ("Setup", "setup_count"), "extra": ("Extra", "extra_count")}
+
+ROW_TYPES = {
+    **{name: np.dtype(ROWS[kind]) for name, (kind, _, _) in TABLE_ROWS.items()},
+    **{name: np.dtype(ROWS[kind]) for name, (kind, _) in SETUP_ROWS.items()},
+    "exchange": np.dtype(ROWS["Exchange"]),
+    "high": np.dtype(np.uint64),
+    "rows": np.dtype(QUIC_ROWS["Quic"]),
+    "kept": np.dtype(QUIC_ROWS["Kept"]),
+}
+NAMED = (*TABLE_ROWS, *SETUP_ROWS, "exchange", "high"), ("rows", "kept")
 
 Counts = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
@@ -129,23 +141,40 @@ class NameTable:
         return unpack(self.text(number))
 
 
-def merged(parts: Sequence[Pumped], lookups: Lookups) -> Any:
-    """Merge the results of several pumps into an object with the attributes of a pump that a report needs."""
-    made = _added(parts, "pump", PUMP)
-    times = [part.times for part in parts if part.times is not None]
+class Sizes(NamedTuple):
+    """How many rows of each kind a part has."""
+
+    rows: dict[str, int]
+    quics: dict[str, int]
+
+
+def sizes_of(part: Pumped) -> Sizes:
+    """Count the rows of a part."""
+    return Sizes(*({name: len(rows) for name, rows in kind.items()} for kind in (part.rows, part.quics)))
+
+
+def merged(sizes: Sequence[Sizes], parts: Iterable[Pumped], lookups: Lookups) -> Any:
+    """Merge the results of several pumps into an object with the attributes of a pump that a report needs.
+
+    `sizes` are those of the parts, whose rows are taken out of them.
+    """
+    whole = _Whole(sizes)
+    known = [whole.take(part) for part in parts]
+    made = _added(known, "pump", PUMP)
+    times = [part.times for part in known if part.times is not None]
     made.first_ns = min((first for first, _ in times), default=0)
     made.last_ns = max((last for _, last in times), default=0)
-    made.reassembler = SimpleNamespace(joined=sum(part.joined for part in parts))
-    made.unsupported = _summed(part.unsupported for part in parts)
-    made.unread = _summed(part.unread for part in parts)
+    made.reassembler = SimpleNamespace(joined=sum(part.joined for part in known))
+    made.unsupported = _summed(part.unsupported for part in known)
+    made.unread = _summed(part.unread for part in known)
     made.lookups = lookups
-    made.senders = SimpleNamespace(hosts=set().union(*(part.senders for part in parts)))
+    made.senders = SimpleNamespace(hosts=set().union(*(part.senders for part in known)))
     made.tracker = SimpleNamespace(
-        stray_icmp=sum(part.stray_icmp for part in parts),
-        checksums=_added(parts, "checksums", CHECKSUMS),
-        table=_table(parts),
+        stray_icmp=sum(part.stray_icmp for part in known),
+        checksums=_added(known, "checksums", CHECKSUMS),
+        table=whole.table(known),
     )
-    made.quic = SimpleNamespace(table=_quics(parts))
+    made.quic = SimpleNamespace(table=whole.quic_table(known))
     return made
 
 
@@ -167,73 +196,91 @@ def _summed(counts: Iterable[dict[int, int]]) -> dict[int, int]:
     return total
 
 
-def _table(parts: Sequence[Pumped]) -> SimpleNamespace:
-    """Concatenate the rows of all tables."""
-    table = _added(parts, "table", TABLE)
-    numbers: dict[bytes, int] = {}
-    before = dict.fromkeys([*TABLE_ROWS, *SETUP_ROWS], 0)
-    for part in parts:
-        _shift(part, before, numbers)
-        for name in before:
-            before[name] += len(part.rows[name])
-    rows = {name: np.concatenate([part.rows[name] for part in parts]) for name in (*before, "exchange")}
-    for name, (_, count, each) in TABLE_ROWS.items():
-        setattr(table, f"{name}_rows", rows[name])
-        setattr(table, count, len(rows[name]) // each)
-    if table.beyond:
-        table.high_rows = np.concatenate([part.rows.get("high", _lows(part)) for part in parts])
-    table.setups = _added(parts, "setups", SETUPS)
-    for name, (_, count) in SETUP_ROWS.items():
-        setattr(table.setups, f"{name}_rows", rows[name])
-        setattr(table.setups, count, len(rows[name]))
-    table.setups.exchange_rows = rows["exchange"]
-    table.setups.names = NameTable(list(numbers), sum(part.refused for part in parts))
-    table.forget_all = _no_op
-    return table
+class _Whole:
+    """The concatenated rows of all tables."""
 
+    def __init__(self, sizes: Sequence[Sizes]) -> None:
+        named = [each.rows for each in sizes], [each.quics for each in sizes]
+        totals, quics = ({name: sum(each.get(name, 0) for each in some) for name in NAMED[number]}
+                         for number, some in enumerate(named))  # fmt: skip
+        if not any("high" in each.rows for each in sizes):
+            del totals["high"]
+        else:
+            totals["high"] = totals["embryo"]
+        types = {name: ROW_TYPES[name] for name in (*totals, *quics)}
+        space = room({**totals, **quics}, types)
+        self._rows, self._quics = ({name: space[name] for name in some} for some in (totals, quics))
+        self._before = dict.fromkeys(space, 0)
+        self._names: dict[bytes, int] = {}
 
-def _lows(part: Pumped) -> Keys:
-    return np.zeros(len(part.rows["embryo"]), dtype=np.uint64)
+    def take(self, part: Pumped) -> Pumped:
+        """Append the rows of a part, offset their numbers, and return the part without them."""
+        mine = {name: self._placed(name, rows) for name, rows in (*part.rows.items(), *part.quics.items())}
+        if "high" in self._rows and "high" not in part.rows:
+            begin = self._before["high"]
+            self._rows["high"][begin : begin + len(mine["embryo"])] = 0
+            mine["high"] = mine["embryo"]
+        _shift(mine, self._before, self._names, part.names)
+        for name, rows in mine.items():
+            self._before[name] += len(rows)
+        part.rows, part.quics, part.names = {}, {}, []  # to free them now
+        return part
+
+    def _placed(self, name: str, rows: Array) -> Array:
+        begin = self._before[name]
+        own: Array = (self._rows if name in self._rows else self._quics)[name][begin : begin + len(rows)]
+        own[:] = rows
+        return own
+
+    def table(self, known: Sequence[Pumped]) -> SimpleNamespace:
+        """Return an object with the attributes of a table that a report needs."""
+        table, rows = _added(known, "table", TABLE), self._rows
+        for name, (_, count, each) in TABLE_ROWS.items():
+            setattr(table, f"{name}_rows", rows[name])
+            setattr(table, count, len(rows[name]) // each)
+        if table.beyond:
+            table.high_rows = rows["high"]
+        table.setups = _added(known, "setups", SETUPS)
+        for name, (_, count) in SETUP_ROWS.items():
+            setattr(table.setups, f"{name}_rows", rows[name])
+            setattr(table.setups, count, len(rows[name]))
+        table.setups.exchange_rows = rows["exchange"]
+        table.setups.names = NameTable(list(self._names), sum(part.refused for part in known))
+        table.forget_all = _no_op
+        return table
+
+    def quic_table(self, known: Sequence[Pumped]) -> SimpleNamespace:
+        """Return the same for QUIC connections and their kept datagrams."""
+        quics = _added(known, "quic", QUICS)
+        quics.row_storage, quics.kept_storage = self._quics["rows"], self._quics["kept"]
+        quics.count, quics.kept_count = len(quics.row_storage), len(quics.kept_storage)
+        return quics
 
 
 def _no_op() -> None:
     """Do nothing: there is no index to free."""
 
 
-def _shift(part: Pumped, before: dict[str, int], numbers: dict[bytes, int]) -> None:
+def _shift(rows: dict[str, Array], before: dict[str, int], numbers: dict[bytes, int], names: Sequence[bytes]) -> None:
     """Offset the row numbers within a part; `before` has the number of rows in the tables before it."""
-    connections, setups = part.rows["connection"], part.rows["setup"]
+    connections, setups = rows["connection"], rows["setup"]
     _offset(connections, "previous", before["connection"])
     _offset(connections, "retries", before["retry"])
     _offset(connections, "aftermath", before["aftermath"])
     _offset(connections, "provisional", before["embryo"])
-    exchange = part.rows["exchange"]["setup"]
+    exchange = rows["exchange"]["setup"]
     exchange[exchange & EXCHANGE_SETUP != 0] += before["setup"]
     _offset(setups, "extras", before["extra"])
-    _offset(part.rows["extra"], "next", before["extra"])
-    own = [0, *(numbers.setdefault(name, len(numbers) + 1) for name in part.names)]
+    _offset(rows["extra"], "next", before["extra"])
+    own = [0, *(numbers.setdefault(name, len(numbers) + 1) for name in names)]
     for name in ("hello", "alpn"):
         setups[name] = np.array(own, dtype=setups[name].dtype)[setups[name]]
+    if "rows" in rows:
+        _offset(rows["rows"], "kept", before["kept"])
+        _offset(rows["kept"], "next", before["kept"])
 
 
 def _offset(rows: Array, name: str, before: int) -> None:
     """Add `before` to a column of row numbers, except where it is 0 (none)."""
     column = rows[name]
     column[column != 0] += before
-
-
-def _quics(parts: Sequence[Pumped]) -> SimpleNamespace:
-    """Concatenate the rows of QUIC connections, and their kept datagrams."""
-    quics = _added(parts, "quic", QUICS)
-    having = [part.quics for part in parts if part.quics]
-    before = 0
-    for each in having:
-        _offset(each["rows"], "kept", before)
-        _offset(each["kept"], "next", before)
-        before += len(each["kept"])
-    for name, kind in (("rows", "Quic"), ("kept", "Kept")):
-        empty = np.zeros(0, dtype=np.dtype(QUIC_ROWS[kind]))
-        setattr(quics, "row_storage" if name == "rows" else "kept_storage",
-                np.concatenate([empty, *(each[name] for each in having)]))  # fmt: skip
-    quics.count, quics.kept_count = len(quics.row_storage), len(quics.kept_storage)
-    return quics

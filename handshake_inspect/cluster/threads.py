@@ -79,6 +79,7 @@ class Threads:
     def _work(self) -> None:
         while (call := self._calls.get()) is not None and not self._is_over:
             _run(*call)
+            del call  # and with it what was given, while this waits for the next one
 
 
 def _run(future: Future[Any], function: Callable[..., Any], given: Sequence[Any]) -> None:

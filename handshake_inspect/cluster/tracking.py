@@ -14,7 +14,7 @@ from handshake_inspect.cluster.records import Records, track_records
 from handshake_inspect.cluster.scanning import Fragment, checks_of
 from handshake_inspect.cluster.sharing import Shared
 from handshake_inspect.cluster.sieves import KeySet, SplittingSieve
-from handshake_inspect.cluster.tables import Pumped, pumped
+from handshake_inspect.cluster.tables import Pumped, Sizes, pumped, sizes_of
 from handshake_inspect.dns.lookups import Client, Lookups
 from handshake_inspect.engine import Options
 from handshake_inspect.engine.pump import Pump
@@ -47,11 +47,18 @@ class Brief(NamedTuple):
     has_datagrams: bool
     has_messages: bool
     files: list[FileSummary]
+    sizes: Sizes
 
 
 def brief(tracked: Tracked) -> Brief:
     """Return the brief of a part."""
-    return Brief(tracked.mixed, len(tracked.datagrams.rows) > 0, bool(tracked.messages), tracked.files)
+    return Brief(
+        tracked.mixed,
+        len(tracked.datagrams.rows) > 0,
+        bool(tracked.messages),
+        tracked.files,
+        sizes_of(tracked.pumped),
+    )
 
 
 class Messages:
@@ -109,6 +116,7 @@ def track(
     sensor = read(part, pump, after, through)
     if sensor.reader.frames - after.frames != count:
         raise CaptureError(f"{part.files[-1]}: has changed while it was read; run again when nobody writes it")
+    pump.sieve = None  # breaks a reference cycle, which would keep the tables until the end
     return Tracked(
         [summary_of(file) for file in sensor.files],
         pumped(pump),
@@ -161,6 +169,7 @@ def reassemble(fragments: Sequence[Fragment], options: Options, shards: int) -> 
         reader.hand(each.data, each.wire_len, each.link_type, each.ts_ns, each.has_time, each.number)
         pump.drain(reader)
     records = moves.segments()
+    pump.sieve = None
     made = pumped(pump)
     made.times = None  # these frames are counted in their parts
     made.counts["pump"].update(frames=0, backwards=0, first_backwards=0, has_times=0)

@@ -1,6 +1,8 @@
 """Captures that lie elsewhere: in memory, on an HTTP server, in S3."""
 
 import gzip
+import subprocess
+import sys
 
 import pytest
 from support.captures import drain, pcap
@@ -144,6 +146,23 @@ def test_a_server_that_is_not_there():
     pytest.importorskip("aiohttp")
     with pytest.raises(CaptureError, match=r"a.pcap: cannot be reached or read \(Connection refused\)"):
         open_trace(["http://127.0.0.1:9/a.pcap"])
+
+
+def test_what_libraries_log_is_not_shown_beside_the_error():
+    """Unless somebody asks for it: they log tracebacks, with whole addresses."""
+    code = """
+import logging
+from handshake_inspect.capture.trace import open_trace
+from handshake_inspect.errors import CaptureError
+try:
+    open_trace(["memory://none.pcap"])
+except CaptureError:
+    logging.getLogger("gcsfs").error("secret")
+logging.basicConfig(format="asked for %(message)s")
+logging.getLogger("gcsfs").error("this")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "asked for this\n"
 
 
 # --- S3 ---------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,61 @@
+"""Arrays for the rows of a whole trace: in memory, or in an unnamed temporary file where they would fill it.
+
+Judging and rendering read the rows column by column, so the system can keep in memory what is in use.
+"""
+
+import ctypes
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from handshake_inspect.errors import ClusterError
+from handshake_inspect.verdicts.arrays import Array
+
+SHARE = 4  # rows may take a quarter of the memory
+LARGE = 1 << 24  # bytes from which returning memory is worth a call
+
+
+def memory() -> int:
+    """Return the physical memory of this machine, in bytes."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 1 << 34
+
+
+def room(counts: Mapping[str, int], types: Mapping[str, Any]) -> dict[str, Array]:
+    """Allocate an array of `counts` rows for each name; raises ClusterError where there is no space for them."""
+    total = sum(count * types[name].itemsize for name, count in counts.items())
+    if total <= memory() // SHARE:
+        return {name: np.empty(count, dtype=types[name]) for name, count in counts.items()}
+    try:
+        return {name: _filed(count, types[name]) for name, count in counts.items()}
+    except OSError as error:
+        raise ClusterError(
+            f"no room for {total / 1e9:.1f} GB of rows in {tempfile.gettempdir()} ({error.strerror}): "
+            "name another directory by TMPDIR"
+        ) from None
+
+
+def _filed(count: int, kind: Any) -> Array:
+    """Allocate rows in a temporary file, whose blocks are reserved first."""
+    if not count:
+        return np.empty(0, dtype=kind)
+    with tempfile.TemporaryFile() as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, count * kind.itemsize)
+        else:
+            file.truncate(count * kind.itemsize)
+        return np.memmap(file, dtype=kind, mode="r+", shape=(count,)).view(np.ndarray)
+
+
+def give_back(size: int) -> None:
+    """Return freed memory to the system if it was at least `LARGE`: the command keeps what it frees (`cli.memory`)."""
+    if size >= LARGE and sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
