@@ -19,6 +19,8 @@ import pytest
 
 import handshake_inspect
 
+pytestmark = pytest.mark.any_build
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "docs" / "python.md", *sorted((ROOT / "docs" / "howto").glob("*.md"))]
 # Blocks that .ci/run takes and runs: what installs, and the tests.

@@ -12,6 +12,8 @@ import pytest
 
 from handshake_inspect.checks import settings
 
+pytestmark = pytest.mark.any_build
+
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "ci.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", PAGE, re.DOTALL)
 COMMANDS = [

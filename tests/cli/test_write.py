@@ -21,6 +21,7 @@ def written(path, expression, where):
     return whole, some, frames
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("sample", samples.SAMPLES)
 def test_what_is_written_of_all_reads_the_same(sample, tmp_path):
     path = samples.DIRECTORY / f"{sample}.pcap"

@@ -30,6 +30,7 @@ class Sharded(InlineRunner):
     shards = 3
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("name", sorted(SAMPLES))
 def test_every_sample_in_three_parts(name, tmp_path):
     content = (DIRECTORY / f"{name}.pcap").read_bytes()

@@ -32,6 +32,7 @@ class Counting(InlineRunner):
         return super().submit(stage, function, *given)
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("name", sorted(SAMPLES))
 def test_every_sample_in_stretches(name):
     path = DIRECTORY / f"{name}.pcap"

@@ -59,6 +59,7 @@ def some(trouble):
     return trouble if len(trouble) <= 6 else [*trouble[:3], *trouble[-3:]]
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_ladder_is_that_of_explain_without_plain_segments(name, pcaps):
     path = pcaps / f"{name}.pcap"

@@ -20,6 +20,7 @@ def some(count, large):
     return range(count) if count <= 12 else [0, 1, count // 2, count - 2, count - 1]
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_last_states_and_the_verdict_are_those_of_analyze(name, pcaps):
     path = pcaps / f"{name}.pcap"

@@ -194,6 +194,7 @@ def as_json(connections):
     return [bytes(piece) for pieces in (whole, chosen) for piece in pieces]
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("sample", samples.SAMPLES)
 def test_rows_say_what_their_connections_say(sample):
     hold_columns_to_objects(analyze(samples.DIRECTORY / f"{sample}.pcap"))

@@ -46,6 +46,7 @@ def lines(data, width=ENDLESS, **looks):
     return out.getvalue().decode().splitlines()
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("name", SAMPLES)
 def test_notable_segments_are_exported_once_and_in_order(name, pcaps):
     path = pcaps / f"{name}.pcap"

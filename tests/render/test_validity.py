@@ -83,6 +83,7 @@ def check_junit(data):
     return root
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("command", ["analyze", "check"])
 @pytest.mark.parametrize("name", SAMPLES)
 def test_samples(name, command):

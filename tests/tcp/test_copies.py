@@ -32,6 +32,7 @@ def at_both_ends(make, *, client_hops=6, server_hops=5, skew=0):
     return connection
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("marks", [V6 | {"timestamps": False}, V6, BARE, {"ident": False}, {}], ids=str)
 @pytest.mark.parametrize("delay", [50_000, MS, 10 * MS, 150 * MS])
 @pytest.mark.parametrize("lost", [(), (5,)])
@@ -51,6 +52,7 @@ def test_two_capture_points_with_routers_between(skew, lost, delay, marks):
     assert (got["retransmissions"], got["duplicates"]) == (0, near["server_to_client"]["frames"])
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("marks", [V6 | {"timestamps": False}, V6, BARE, {}], ids=str)
 @pytest.mark.parametrize("delay", [50_000, 300_000, 4 * MS, 150 * MS])
 @pytest.mark.parametrize(("count", "lost"), [(3, ()), (6, ()), (30, ()), (30, (5,)), (30, (5, 7))])
@@ -72,6 +74,7 @@ def test_two_capture_points_without_a_router_between(skew, count, lost, delay, m
 PLACES = {"ahead": ("before", "before"), "between": ("after", "before"), "behind": ("after", "after")}
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("marks", [V6 | {"timestamps": False}, BARE], ids=str)
 @pytest.mark.parametrize("delay", [MS, 5 * MS])
 @pytest.mark.parametrize(("count", "parts", "lost"), [(30, 4, {1}), (100, 4, {50}), (100, 40, {5})])
@@ -209,6 +212,7 @@ def talk_with_losses(wire):
         wire.server.ack()
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("marks", [V6 | {"timestamps": False}, V6, BARE, {"timestamps": False}, {}], ids=str)
 @pytest.mark.parametrize(("make", "again"), [(talk, 0), (bulk, 0), (talk_with_losses, 1)])
 @pytest.mark.parametrize("hops", [0, 2])
@@ -240,6 +244,7 @@ def test_a_loss_probe_in_a_capture_that_begins_later_is_no_copy():
     assert (sent["retransmissions"], sent["duplicates"]) == (1, 0)
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("marks", [V6 | {"timestamps": False}, V6, BARE, {"timestamps": False}, {}], ids=str)
 @pytest.mark.parametrize("lost", [(), (5,), (5, 7)])
 @pytest.mark.parametrize("skew", [6 * MS, -6 * MS])
@@ -387,6 +392,7 @@ def send_whole(wire, seq, ident, count):
     wire.now += 2000
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("marks", [{}, V6, {"ident": False}, {"timestamps": False}, BARE], ids=str)
 @pytest.mark.parametrize("delay", [100_000, 20 * MS])
 @pytest.mark.parametrize("order", ["whole first", "pieces first"])

@@ -34,6 +34,7 @@ def counted(wire):
     return sent["retransmissions"], sent["out_of_order"], sent["duplicates"]
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("marks", MARKS, ids=str)
 @pytest.mark.parametrize("at", PLACES)
 @pytest.mark.parametrize("delay", [500_000, 20 * MS, 100 * MS])
@@ -54,6 +55,7 @@ def test_what_was_lost_is_sent_again(trouble, delay, at, marks):
     assert counted(stream.wire) == (stream.again, 0, 0)
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("marks", MARKS, ids=str)
 @pytest.mark.parametrize("at", PLACES)
 @pytest.mark.parametrize("delay", [500_000, 20 * MS, 100 * MS])
@@ -141,6 +143,7 @@ def test_go_back_n_after_a_timeout():
 # -- stored late
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("marks", [{}, {"timestamps": False, "ident": False}], ids=str)
 @pytest.mark.parametrize("stamps", ["right", "late"])
 @pytest.mark.parametrize("by", [MS, 5 * MS])

@@ -36,6 +36,7 @@ def _whole_evidence(monkeypatch):
     contradictions.cite_all(monkeypatch)
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("name", SAMPLES)
 def test_of_samples(name, pcaps):
     assert list(contradictions.contradictions(report_of(pcaps / f"{name}.pcap"))) == []
@@ -91,6 +92,7 @@ CLIENT_ACTS = {
 }
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("asks", CLIENT_ACTS)
 @pytest.mark.parametrize("then", SERVER_ACTS)
 @pytest.mark.parametrize("first", SERVER_ACTS)

@@ -8,6 +8,7 @@ from handshake_inspect import engine
 from handshake_inspect.verdicts.setup.setups import MEASURED, all_of, concatenated, setups_of, values_of
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_short_way_agrees_with_the_long_one(name, pcaps):
     attempts = engine.analyze([pcaps / f"{name}.pcap"]).connections.attempts
@@ -26,6 +27,7 @@ def test_the_short_way_agrees_with_the_long_one(name, pcaps):
         assert {key: each.tolist() for key, each in one.items()} == {key: each.tolist() for key, each in other.items()}
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("name", SAMPLES)
 def test_bounds_of_some_are_those_of_all_in_their_places(name, pcaps):
     values = setups_of(engine.analyze([pcaps / f"{name}.pcap"]).connections.attempts).values
