@@ -1,15 +1,15 @@
-"""Shows what happened to TCP connections: states, handshake RTT, outcomes and their causes.
+"""Analyse TCP connections in captures: states, handshake RTT, outcomes and their causes.
 
-The library in a few names:
+The library API:
 
 >>> import handshake_inspect
 >>> report = handshake_inspect.analyze("capture.pcapng")  # doctest: +SKIP
 >>> report.summary.outcomes.refused  # doctest: +SKIP
 3
 
-Nothing is imported before it is used: `handshake_inspect.__version__` costs no NumPy.
+Submodules are imported on first use: reading `handshake_inspect.__version__` does not import NumPy.
 
-PYTEST_DONT_REWRITE: the package holds a pytest plugin, and pytest is not to complain when a program imported it before.
+PYTEST_DONT_REWRITE: the package contains a pytest plugin, and pytest would warn when the package was imported first.
 """
 # ruff: noqa: PLC0415
 
@@ -37,13 +37,13 @@ def analyze(
 ) -> Report:
     """Read the captures at `paths` as one trace and report what happened to every connection.
 
-    A path is a string, a `pathlib.Path` or a binary file; `-` is standard input.  With `where` the report is of the
+    A path is a string, a `pathlib.Path` or a binary file; `-` is standard input.  `where` limits the report to the
     connections that match an expression, as with `hsi -Y`: `"outcome == refused"`.  The other keywords are the fields
-    of `handshake_inspect.engine.Options`.  Raises `handshake_inspect.errors.CaptureError` for what is no capture; one
-    that is cut or damaged is analysed up to there, and `report.capture.problems` says where.
+    of `handshake_inspect.engine.Options`.  Raises `handshake_inspect.errors.CaptureError` if an input is not a capture.
+    A truncated or damaged capture is analysed up to the damage, which `report.capture.problems` locates.
 
-    With the `client` of a Dask cluster its workers read the captures, which are paths or addresses then; the report is
-    the same.
+    With the `client` of a Dask cluster, its workers read the captures; the paths must then be strings (paths or
+    URLs).  The report is the same.
     """
     from handshake_inspect.engine import Options
     from handshake_inspect.engine import analyze as run
@@ -59,7 +59,7 @@ def analyze(
 
 
 def _narrowing(where: str | None) -> Callable[[Report], Report]:
-    """What leaves the connections that match in a report; a mistake in the expression is an error now."""
+    """Return a function that limits a report to matching connections; raise for an invalid expression right away."""
     if where is None:
         return lambda report: report
     from handshake_inspect.expression.language import parse

@@ -1,4 +1,4 @@
-"""Which build of hsi runs, and which version.  A leaf: any stage may import it."""
+"""The running version of hsi and its build.  Imports nothing of hsi, so that any stage may import it."""
 # ruff: noqa: PLC0415
 
 import os
@@ -11,7 +11,7 @@ _FIELD = "Version: "  # core metadata: the header fields come first
 
 
 def build() -> Literal["compiled", "pure"]:
-    """Which build of the hot modules runs: C extensions, or the same files as plain Python."""
+    """Return which build of the hot modules is running: C extensions or the same files as plain Python."""
     from importlib.util import find_spec
 
     spec = find_spec("handshake_inspect.tcp.tracker")
@@ -21,14 +21,14 @@ def build() -> Literal["compiled", "pure"]:
 
 @cache
 def version() -> str:
-    """The version of the installed package; `0+unknown` in a source tree that was never installed.
+    """Return the version of the installed package; `0+unknown` in a source tree that was never installed.
 
-    An installer puts it beside the package; to read it there takes a tenth of the time that importlib.metadata takes
-    to start.
+    Installers write it to a `.dist-info` directory next to the package.  Reading it there takes a tenth of the time
+    that importing importlib.metadata takes.
     """
-    beside = _version_beside(os.path.dirname(os.path.dirname(__file__)))  # noqa: PTH120 - pathlib takes as long
-    if beside is not None:
-        return beside
+    installed = _version_beside(os.path.dirname(os.path.dirname(__file__)))  # noqa: PTH120 - pathlib takes as long
+    if installed is not None:
+        return installed
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -38,7 +38,7 @@ def version() -> str:
 
 
 def _version_beside(folder: str) -> str | None:
-    """The version that the one installation in this folder names, None where there is not one."""
+    """Return the version in the only `.dist-info` directory in `folder`, or None if there is not exactly one."""
     try:
         with os.scandir(folder) as entries:
             names = [each.name for each in entries if each.name.startswith(_NAME) and each.name.endswith(".dist-info")]

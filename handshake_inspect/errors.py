@@ -1,4 +1,4 @@
-"""Who is at fault, and the exit status that says so."""
+"""Exceptions for errors that the user can fix, with their exit status, and problems found in captures."""
 
 import errno
 from collections.abc import Iterable, Sequence
@@ -12,19 +12,19 @@ class HsiError(Exception):
 
 
 class UsageError(HsiError):
-    """The command line or an argument of the library makes no sense."""
+    """A command line or a library argument is invalid."""
 
 
 class CaptureError(HsiError):
-    """The input cannot be read as a capture: missing, empty, unreadable, or of no known format."""
+    """The input cannot be read as a capture: missing, empty, unreadable, or in an unknown format."""
 
 
 class NoCaptureError(CaptureError):
-    """There is something, and it is no capture."""
+    """The input exists but is not a capture."""
 
 
 class ClusterError(HsiError):
-    """The cluster cannot be used: no scheduler, no workers, another version of hsi there, or too many threads."""
+    """The cluster cannot be used: no scheduler, no workers, a different version of hsi there, or too many threads."""
 
 
 class LiveError(HsiError):
@@ -32,14 +32,15 @@ class LiveError(HsiError):
 
 
 class NoSuchInterfaceError(LiveError):
-    """There is no interface of that name: a mistake, where other reasons are those of the machine."""
+    """There is no interface with that name: the caller's mistake rather than a limitation of the machine."""
 
 
 class Problem(NamedTuple):
-    """Something wrong with the capture itself: reported, not fatal.
+    """A defect of the capture itself: reported, not fatal.
 
-    `kind` is a stable word (`cut`, `damaged`, `bad-checksum` …); `frame` the last whole frame before it or the
-    frame it is about; `offset` the byte of the (uncompressed) stream.  Either may be unknown.
+    `kind` is a stable identifier (`cut`, `damaged`, `bad-checksum` …).  `frame` is the number of the affected frame or
+    of the last whole frame before the defect; `offset` is a byte offset in the (uncompressed) stream.  Either may be
+    unknown.
     """
 
     kind: str
@@ -49,13 +50,13 @@ class Problem(NamedTuple):
 
 
 def check_keywords(function: str, given: Iterable[str], known: Sequence[str]) -> None:
-    """Raise TypeError, as for any function, for a keyword that there is not, and say which there are."""
+    """Raise TypeError, listing the known keywords, if `given` contains an unknown one."""
     for name in given:
         if name not in known:
             raise TypeError(f"{function}() has no keyword {name!r}; there are {', '.join(sorted(known))}")
 
 
-_MENDED = {
+_FIXES = {
     errno.ENOSPC: "free some space, or write elsewhere",
     errno.EDQUOT: "free some space, or write elsewhere",
     errno.ENOENT: "make its directory, or write elsewhere",
@@ -68,7 +69,7 @@ _MENDED = {
 
 
 def unwritable(name: str, error: BaseException) -> str:
-    """That a file cannot be written, why, and what to do about it."""
+    """Return the error message for a file that cannot be written: the reason and a fix if one is known."""
     code = getattr(error, "errno", None)
-    fix = f"; {_MENDED[code]}" if code in _MENDED else ""
+    fix = f"; {_FIXES[code]}" if code in _FIXES else ""
     return f"cannot write {name}: {getattr(error, 'strerror', None) or error}{fix}"

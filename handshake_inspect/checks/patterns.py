@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from handshake_inspect.errors import UsageError
 from handshake_inspect.expression.literals import duration_ns
-from handshake_inspect.expression.questions import Both, Known, Membership, Test
+from handshake_inspect.expression.predicates import And, IsKnown, Membership, Predicate
 from handshake_inspect.report.fields import find
 from handshake_inspect.wire.address import address_halves
 
@@ -19,18 +19,18 @@ _SIX = re.compile(r"\[([0-9A-Fa-f:./]+)\](?::(.+))?")
 _PORTS = re.compile(r"\{?([0-9]{1,5}(?:(?:-|\.\.)[0-9]{1,5})?(?:,[0-9]{1,5}(?:(?:-|\.\.)[0-9]{1,5})?)*)\}?")
 
 
-def server(text: str) -> Test:
+def server(text: str) -> Predicate:
     """The test that a pattern stands for; UsageError for what is none."""
     host, ports = _split(text)
-    parts: list[Test] = []
+    parts: list[Predicate] = []
     if host != "*":
         parts.append(_host(text, host))
     if ports not in (None, "*"):
         parts.append(_ports(text, str(ports)))
-    return Both(tuple(parts)) if parts else Known(find("id"))
+    return And(tuple(parts)) if parts else IsKnown(find("id"))
 
 
-def server_of(match: re.Match[str]) -> Test | None:
+def server_of(match: re.Match[str]) -> Predicate | None:
     """The server that a rule names, if it does."""
     return server(match["server"]) if match["server"] else None
 
@@ -71,7 +71,7 @@ def _split(text: str) -> tuple[str, str | None]:
     return (host, ports) if colon else (text, None)
 
 
-def _host(text: str, host: str) -> Test:
+def _host(text: str, host: str) -> Predicate:
     try:
         network = ipaddress.ip_network(host, strict=False)
     except ValueError:
@@ -83,7 +83,7 @@ def _host(text: str, host: str) -> Test:
     )
 
 
-def _ports(text: str, ports: str) -> Test:
+def _ports(text: str, ports: str) -> Predicate:
     match = _PORTS.fullmatch(ports)
     if match is None:
         raise UsageError(f"{text!r}: {ports!r} are not ports: write 443, 80,443 or 8000-8100")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.checks import setup_rule_results
 from handshake_inspect.checks.rules import Ceiling, Expectation, RttLimit, Rules
-from handshake_inspect.expression.questions import Test
+from handshake_inspect.expression.predicates import Predicate
 from handshake_inspect.expression.select import selected
 from handshake_inspect.report.checked import Assertion, Breach, Checked
 from handshake_inspect.report.column import Mask, Numbers, Words
@@ -126,7 +126,7 @@ class Holder:
             "connections", count, limit, total, count if failed else 0, self.breaches(mask) if failed else [],
         )  # fmt: skip
 
-    def about(self, text: str, server: Test | None) -> Mask:
+    def about(self, text: str, server: Predicate | None) -> Mask:
         """The judged connections that a rule is about."""
         if server is None:
             return self.judged

@@ -11,7 +11,7 @@ from handshake_inspect.checks import patterns
 from handshake_inspect.checks.setup_rules import Allowed, LeastResumed, LeastVersion, SetupCeiling, SpanLimit
 from handshake_inspect.errors import UsageError
 from handshake_inspect.expression.language import parse
-from handshake_inspect.expression.questions import Test
+from handshake_inspect.expression.predicates import Predicate
 from handshake_inspect.report.words import OUTCOMES, FindingId, Severity
 
 # What each ceiling counts.
@@ -49,10 +49,10 @@ class Ceiling:
 
     text: str
     kind: str
-    counted: Test
+    counted: Predicate
     number: Decimal
     percent: bool
-    server: Test | None = None
+    server: Predicate | None = None
 
     @classmethod
     def of(cls, kind: str, text: str) -> Ceiling:
@@ -76,7 +76,7 @@ class RttLimit:
     inclusive: bool
     limit_ns: int
     written: str
-    server: Test | None = None
+    server: Predicate | None = None
 
     @classmethod
     def of(cls, text: str) -> RttLimit:
@@ -112,7 +112,7 @@ class Expectation:
     """So many connections to a server must come to one of some outcomes; `least` None means all of them."""
 
     text: str
-    server: Test
+    server: Predicate
     outcomes: tuple[str, ...]
     least: int | None
     most: int | None
@@ -168,7 +168,7 @@ class Rules:
     no_finding: tuple[str, ...] = ()
     fail_on: str | None = None
     min_connections: int = 1
-    ignore: tuple[tuple[str, Test], ...] = ()
+    ignore: tuple[tuple[str, Predicate], ...] = ()
     strict: bool = False
     undecided: Undecided = "ignore"
     given: frozenset[str] = field(default_factory=frozenset)  # names of the rules that somebody asked for
@@ -190,7 +190,7 @@ def severity(text: str) -> str:
     return text
 
 
-def ignored(text: str) -> tuple[str, Test]:
+def ignored(text: str) -> tuple[str, Predicate]:
     """An expression whose connections are left out."""
     try:
         return text, parse(text)

@@ -21,7 +21,7 @@ from handshake_inspect.checks.setup_rules import (
     SetupCeiling,
     SpanLimit,
 )
-from handshake_inspect.expression.questions import Test
+from handshake_inspect.expression.predicates import Predicate
 from handshake_inspect.report.checked import Assertion, Breach
 from handshake_inspect.report.column import Mask, Numbers, Words
 from handshake_inspect.report.columns import Columns
@@ -45,7 +45,7 @@ class Holding(Protocol):
     ignored: Mask
     judged: Mask
 
-    def about(self, text: str, server: Test | None) -> Mask:
+    def about(self, text: str, server: Predicate | None) -> Mask:
         """The judged connections that a rule is about."""
 
     def breaches(self, mask: Mask, values: NDArray[Any] | None = None) -> list[Breach]:

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from handshake_inspect.checks import patterns
 from handshake_inspect.errors import UsageError
 from handshake_inspect.expression.language import parse
-from handshake_inspect.expression.questions import Test
+from handshake_inspect.expression.predicates import Predicate
 
 # What a span is called in a rule, and the field that has it.
 SPANS = {
@@ -48,7 +48,7 @@ class SpanLimit:
     inclusive: bool
     limit_ns: int
     written: str
-    server: Test | None = None
+    server: Predicate | None = None
 
     @classmethod
     def of(cls, text: str) -> SpanLimit:
@@ -75,7 +75,7 @@ class LeastVersion:
 
     text: str
     version: str
-    server: Test | None = None
+    server: Predicate | None = None
 
     @classmethod
     def of(cls, text: str) -> LeastVersion:
@@ -97,7 +97,7 @@ class LeastResumed:
 
     text: str
     percent: Decimal
-    server: Test | None = None
+    server: Predicate | None = None
 
     @classmethod
     def of(cls, text: str) -> LeastResumed:
@@ -116,7 +116,7 @@ class SetupCeiling:
     kind: str
     number: Decimal
     percent: bool
-    server: Test | None = None
+    server: Predicate | None = None
 
     @classmethod
     def of(cls, kind: str, text: str) -> SetupCeiling:

@@ -1,4 +1,4 @@
-"""`hsi analyze`: captures in, a report out."""
+"""The command `hsi analyze`: read captures and write a report."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 import click
 
 from handshake_inspect.cli.input_options import (
-    analyzed,
-    checked_fields,
-    checked_paths,
-    checked_write,
+    add_stories,
+    analyze_paths,
+    check_fields,
+    check_paths,
+    check_write,
     chosen_format,
-    files_in,
-    inputs_for,
-    narrowed,
-    opened,
-    put_report,
+    expand_paths,
+    filter_report,
+    load_saved_report,
+    open_output,
+    parse_filter,
     refuse_terminal,
-    saved_report,
-    test_of,
-    with_stories,
+    replayable_inputs,
     write_frames,
+    write_report,
 )
 from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import (
@@ -42,13 +42,13 @@ from handshake_inspect.cli.options import (
     write_option,
 )
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.overwriting import spare
+from handshake_inspect.cli.overwriting import refuse_overwrite
 from handshake_inspect.render import FORMATS, REPORTS, Options
 
 if TYPE_CHECKING:
     from handshake_inspect.report.model import Report
 
-INCOMPLETE = 3
+EXIT_INCOMPLETE = 3
 _WARNINGS_SHOWN = 3
 
 EPILOG = """\b
@@ -70,7 +70,7 @@ Exit status:
 
 @dataclass(frozen=True)
 class AnalyzeOptions:
-    """What `hsi analyze` is asked for."""
+    """The options of `hsi analyze`."""
 
     captures: tuple[str, ...] = argument(nargs=-1, metavar="CAPTURE...")
     read: tuple[str, ...] = read_option("Read this capture (as in tcpdump); - is standard input. Repeatable.")
@@ -94,53 +94,58 @@ class AnalyzeOptions:
 
 @click.command(cls=Documented, epilog=EPILOG)
 @takes(AnalyzeOptions)
-def command(given: AnalyzeOptions) -> None:
+def command(args: AnalyzeOptions) -> None:
     """Show what happened to the TCP connections in captures.
 
     CAPTURE is a pcap or pcapng file, also compressed, a directory of them, or a quoted pattern; - is standard input.
     Several captures are read as one trace. A JSON report that hsi wrote is shown again.
     """
-    paths = files_in(checked_paths([*given.read, *given.captures]))
-    spare(paths, given.output, given.write)
-    form = chosen_format(given.form, given.output)
-    checked_write(given.write, paths)
-    columns, test = checked_fields(given.fields, form), test_of(given.where)
-    watched = not (given.analysis.no_progress or given.quiet)
-    with opened(given.output, form) as target:
+    paths = expand_paths(check_paths([*args.read, *args.captures]))
+    refuse_overwrite(paths, args.output, args.write)
+    form = chosen_format(args.form, args.output)
+    check_write(args.write, paths)
+    columns, test = check_fields(args.fields, form), parse_filter(args.where)
+    show_progress = not (args.analysis.no_progress or args.quiet)
+    with open_output(args.output, form) as target:
         refuse_terminal(form, target)
-        inputs = inputs_for(paths, form)
-        whole = saved_report(paths, given.cluster) or analyzed(
-            paths, given.analysis, watched=watched, background=FORMATS[form].load, inputs=inputs, cluster=given.cluster
+        inputs = replayable_inputs(paths, form)
+        whole = load_saved_report(paths, args.cluster) or analyze_paths(
+            paths,
+            args.analysis,
+            show_progress=show_progress,
+            preload=FORMATS[form].load,
+            inputs=inputs,
+            cluster=args.cluster,
         )
-        report = narrowed(whole, test)
-        looks = _looks(given, target, columns, whole)
-        looks = with_stories(looks, form, report, inputs, given.analysis, watched=watched)
-        if not given.quiet and (form != "text" or given.output != "-"):
+        report = filter_report(whole, test)
+        render_options = _render_options(args, target, columns, whole)
+        render_options = add_stories(render_options, form, report, inputs, args.analysis, show_progress=show_progress)
+        if not args.quiet and (form != "text" or args.output != "-"):
             _warn(report)
-        put_report(target, form, report, looks, paged=not given.no_pager)
-        if given.write is not None:
-            write_frames(given.write, paths, whole.connections, report.connections, watched=watched)
-    if given.strict and not report.capture.complete:
-        click.get_current_context().exit(INCOMPLETE)
+        write_report(target, form, report, render_options, paged=not args.no_pager)
+        if args.write is not None:
+            write_frames(args.write, paths, whole.connections, report.connections, show_progress=show_progress)
+    if args.strict and not report.capture.complete:
+        click.get_current_context().exit(EXIT_INCOMPLETE)
 
 
-def _looks(given: AnalyzeOptions, target: Target, columns: tuple[str, ...], whole: Report) -> Options:
+def _render_options(args: AnalyzeOptions, target: Target, columns: tuple[str, ...], whole: Report) -> Options:
     from handshake_inspect.report.headline import Narrowed
 
     return Options(
         width=target.width,
-        color=target.colored(given.analysis.color),
+        color=target.colored(args.analysis.color),
         encoding=target.encoding,
-        connections=not given.no_connections,
-        every=given.every,
-        verbosity=int(given.verbose) - int(given.quiet),
-        narrowed=Narrowed(given.where, whole.summary.connections) if given.where else None,
+        connections=not args.no_connections,
+        every=args.every,
+        verbosity=int(args.verbose) - int(args.quiet),
+        narrowed=Narrowed(args.where, whole.summary.connections) if args.where else None,
         fields=columns,
     )
 
 
 def _warn(report: Report) -> None:
-    """Say on stderr what is wrong with the capture, for those who do not read the report at once."""
+    """Print the problems of the capture on stderr, for users who do not see the report at once."""
     from handshake_inspect.wire.text import printable
 
     problems = report.capture.problems

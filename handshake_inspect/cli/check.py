@@ -1,4 +1,4 @@
-"""`hsi check`: captures held against rules."""
+"""The command `hsi check`: check captures against rules."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -8,29 +8,29 @@ from typing import TYPE_CHECKING
 
 import click
 
-from handshake_inspect.cli.check_options import CheckOptions, Judge, broken
+from handshake_inspect.cli.check_options import CheckOptions, CheckRunner, broken
 from handshake_inspect.cli.input_options import (
-    checked_paths,
-    checked_write,
-    files_in,
-    inputs_for,
-    report_of,
-    with_stories,
+    add_stories,
+    check_paths,
+    check_write,
+    expand_paths,
+    load_or_analyze,
+    replayable_inputs,
     write_frames,
 )
 from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import takes
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.overwriting import spare
+from handshake_inspect.cli.overwriting import refuse_overwrite
 from handshake_inspect.errors import UsageError
 
 if TYPE_CHECKING:
     from handshake_inspect.report.checked import Checked
     from handshake_inspect.report.model import Connection, Report
 
-FAILED = 1
-DRAWN = 10  # connections that broke an assertion
-COMMAND = "handshake_inspect.command"  # where a context keeps the words behind --
+EXIT_FAILED = 1
+MAX_DRAWN = 10  # connections that broke an assertion
+COMMAND = "handshake_inspect.command"  # key in the click context for the words after --
 
 EPILOG = """\b
 Examples:
@@ -58,10 +58,10 @@ Exit status:
 
 
 class WithCommand(Documented):
-    """A command whose line may end in `--` and another command: its words are kept apart from the arguments."""
+    """A click command that accepts `--` and another command at the end of its line."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take the words behind the first `--` away; the context has them."""
+        """Move the words after the first `--` from the arguments to `ctx.meta`."""
         if "--" in args:
             at = args.index("--")
             args, ctx.meta[COMMAND] = args[:at], args[at + 1 :]
@@ -70,7 +70,7 @@ class WithCommand(Documented):
 
 @click.command(cls=WithCommand, epilog=EPILOG)
 @takes(CheckOptions)
-def command(given: CheckOptions) -> None:
+def command(args: CheckOptions) -> None:
     """Check captures against rules, and fail if one is broken.
 
     CAPTURE is as for `hsi analyze`, or a JSON report that it wrote.  With --live, the traffic of an interface is
@@ -78,55 +78,57 @@ def command(given: CheckOptions) -> None:
     network/length:ports or *:port, with ports such as 80,443 or 8000-8100.
     """
     context = click.get_current_context()
-    words: list[str] = context.meta.get(COMMAND, [])
-    passed = _live(given, words) if given.beside.live else _captures(given, words)
+    command_words: list[str] = context.meta.get(COMMAND, [])
+    passed = _check_live(args, command_words) if args.capture.live else _check_captures(args, command_words)
     if not passed:
-        context.exit(FAILED)
+        context.exit(EXIT_FAILED)
 
 
-def _captures(given: CheckOptions, words: list[str]) -> bool:
-    """Check captures; whether every assertion passed."""
-    if (name := given.beside.without_live()) is not None:
+def _check_captures(args: CheckOptions, command_words: list[str]) -> bool:
+    """Check captures; return True if every assertion passed."""
+    if (name := args.capture.option_without_live()) is not None:
         raise UsageError(f"{name} is for capturing: it needs --live")
-    if words and words[0] != "-" and not Path(words[0]).exists():  # captures may follow --, too
-        raise UsageError(f"{words[0]}: no such file; to check the traffic of a command, add --live -i INTERFACE")
-    paths = files_in(checked_paths([*given.read, *given.captures, *words]))
-    spare([*paths, *given.rules.files], given.output, given.write)
-    checked_write(given.write, paths)
-    judge = Judge(given)
-    with Target.open(given.output) as target:
-        inputs = inputs_for(paths, judge.form)
-        report = report_of(paths, given.analysis, inputs, given.cluster)
-        holder = judge.hold(report)
-        checked = holder.checked()
-        watched = not given.analysis.no_progress
-        looks = judge.looks(holder, target)
-        looks = with_stories(
-            looks,
-            judge.form,
-            holder.report,
+    if command_words and command_words[0] != "-" and not Path(command_words[0]).exists():  # captures may follow --, too
+        raise UsageError(
+            f"{command_words[0]}: no such file; to check the traffic of a command, add --live -i INTERFACE"
+        )
+    paths = expand_paths(check_paths([*args.read, *args.captures, *command_words]))
+    refuse_overwrite([*paths, *args.rules.files], args.output, args.write)
+    check_write(args.write, paths)
+    runner = CheckRunner(args)
+    with Target.open(args.output) as target:
+        inputs = replayable_inputs(paths, runner.form)
+        report = load_or_analyze(paths, args.analysis, inputs, args.cluster)
+        evaluation = runner.evaluate(report)
+        checked = evaluation.checked()
+        show_progress = not args.analysis.no_progress
+        render_options = runner.render_options(evaluation, target)
+        render_options = add_stories(
+            render_options,
+            runner.form,
+            evaluation.report,
             inputs,
-            given.analysis,
-            watched=watched,
+            args.analysis,
+            show_progress=show_progress,
             also=_first_broken(checked, report),
         )
-        target.put(lambda stream: judge.show(checked, looks, stream))
-        if given.write is not None:
-            write_frames(given.write, paths, report.connections, broken(holder), watched=watched)
+        target.put(lambda stream: runner.show(checked, render_options, stream))
+        if args.write is not None:
+            write_frames(args.write, paths, report.connections, broken(evaluation), show_progress=show_progress)
     return checked.passed
 
 
 def _first_broken(checked: Checked, report: Report) -> list[Connection]:
-    """Of each assertion that failed the first connection that broke it, of a few."""
+    """Return, for each of the first few failed assertions, the first connection that broke it."""
     first = {each.breaches[0].id: each.breaches[0] for each in checked.assertions if each.breaches}
-    there = [breach for breach in first.values() if breach.id < len(report.connections)][:DRAWN]
+    there = [breach for breach in first.values() if breach.id < len(report.connections)][:MAX_DRAWN]
     found = ((breach, report.connections[breach.id]) for breach in there)
-    return [connection for breach, connection in found if connection.client == breach.client]  # not of QUIC
+    return [connection for breach, connection in found if connection.client == breach.client]  # QUIC ids differ
 
 
-def _live(given: CheckOptions, words: list[str]) -> bool:
-    if given.cluster is not None:
+def _check_live(args: CheckOptions, command_words: list[str]) -> bool:
+    if args.cluster is not None:
         raise UsageError("--cluster is for captures, not for --live")
     from handshake_inspect.cli.check_live import check_live
 
-    return check_live(given, words)
+    return check_live(args, command_words)

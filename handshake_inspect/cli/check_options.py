@@ -1,4 +1,4 @@
-"""What `hsi check` is asked to hold a report to, and how it shows what came of that."""
+"""The options of `hsi check`, and how they are applied: filter, evaluate rules, render the result."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from handshake_inspect.cli.input_options import chosen_format, narrowed, test_of
+from handshake_inspect.cli.input_options import chosen_format, filter_report, parse_filter
 from handshake_inspect.cli.options import (
     AnalysisOptions,
     argument,
@@ -17,6 +17,7 @@ from handshake_inspect.cli.options import (
     cluster_option,
     count_option,
     duration_option,
+    duration_seconds,
     filter_option,
     format_option,
     group,
@@ -27,7 +28,6 @@ from handshake_inspect.cli.options import (
     read_option,
     ring_size_option,
     snap_length_option,
-    time_span,
     user_option,
     where_option,
     write_option,
@@ -42,40 +42,40 @@ if TYPE_CHECKING:
     from handshake_inspect.report.model import Connections, Report
 
 
-def _ceiling(kind: str, what: str) -> Any:
+def _max_count(kind: str, what: str) -> Any:
     return option(f"--max-{kind}", metavar="[SERVER] N|P%", multiple=True, help=f"Allow at most N (or P%) {what}.")
 
 
-def _longest(what: str, words: str, *, hidden: bool = False) -> Any:
-    return option(f"--max-{what}", metavar="[SERVER] TIME", multiple=True, help=words, hidden=hidden)
+def _max_rtt(what: str, help_text: str, *, hidden: bool = False) -> Any:
+    return option(f"--max-{what}", metavar="[SERVER] TIME", multiple=True, help=help_text, hidden=hidden)
 
 
 @dataclass(frozen=True)
 class RuleOptions:
-    """Rules, and where more of them are; the fields other than those of files have the names of rules."""
+    """Options for rules.  Every field is named after its rule, except those for rules files."""
 
     profile: str | None = option("--profile", metavar="NAME", help="Start from a set of rules: smoke or strict.")
     rules_file: str | None = option("--rules", metavar="FILE", help="Read rules from this file.")
     no_rules: bool = option("--no-rules", is_flag=True, help="Do not read rules from the working directory.")
-    max_refused: tuple[str, ...] = _ceiling("refused", "connections refused")
-    max_rejected: tuple[str, ...] = _ceiling("rejected", "rejected by ICMP errors")
-    max_timed_out: tuple[str, ...] = _ceiling("timed-out", "timed out")
-    max_half_open: tuple[str, ...] = _ceiling("half-open", "half-open")
-    max_aborted: tuple[str, ...] = _ceiling("aborted", "aborted by the client")
-    max_failed: tuple[str, ...] = _ceiling("failed", "failed: refused, rejected, timed out or half-open")
-    max_retransmitted: tuple[str, ...] = _ceiling("retransmitted", "with anything sent again")
+    max_refused: tuple[str, ...] = _max_count("refused", "connections refused")
+    max_rejected: tuple[str, ...] = _max_count("rejected", "rejected by ICMP errors")
+    max_timed_out: tuple[str, ...] = _max_count("timed-out", "timed out")
+    max_half_open: tuple[str, ...] = _max_count("half-open", "half-open")
+    max_aborted: tuple[str, ...] = _max_count("aborted", "aborted by the client")
+    max_failed: tuple[str, ...] = _max_count("failed", "failed: refused, rejected, timed out or half-open")
+    max_retransmitted: tuple[str, ...] = _max_count("retransmitted", "with anything sent again")
     rtt: tuple[str, ...] = option(
         "--rtt", metavar="[SERVER] LEG.STAT<TIME", multiple=True,
         help="Require a handshake RTT below a limit. LEG: synack, ackdat, total; STAT: min, median, p95, p99.9, max.",
     )  # fmt: skip
-    max_p95: tuple[str, ...] = _longest(
+    max_p95: tuple[str, ...] = _max_rtt(
         "p95",
         "Allow a 95th percentile of handshake RTTs of at most TIME; also --max-p50, --max-p90, --max-p99, --max-rtt.",
     )
-    max_rtt: tuple[str, ...] = _longest("rtt", "As --max-p95, for the slowest.", hidden=True)
-    max_p50: tuple[str, ...] = _longest("p50", "As --max-p95.", hidden=True)
-    max_p90: tuple[str, ...] = _longest("p90", "As --max-p95.", hidden=True)
-    max_p99: tuple[str, ...] = _longest("p99", "As --max-p95.", hidden=True)
+    max_rtt: tuple[str, ...] = _max_rtt("rtt", "As --max-p95, for the slowest.", hidden=True)
+    max_p50: tuple[str, ...] = _max_rtt("p50", "As --max-p95.", hidden=True)
+    max_p90: tuple[str, ...] = _max_rtt("p90", "As --max-p95.", hidden=True)
+    max_p99: tuple[str, ...] = _max_rtt("p99", "As --max-p95.", hidden=True)
     setup: tuple[str, ...] = option(
         "--setup", metavar="[SERVER] SPAN.STAT<TIME", multiple=True,
         help="Require a part of connection set-up below a limit, such as tls.p95<100ms, first_byte.median<300ms,"
@@ -129,11 +129,11 @@ class RuleOptions:
 
     @property
     def files(self) -> list[str]:
-        """The file that is named, if one is."""
+        """The rules file given by `--rules`, as a list of at most one."""
         return [self.rules_file] if self.rules_file else []
 
     def rules(self) -> Rules:
-        """The rules, also of files; UsageError for those that cannot be meant."""
+        """Return the rules from options and files; UsageError for invalid ones."""
         from handshake_inspect.checks import settings
 
         values = {each.name.replace("_", "-"): getattr(self, each.name) for each in fields(self)}
@@ -143,8 +143,8 @@ class RuleOptions:
 
 
 @dataclass(frozen=True)
-class BesideOptions:
-    """`--live`, and what goes only with it: a capture that runs beside a command."""
+class LiveCheckOptions:
+    """`--live` and the options that require it: capture while a command runs."""
 
     live: bool = option("--live", is_flag=True, help="Check the traffic of an interface while COMMAND runs.")
     interface: str | None = interface_option("With --live: capture on this interface; any is all of them.")
@@ -152,7 +152,7 @@ class BesideOptions:
     duration: float | None = duration_option("With --live: capture for at most this time: 10s, 2m.")
     count: int | None = count_option("With --live: capture at most N frames.")
     settle: float | None = option(
-        "--settle", metavar="TIME", type=time_span,
+        "--settle", metavar="TIME", type=duration_seconds,
         help="With --live: keep capturing after COMMAND until all connections have ended or the link was idle for this"
         " time, at most ten times as long.  [default: 100ms]",
     )  # fmt: skip
@@ -162,19 +162,19 @@ class BesideOptions:
     backend: str | None = backend_option("With --live: capture backend, as for hsi live.")
     ring_size: int | None = ring_size_option("With --live: size of the kernel's capture buffer in MiB.")
 
-    def without_live(self) -> str | None:
-        """The option that needs --live, where it is given without; None where all is well."""
-        return next((f"--{name.replace('_', '-')}" for name in _NEED_LIVE if getattr(self, name)), None)
+    def option_without_live(self) -> str | None:
+        """Return the name of an option that is set and requires --live, or None."""
+        return next((f"--{name.replace('_', '-')}" for name in _REQUIRE_LIVE if getattr(self, name)), None)
 
 
-# In the order in which they are refused.
-_NEED_LIVE = ("interface", "filter", "snap_length", "no_promiscuous", "backend", "ring_size", "user", "count",
+# The first one that is set is named in the error.
+_REQUIRE_LIVE = ("interface", "filter", "snap_length", "no_promiscuous", "backend", "ring_size", "user", "count",
               "duration", "settle")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """What `hsi check` is asked for."""
+    """The options of `hsi check`."""
 
     captures: tuple[str, ...] = argument(nargs=-1, metavar="CAPTURE... | --live [-- COMMAND...]")
     read: tuple[str, ...] = read_option("Read this capture; - is standard input.")
@@ -190,45 +190,45 @@ class CheckOptions:
     quiet: bool = option("-q", "--quiet", is_flag=True, help="Print only the verdict.")
     cluster: str | None = cluster_option()
     analysis: AnalysisOptions = group(AnalysisOptions)
-    beside: BesideOptions = group(BesideOptions)
+    capture: LiveCheckOptions = group(LiveCheckOptions)
 
 
-LISTED, SHOWN = 5, 20  # connections for each failed assertion: for people, and for programs
+TEXT_LIMIT, DATA_LIMIT = 5, 20  # default --limit per failed assertion: for text, and for all other formats
 
 
-class Judge:
-    """The rules, the connections that they are about, and the looks of the answer."""
+class CheckRunner:
+    """Evaluates the rules of a command line against reports, and renders the results."""
 
-    def __init__(self, given: CheckOptions) -> None:
-        """Read what the command line says; UsageError for rules that cannot be meant."""
-        self.rules = given.rules.rules()
-        self.test = test_of(given.where)
-        self.form = chosen_format(given.form, given.output, CHECKS)
-        self.limit = given.limit if given.limit is not None else LISTED if self.form == "text" else SHOWN
-        self.color = given.analysis.color
-        self.saved = (given.write or "") if given.beside.live else ""
-        self.verbosity = -int(given.quiet)
+    def __init__(self, args: CheckOptions) -> None:
+        """Parse rules, filter and format; UsageError if they are invalid."""
+        self.rules = args.rules.rules()
+        self.test = parse_filter(args.where)
+        self.form = chosen_format(args.form, args.output, CHECKS)
+        self.limit = args.limit if args.limit is not None else TEXT_LIMIT if self.form == "text" else DATA_LIMIT
+        self.color = args.analysis.color
+        self.saved = (args.write or "") if args.capture.live else ""
+        self.verbosity = -int(args.quiet)
 
-    def hold(self, report: Report) -> Holder:
-        """Hold the rules against the connections of a report that they are about."""
+    def evaluate(self, report: Report) -> Holder:
+        """Evaluate the rules against the connections of `report` that pass the filter."""
         from handshake_inspect.checks.rule_results import Holder
 
-        return Holder(narrowed(report, self.test), self.rules, self.limit)
+        return Holder(filter_report(report, self.test), self.rules, self.limit)
 
-    def looks(self, holder: Holder, target: Target) -> Options:
-        """How it is to look there."""
+    def render_options(self, evaluation: Holder, target: Target) -> Options:
+        """Return the render options for `target`."""
         return Options(
             target.width, target.colored(self.color), target.encoding, verbosity=self.verbosity,
-            reports=(holder.report,), saved=self.saved,
+            reports=(evaluation.report,), saved=self.saved,
         )  # fmt: skip
 
-    def show(self, checked: Checked, looks: Options, stream: BinaryIO) -> None:
-        """Write it in the format that was asked for."""
-        FORMATS[self.form].render_check(checked, stream, looks)
+    def show(self, checked: Checked, render_options: Options, stream: BinaryIO) -> None:
+        """Write the result to `stream` in the requested format."""
+        FORMATS[self.form].render_check(checked, stream, render_options)
 
 
-def broken(holder: Holder) -> Connections:
-    """The connections that broke a rule."""
+def broken(evaluation: Holder) -> Connections:
+    """Return the connections that broke a rule."""
     from handshake_inspect.expression.select import selected
 
-    return selected(holder.report, holder.broken).connections
+    return selected(evaluation.report, evaluation.broken).connections

@@ -1,7 +1,7 @@
-"""A command that runs beside a capture: whose it is, what signals do to it, how it ended.
+"""The child process of `hsi check --live`: start it, forward signals to it, and wait for its exit status.
 
-It has the terminal: standard input, output and error are its own.  Ctrl-C reaches it by itself, as every process in
-front of the terminal; other signals to hsi are passed on.  hsi waits for its end in any case.
+The child inherits standard input, output and error.  The terminal sends Ctrl-C to the whole foreground process group,
+so the child gets SIGINT by itself; hsi forwards all other signals, and always waits for the child.
 """
 
 from __future__ import annotations
@@ -18,56 +18,56 @@ from types import FrameType
 
 from handshake_inspect.errors import LiveError
 
-_PASSED_ON = [
+_FORWARDED = [
     number
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1", "SIGUSR2")
     if (number := getattr(signal, name, None)) is not None
 ]
-# A shell that stays root when hsi does not, for signals to a command that is root's: their names come as lines.  It
-# ends with hsi, which sends nothing once it knows that the command has ended.
-_RELAY = 'while read -r name; do kill -s "$name" "$1" 2>/dev/null; done'
+# A shell that keeps root privileges after hsi has dropped them, to signal a child that runs as root.  It reads signal
+# names from stdin, one per line, and exits at EOF.  hsi sends nothing once it has seen the child exit.
+_RELAY_SCRIPT = 'while read -r name; do kill -s "$name" "$1" 2>/dev/null; done'
 
 
-class Running:
-    """A command that was started; to be made within `passing_on`."""
+class ChildProcess:
+    """A child process.  Create it inside `forward_signals`, so that no signal is lost."""
 
     def __init__(self, words: Sequence[str], environment: Mapping[str, str] | None = None) -> None:
-        """Start it as this process is; LiveError when that cannot be."""
+        """Start the command with the credentials of this process; LiveError if it cannot be started."""
         self.name = os.fsencode(Path(words[0]).name).decode(errors="backslashreplace")
         self._relay: subprocess.Popen[bytes] | None = None
         try:
             self._process = subprocess.Popen(words, env=environment)  # noqa: S603 - no shell reads it
         except (OSError, ValueError) as error:
-            raise LiveError(f"{self.name}: {_not_started(words[0], error)}") from None
+            raise LiveError(f"{self.name}: {_start_error(words[0], error)}") from None
 
-    def keep_in_reach(self) -> None:
-        """See to it that signals can still be passed on when this process is root no more."""
-        command = ["/bin/sh", "-c", _RELAY, "hsi", str(self._process.pid)]
+    def start_signal_relay(self) -> None:
+        """Start a relay that can still signal the child after this process has dropped root privileges."""
+        command = ["/bin/sh", "-c", _RELAY_SCRIPT, "hsi", str(self._process.pid)]
         with suppress(OSError):
             self._relay = subprocess.Popen(  # noqa: S603
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is not for it
+                start_new_session=True,  # keeps Ctrl-C away from the relay
             )
 
     def wait(self) -> int:
-        """Wait for its end: the exit status, negative for a signal."""
-        with woken() as wait_for_signal:
+        """Wait for the child to exit; return its exit status, or minus the signal number."""
+        with signal_waiter() as wait_for_signal:
             while (status := self._process.poll()) is None:
                 wait_for_signal()
         if self._relay is not None:
             self._relay.communicate()
         return status
 
-    def relay(self, number: int) -> None:
-        """Pass a signal on, unless the terminal sent it to the command as well: Ctrl-C."""
-        if number != signal.SIGINT or not _is_in_front():
-            self.pass_on(number)
+    def forward(self, number: int) -> None:
+        """Forward a signal, unless it is a Ctrl-C that the terminal has sent to the child as well."""
+        if number != signal.SIGINT or not _is_foreground():
+            self.send_signal(number)
 
-    def pass_on(self, number: int) -> None:
-        """Send it a signal, unless it has ended."""
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the child; do nothing if it has exited."""
         try:
             self._process.send_signal(number)
         except PermissionError:
@@ -77,45 +77,45 @@ class Running:
         except OSError:
             return
 
-    def abandon(self) -> None:
-        """End it, because there will be nobody to wait for it."""
+    def terminate(self) -> None:
+        """Terminate the child and reap it, because hsi is about to exit."""
         if self._process.poll() is None:
-            self.pass_on(signal.SIGTERM)
+            self.send_signal(signal.SIGTERM)
             self.wait()
 
 
-class Signals:
-    """Signals that came, and who they are for."""
+class SignalForwarder:
+    """A signal handler that queues signals until it knows where to forward them."""
 
     def __init__(self) -> None:
         self._listener: Callable[[int], object] | None = None
         self._early: list[int] = []
 
     def __call__(self, number: int, _: FrameType | None) -> None:
-        """Handle a signal."""
+        """Forward the signal, or queue it."""
         if self._listener is None:
             self._early.append(number)
         else:
             self._listener(number)
 
-    def are_for(self, running: Running) -> None:
-        """Pass on to a command what comes, and what came before it was started."""
+    def forward_to(self, running: ChildProcess) -> None:
+        """Forward signals to a child from now on, and the queued ones at once."""
         for number in self._early:
-            running.pass_on(number)
-        self._listener = running.relay
+            running.send_signal(number)
+        self._listener = running.forward
 
     def end(self, stop: Callable[[], object]) -> None:
-        """Call `stop` for what comes, and for what came."""
+        """Call `stop` on any signal from now on, and at once if one is queued."""
         if self._early:
             stop()
         self._listener = lambda _: stop()
 
 
 @contextmanager
-def passing_on() -> Iterator[Signals]:
-    """Have signals handled; those that this process ignores are ignored by the command, too."""
-    signals = Signals()
-    handled = [number for number in _PASSED_ON if signal.getsignal(number) != signal.SIG_IGN]
+def forward_signals() -> Iterator[SignalForwarder]:
+    """Install a `SignalForwarder` handler; ignored signals stay ignored, and the child inherits that."""
+    signals = SignalForwarder()
+    handled = [number for number in _FORWARDED if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, signals) for number in handled}
     try:
         yield signals
@@ -125,10 +125,11 @@ def passing_on() -> Iterator[Signals]:
 
 
 @contextmanager
-def woken() -> Iterator[Callable[[], None]]:
-    """Give a function that waits for the next signal, such as the end of a child, or one that came before the call.
+def signal_waiter() -> Iterator[Callable[[], None]]:
+    """Yield a function that blocks until a signal arrives, SIGCHLD included; it sees earlier signals too.
 
-    Whichever thread the kernel gives a signal to: a plain wait of this one would go on, and its handler not be called.
+    The kernel may deliver a signal to any thread.  A plain blocking wait in this thread would then continue, and Python
+    would not run the handler; the wakeup descriptor ends the wait in every case.
     """
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
@@ -148,8 +149,8 @@ def woken() -> Iterator[Callable[[], None]]:
         os.close(writer)
 
 
-def _is_in_front() -> bool:
-    """Whether a terminal has this process, and so the command, in front."""
+def _is_foreground() -> bool:
+    """Whether this process, and so its child, is in the foreground process group of a terminal."""
     try:
         with Path("/dev/tty").open("rb", buffering=0) as terminal:
             return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
@@ -157,7 +158,7 @@ def _is_in_front() -> bool:
         return False
 
 
-def _not_started(word: str, error: Exception) -> str:
+def _start_error(word: str, error: Exception) -> str:
     if isinstance(error, FileNotFoundError) and shutil.which(word) is None:
         return "no such command; name a program, or run a shell line with sh -c"
     return f"cannot be started ({getattr(error, 'strerror', None) or error}); is it a program?"

@@ -1,4 +1,4 @@
-"""`hsi completion`: what a shell runs to complete commands, options and their values."""
+"""The command `hsi completion`: print the shell script that completes commands, options and values."""
 
 import os
 from pathlib import PurePath
@@ -29,8 +29,8 @@ def command(shell: str | None) -> None:
     shell = shell or PurePath(os.environ.get("SHELL", "")).name
     if shell not in SHELLS:
         raise UsageError(f"name a shell: hsi completion {'|'.join(SHELLS)}")
-    from handshake_inspect.cli.root import hsi  # noqa: PLC0415 - it is what imports this
+    from handshake_inspect.cli.root import hsi  # noqa: PLC0415 - root imports this module
 
     complete = get_completion_class(shell)
-    assert complete is not None  # noqa: S101 - the shells are click's
+    assert complete is not None  # noqa: S101 - click supports all SHELLS
     click.echo(complete(hsi, {}, "hsi", "_HSI_COMPLETE").source(), nl=False)

@@ -1,4 +1,4 @@
-"""`hsi diff`: two captures, or two reports, compared."""
+"""The command `hsi diff`: compare two captures or reports."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -9,25 +9,25 @@ from typing import Literal
 
 import click
 
-from handshake_inspect.cli.input_options import checked_paths, chosen_format, narrowed, report_of, test_of
+from handshake_inspect.cli.input_options import check_paths, chosen_format, filter_report, load_or_analyze, parse_filter
 from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import (
     AnalysisOptions,
     argument,
+    duration_to_ns,
     format_option,
     group,
     option,
     output_option,
-    percent,
-    shift,
+    percentage,
     takes,
     where_option,
 )
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.overwriting import spare
+from handshake_inspect.cli.overwriting import refuse_overwrite
 from handshake_inspect.render import DIFFS, FORMATS, Options
 
-REGRESSED = 1
+EXIT_REGRESSED = 1
 
 EPILOG = """\b
 Examples:
@@ -45,7 +45,7 @@ Exit status:
 
 @dataclass(frozen=True)
 class DiffOptions:
-    """What `hsi diff` is asked for."""
+    """The options of `hsi diff`."""
 
     old: str = argument(metavar="OLD")
     new: str = argument(metavar="NEW")
@@ -54,15 +54,15 @@ class DiffOptions:
         help="What to compare by: the server's address and port, or just one of them.",
     )  # fmt: skip
     rtt_increase: Decimal = option(
-        "--max-rtt-increase", metavar="P%", type=percent, default="20%", show_default=True,
+        "--max-rtt-increase", metavar="P%", type=percentage, default="20%", show_default=True,
         help="Allow a median RTT to rise by at most this share.",
     )  # fmt: skip
     rtt_shift: int = option(
-        "--min-rtt-shift", metavar="TIME", type=shift, default="1ms", show_default=True,
+        "--min-rtt-shift", metavar="TIME", type=duration_to_ns, default="1ms", show_default=True,
         help="Ignore rises of a median RTT smaller than this.",
     )  # fmt: skip
     failure_increase: Decimal = option(
-        "--max-failure-increase", metavar="P%", type=percent, default="0%", show_default=True,
+        "--max-failure-increase", metavar="P%", type=percentage, default="0%", show_default=True,
         help="Allow the share of failures to rise by at most this many percentage points.",
     )  # fmt: skip
     no_vanished: bool = option("--no-vanished", is_flag=True, help="Treat a service that is gone as a regression.")
@@ -74,7 +74,7 @@ class DiffOptions:
 
 @click.command(cls=Documented, epilog=EPILOG, short_help="Compare two captures, and fail if the new one is worse.")
 @takes(DiffOptions)
-def command(given: DiffOptions) -> None:
+def command(args: DiffOptions) -> None:
     """Compare two captures, service by service, and fail on regressions.
 
     OLD and NEW are captures, or JSON reports of `hsi analyze`.  RTTs count as different only if the difference is
@@ -82,14 +82,14 @@ def command(given: DiffOptions) -> None:
     """
     from handshake_inspect.checks.compare import Tolerance, compare
 
-    paths = checked_paths([given.old, given.new])
-    spare(paths, given.output)
-    form, test = chosen_format(given.form, given.output, DIFFS), test_of(given.where)
-    with Target.open(given.output) as target:
-        old, new = (narrowed(report_of([path], given.analysis), test) for path in paths)
-        tolerance = Tolerance(given.rtt_increase, given.rtt_shift, given.failure_increase, not given.no_vanished)
-        difference = compare(old, new, given.by, tolerance)
-        looks = Options(target.width, target.colored(given.analysis.color), target.encoding, reports=(old, new))
-        target.put(lambda stream: FORMATS[form].render_diff(difference, stream, looks))
+    paths = check_paths([args.old, args.new])
+    refuse_overwrite(paths, args.output)
+    form, test = chosen_format(args.form, args.output, DIFFS), parse_filter(args.where)
+    with Target.open(args.output) as target:
+        old, new = (filter_report(load_or_analyze([path], args.analysis), test) for path in paths)
+        tolerance = Tolerance(args.rtt_increase, args.rtt_shift, args.failure_increase, not args.no_vanished)
+        difference = compare(old, new, args.by, tolerance)
+        render_options = Options(target.width, target.colored(args.analysis.color), target.encoding, reports=(old, new))
+        target.put(lambda stream: FORMATS[form].render_diff(difference, stream, render_options))
     if difference.regressed:
-        click.get_current_context().exit(REGRESSED)
+        click.get_current_context().exit(EXIT_REGRESSED)

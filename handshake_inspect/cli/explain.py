@@ -1,4 +1,4 @@
-"""`hsi explain`: one connection, segment by segment."""
+"""The command `hsi explain`: show one connection, segment by segment."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from handshake_inspect.cli.input_options import analyzed, chosen_format, narrowed, test_of
+from handshake_inspect.cli.input_options import analyze_paths, chosen_format, filter_report, parse_filter
 from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import (
     AnalysisOptions,
@@ -23,12 +23,12 @@ from handshake_inspect.cli.options import (
     where_option,
 )
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.overwriting import spare
-from handshake_inspect.cli.progress import Meter
+from handshake_inspect.cli.overwriting import refuse_overwrite
+from handshake_inspect.cli.progress import ProgressBar
 from handshake_inspect.errors import UsageError
 from handshake_inspect.render import FORMATS, STORIES, Options
 
-INCOMPLETE = 3
+EXIT_INCOMPLETE = 3
 
 EPILOG = """\b
 CONNECTION is one of:
@@ -57,7 +57,7 @@ Exit status:
 
 @dataclass(frozen=True)
 class ExplainOptions:
-    """What `hsi explain` is asked for."""
+    """The options of `hsi explain`."""
 
     words: tuple[str, ...] = argument(nargs=-1, metavar="CAPTURE... CONNECTION")
     read: tuple[str, ...] = read_option("Read this capture; - is standard input. Repeatable.")
@@ -87,7 +87,7 @@ class ExplainOptions:
 
 @click.command(cls=Documented, epilog=EPILOG, short_help="Show one connection segment by segment.")
 @takes(ExplainOptions)
-def command(given: ExplainOptions) -> None:
+def command(args: ExplainOptions) -> None:
     """Show one connection segment by segment, with the states of both ends and the evidence for the verdict.
 
     QUIC is shown datagram by datagram, as far as the headers of its packets go.
@@ -98,48 +98,48 @@ def command(given: ExplainOptions) -> None:
     from handshake_inspect.engine.explain import explain
     from handshake_inspect.engine.selection import ConnectionQuery, parse
 
-    paths, name = _split(given.words, given.read, given.finding)
-    spare(paths, given.output)
-    form = chosen_format(given.form, given.output, STORIES)
-    test = test_of(given.where)
-    wish = ConnectionQuery(finding=given.finding) if name is None else parse(name)
-    options = given.analysis.settings
-    with Target.open(given.output) as target:
-        looks = Options(
+    paths, name = _split(args.words, args.read, args.finding)
+    refuse_overwrite(paths, args.output)
+    form = chosen_format(args.form, args.output, STORIES)
+    test = parse_filter(args.where)
+    query = ConnectionQuery(finding=args.finding) if name is None else parse(name)
+    options = args.analysis.settings
+    with Target.open(args.output) as target:
+        render_options = Options(
             target.width,
-            target.colored(given.analysis.color),
+            target.colored(args.analysis.color),
             target.encoding,
-            brief=given.short,
-            absolute=given.absolute,
+            brief=args.short,
+            absolute=args.absolute,
         )
-        if wish.host is not None:
-            _list(given, paths, wish.text, target, looks)
+        if query.host is not None:
+            _list(args, paths, query.text, target, render_options)
             return
-        with Meter(wanted=not given.analysis.no_progress, inputs=paths) as meter:
-            story = explain(paths, wish, limit=given.limit, where=test, options=options, progress=meter.update)
-        paged = form == "text" and not given.no_pager
-        target.page(lambda stream: FORMATS[form].render_story(story, stream, looks), wanted=paged)
-    if given.strict and not story.capture.complete:
-        click.get_current_context().exit(INCOMPLETE)
+        with ProgressBar(wanted=not args.analysis.no_progress, inputs=paths) as meter:
+            story = explain(paths, query, limit=args.limit, where=test, options=options, progress=meter.update)
+        paged = form == "text" and not args.no_pager
+        target.page(lambda stream: FORMATS[form].render_story(story, stream, render_options), wanted=paged)
+    if args.strict and not story.capture.complete:
+        click.get_current_context().exit(EXIT_INCOMPLETE)
 
 
-def _list(given: ExplainOptions, paths: list[str], host: str, target: Target, looks: Options) -> None:
-    """List the connections of a host, to choose one by its id."""
-    from handshake_inspect.expression.questions import Both
+def _list(args: ExplainOptions, paths: list[str], host: str, target: Target, render_options: Options) -> None:
+    """List the connections of a host, so that the user can pick one by id."""
+    from handshake_inspect.expression.predicates import And
     from handshake_inspect.render.connections import list_connections
 
-    if chosen_format(given.form, given.output, STORIES) != "text":
+    if chosen_format(args.form, args.output, STORIES) != "text":
         raise UsageError(f"{host} is a host, not a connection: name its port too, or list its connections as text")
-    whole = analyzed(paths, given.analysis, watched=not given.analysis.no_progress)
-    tests = [test_of(f'client.ip == "{host}" or server.ip == "{host}"'), test_of(given.where)]
-    report = narrowed(whole, Both(tuple(each for each in tests if each is not None)))
+    whole = analyze_paths(paths, args.analysis, show_progress=not args.analysis.no_progress)
+    tests = [parse_filter(f'client.ip == "{host}" or server.ip == "{host}"'), parse_filter(args.where)]
+    report = filter_report(whole, And(tuple(each for each in tests if each is not None)))
     if not len(report.connections):
         raise UsageError(f"no connection of {host}; hsi -T csv -e client.ip,server.ip lists the hosts")
-    target.page(lambda stream: list_connections(report, host, stream, looks), wanted=not given.no_pager)
+    target.page(lambda stream: list_connections(report, host, stream, render_options), wanted=not args.no_pager)
 
 
 def _split(words: tuple[str, ...], read: tuple[str, ...], finding: str | None) -> tuple[list[str], str | None]:
-    """The captures, and the name of the connection: the last word, unless that is a capture too."""
+    """Split the arguments into captures and the connection: the last word, unless it is a capture too, or None."""
     captures, name = list(words), None
     if finding is None and captures and (read or len(captures) > 1) and not _is_capture(captures[-1]):
         name = captures.pop()
@@ -152,7 +152,7 @@ def _split(words: tuple[str, ...], read: tuple[str, ...], finding: str | None) -
 
 
 def _is_capture(word: str) -> bool:
-    """Whether the word is a file, and not the name of a connection."""
+    """Whether a word names a capture rather than a connection."""
     from handshake_inspect.capture.remote import is_remote
     from handshake_inspect.engine.selection import parse
 

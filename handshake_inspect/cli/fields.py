@@ -1,4 +1,4 @@
-"""`hsi fields`: what -e, -Y and the JSON know of a connection."""
+"""The command `hsi fields`: list the fields of a connection, as used by -e, -Y and the JSON."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ def command(words: tuple[str, ...], form: str, output: str) -> None:
     The same names are used in JSON, columns (-e) and expressions (-Y). With WORDs, only those with one of them in
     their name.
     """
-    listed = _named(words)
+    listed = _matching(words)
     text = _as_json(listed) if form == "json" else _as_text(listed)
     with Target.open(output) as target:
         target.page(lambda stream: stream.write(text.encode()), wanted=form == "text")
 
 
-def _named(words: tuple[str, ...]) -> list[Field]:
-    """The fields with any of the words in their names, in either case; UsageError for a word that is in none."""
+def _matching(words: tuple[str, ...]) -> list[Field]:
+    """Return the fields whose names contain any of the words, ignoring case; UsageError if a word matches none."""
     from handshake_inspect.report.fields import derived, fields
 
     known = (fields() | derived()).values()

@@ -1,4 +1,4 @@
-"""`hsi help`: a command, or a word of a report, explained."""
+"""The command `hsi help`: explain a command or a term used in reports."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from handshake_inspect.cli.root import COMMANDS, hsi
 from handshake_inspect.errors import UsageError
 from handshake_inspect.render.layout import SHADES
 
-_WIDEST = 100
-_PLAIN = str.maketrans({"…": "...", "−": "-", "–": "-", "→": "->", "²": "^2", "³": "^3"})  # noqa: RUF001
-_LOOKS = {"markdown.code": f"color({SHADES['cyan']})", "markdown.h2": "bold"}
+_MAX_WIDTH = 100
+_ASCII = str.maketrans({"…": "...", "−": "-", "–": "-", "→": "->", "²": "^2", "³": "^3"})  # noqa: RUF001
+_THEME = {"markdown.code": f"color({SHADES['cyan']})", "markdown.h2": "bold"}
 
 EPILOG = """\b
 Examples:
@@ -40,11 +40,11 @@ def command(ctx: click.Context, words: tuple[str, ...], color: str) -> None:
     if len(words) == 1 and words[0] in COMMANDS:
         click.echo(_help_of(ctx, words[0]))
         return
-    page = _word(" ".join(words)) if words else _contents(ctx)
+    page = _help_page(" ".join(words)) if words else _contents(ctx)
     with Target.open("-") as target:
         colored = target.colored(color)
-        text = _drawn(page, min(target.width, _WIDEST), colored=colored, plain=not (colored or target.terminal))
-        text = text.translate(_PLAIN) if target.encoding == "ascii" else text
+        text = _rendered(page, min(target.width, _MAX_WIDTH), colored=colored, plain=not (colored or target.terminal))
+        text = text.translate(_ASCII) if target.encoding == "ascii" else text
         target.page(lambda stream: stream.write(text.encode(target.encoding, "replace")))
 
 
@@ -56,14 +56,14 @@ def _help_of(ctx: click.Context, name: str) -> str:
 
 
 def _contents(ctx: click.Context) -> str:
-    """The commands, and every word that has a page."""
+    """Return the list of commands and terms with a help page, as Markdown."""
     from handshake_inspect.report.topics import topics
 
     def lines() -> Iterator[str]:
         yield "## Commands\n"
         for name in COMMANDS:
             found = hsi.get_command(ctx, name)
-            yield f"- `hsi {name}`: {found.get_short_help_str(_WIDEST) if found else ''}"
+            yield f"- `hsi {name}`: {found.get_short_help_str(_MAX_WIDTH) if found else ''}"
         for kind, pages in topics().items():
             yield f"\n## {kind.capitalize()}s\n\n{', '.join(pages)}"
         yield "\n`hsi help WORD` explains one of them, and `hsi fields` lists the fields of a connection."
@@ -71,8 +71,8 @@ def _contents(ctx: click.Context) -> str:
     return "".join(f"{line}\n" for line in lines())
 
 
-def _word(word: str) -> str:
-    """What the docs say of a word; UsageError for one that they do not know."""
+def _help_page(word: str) -> str:
+    """Return the help page of a term as Markdown; UsageError if there is none."""
     from handshake_inspect.report.topics import explained
 
     name, kinds, pages = explained(word)
@@ -80,18 +80,18 @@ def _word(word: str) -> str:
         return "\n\n".join([f"**{name}** ({' and '.join(kinds)})", *pages]) + "\n"
     if fields := _fields(word):
         return "\n".join(fields) + "\n"
-    raise UsageError(f"no help on {word!r}{_near(word) or '; hsi help lists every word'}")
+    raise UsageError(f"no help on {word!r}{_suggestion(word) or '; hsi help lists every word'}")
 
 
 def _fields(word: str) -> list[str]:
-    """The fields of that name, or below it."""
+    """Return a Markdown list of the fields with that name or prefix."""
     from handshake_inspect.report.fields import fields
 
     found = [each for name, each in fields().items() if name == word or name.startswith(f"{word}.")]
     return [f"- `{each.name}` ({', '.join(filter(None, (each.kind, each.unit)))}): {each.help}" for each in found]
 
 
-def _near(word: str) -> str:
+def _suggestion(word: str) -> str:
     from difflib import get_close_matches
 
     from handshake_inspect.report.fields import fields
@@ -103,13 +103,13 @@ def _near(word: str) -> str:
     return f". Did you mean {known[near[0]]}?" if near else ""
 
 
-def _drawn(page: str, width: int, *, colored: bool, plain: bool) -> str:
-    """Markdown as a terminal shows it, or the same without any codes."""
+def _rendered(page: str, width: int, *, colored: bool, plain: bool) -> str:
+    """Render Markdown for a terminal; `plain` leaves out all escape sequences."""
     from rich.console import Console
     from rich.markdown import Markdown
     from rich.theme import Theme
 
-    drawn = StringIO()
-    console = Console(file=drawn, width=width, force_terminal=not plain, no_color=not colored, theme=Theme(_LOOKS))
+    rendered = StringIO()
+    console = Console(file=rendered, width=width, force_terminal=not plain, no_color=not colored, theme=Theme(_THEME))
     console.print(Markdown(page, code_theme="ansi_dark"))
-    return "".join(f"{line.rstrip()}\n" for line in drawn.getvalue().splitlines())
+    return "".join(f"{line.rstrip()}\n" for line in rendered.getvalue().splitlines())

@@ -1,4 +1,4 @@
-"""`hsi live`: watch handshakes on an interface, or in a stream that never ends."""
+"""The command `hsi live`: watch handshakes on an interface or in an endless stream."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from handshake_inspect.cli import ready_file
-from handshake_inspect.cli.input_options import checked_binary, checked_fields, chosen_format, test_of
+from handshake_inspect.cli.input_options import check_binary, check_fields, chosen_format, parse_filter
 from handshake_inspect.cli.live_options import WatchOptions
-from handshake_inspect.cli.live_run import Asked, watch
+from handshake_inspect.cli.live_run import LiveRequest, watch
 from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import takes
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.overwriting import spare
+from handshake_inspect.cli.overwriting import refuse_overwrite
 from handshake_inspect.errors import CaptureError, UsageError
 from handshake_inspect.live import chosen_snap_len
 from handshake_inspect.render import FORMATS
@@ -45,117 +45,117 @@ Exit status:
 
 @click.command(cls=Documented, epilog=EPILOG)
 @takes(WatchOptions)
-def command(given: WatchOptions) -> None:
+def command(args: WatchOptions) -> None:
     """Watch TCP handshakes as they happen.
 
     FILTER is a tcpdump expression, such as: tcp port 443 and host 10.0.0.2.
     """
     from handshake_inspect.live.netns import inside
 
-    if given.list_interfaces:
-        with inside(given.netns):
+    if args.list_interfaces:
+        with inside(args.netns):
             _list_interfaces()
         return
-    _check(given)
-    click.get_current_context().exit(_captured(given))
+    _validate(args)
+    click.get_current_context().exit(_capture(args))
 
 
-def _captured(given: WatchOptions) -> int:
-    """Open all that is needed, and capture; the exit status."""
-    form = _form(given)
-    columns, test = checked_fields(given.fields, form), test_of(given.where)
+def _capture(args: WatchOptions) -> int:
+    """Open outputs and the source, then capture; return the exit status."""
+    form = _format_name(args)
+    columns, test = check_fields(args.fields, form), parse_filter(args.where)
     with ExitStack() as stack:
-        target = stack.enter_context(Target.held(given.output))
-        checked_binary(form, target)
-        ready_file.clear(given.ready)
-        source = stack.enter_context(_source(given))
-        return watch(source, Asked(given, form, target, columns, test))
+        target = stack.enter_context(Target.held(args.output))
+        check_binary(form, target)
+        ready_file.clear(args.ready)
+        source = stack.enter_context(_open_source(args))
+        return watch(source, LiveRequest(args, form, target, columns, test))
 
 
-# --- what is meant ----------------------------------------------------------------------------------------------------
+# --- options ----------------------------------------------------------------------------------------------------------
 
 
-def _check(given: WatchOptions) -> None:
-    """Refuse command lines that cannot be meant."""
-    if given.read is not None:
-        if given.interface is not None:
+def _validate(args: WatchOptions) -> None:
+    """Raise UsageError for options that contradict each other."""
+    if args.read is not None:
+        if args.interface is not None:
             raise UsageError("-i and -r exclude each other: choose one")
         capturing = {
-            "-f": given.filter, "a filter": given.words, "--handshakes-only": given.handshakes_only,
-            "--backend": given.backend, "--ring-size": given.ring_size, "--netns": given.netns,
+            "-f": args.filter, "a filter": args.words, "--handshakes-only": args.handshakes_only,
+            "--backend": args.backend, "--ring-size": args.ring_size, "--netns": args.netns,
         }  # fmt: skip
         if named := [name for name, value in capturing.items() if value]:
             raise UsageError(f"{named[0]} applies to capturing: with -r, set it in the program that captures")
-    if given.words and given.filter:
+    if args.words and args.filter:
         raise UsageError("give the filter after -f or at the end of the line, not both")
-    spare([] if given.read is None else [given.read], given.output, given.write, "-w")
-    if given.duration and given.autostop:
+    refuse_overwrite([] if args.read is None else [args.read], args.output, args.write, "-w")
+    if args.duration and args.autostop:
         raise UsageError("--duration and -a mean the same: choose one")
-    if given.packets:
-        _check_packets(given)
+    if args.packets:
+        _validate_packets(args)
 
 
-def _check_packets(given: WatchOptions) -> None:
-    """Segments are text on standard output, and pass before anything is judged."""
-    if given.where is not None:
+def _validate_packets(args: WatchOptions) -> None:
+    """Raise UsageError for options that conflict with `--packets`: it writes text to stdout, before any verdict."""
+    if args.where is not None:
         raise UsageError(
             "-Y chooses connections once they are judged; with --packets, choose with a filter: tcp port 80"
         )
-    if given.write == "-":
+    if args.write == "-":
         raise UsageError("--packets writes to standard output, and so does -w -: name a file after -w")
-    form = _form(given)
+    form = _format_name(args)
     if FORMATS[form].events and not FORMATS[form].closing:
         raise UsageError(f"--packets writes segments as text, and {form} has lines of its own: leave one of them out")
-    if given.output == "-" and form != "text":
+    if args.output == "-" and form != "text":
         raise UsageError(f"--packets writes to standard output: name a file for the {form} report with -o")
 
 
-def _form(given: WatchOptions) -> str:
-    """The format that was asked for; else of the name after -o; else text where a person looks."""
-    if given.form is None and given.output == "-":
-        watched = sys.stdout is not None and sys.stdout.isatty()
-        return "text" if watched or given.quiet or given.packets else "ndjson"
-    return chosen_format(given.form, given.output)
+def _format_name(args: WatchOptions) -> str:
+    """Return the format from `-T`, else from the name after `-o`, else text on a terminal and ndjson elsewhere."""
+    if args.form is None and args.output == "-":
+        on_terminal = sys.stdout is not None and sys.stdout.isatty()
+        return "text" if on_terminal or args.quiet or args.packets else "ndjson"
+    return chosen_format(args.form, args.output)
 
 
-def _source(given: WatchOptions) -> LiveSource:
+def _open_source(args: WatchOptions) -> LiveSource:
     from handshake_inspect.live.netns import inside
     from handshake_inspect.live.session import open_live
 
-    if given.read is not None:
-        return _reading(given.read, given.write, given.seconds)
-    with inside(given.netns):
+    if args.read is not None:
+        return _open_stream(args.read, args.write, args.seconds)
+    with inside(args.netns):
         return open_live(
-            given.interface or _usual(given),
-            backend=given.backend,
-            filter_text=given.filter or " ".join(given.words),
-            handshakes_only=given.handshakes_only,
-            snap_len=chosen_snap_len(given.snap_length, setup=not given.no_setup),
-            ring_mib=given.ring_size,
-            promiscuous=not given.no_promiscuous,
-            write_to=given.write,
-            host=not given.no_host,
+            args.interface or _default_interface(args),
+            backend=args.backend,
+            filter_text=args.filter or " ".join(args.words),
+            handshakes_only=args.handshakes_only,
+            snap_len=chosen_snap_len(args.snap_length, setup=not args.no_setup),
+            ring_mib=args.ring_size,
+            promiscuous=not args.no_promiscuous,
+            write_to=args.write,
+            host=not args.no_host,
             sockets=True,
         )
 
 
-def _usual(given: WatchOptions) -> str:
-    """The interface that is meant where none is named; a line on stderr says which."""
+def _default_interface(args: WatchOptions) -> str:
+    """Return the default interface and name it on stderr; UsageError if there is none."""
     from handshake_inspect.live.interfaces import default_interface, interfaces
 
-    word = given.words[0] if given.words else None
+    word = args.words[0] if args.words else None
     if any(each.name == word for each in interfaces()):
         raise UsageError(f"{word} is an interface, which goes after -i: hsi live -i {word}")
     found = default_interface()
     if found is None:
         raise UsageError("name an interface with -i (hsi live -D lists them), or a stream with -r")
     name, why = found
-    if not given.quiet:
+    if not args.quiet:
         click.echo(f"hsi: no -i given, so {name} ({why}); -i any captures on all interfaces", err=True)
     return name
 
 
-def _reading(name: str, write_to: str | None, seconds: float | None) -> LiveSource:
+def _open_stream(name: str, write_to: str | None, seconds: float | None) -> LiveSource:
     from handshake_inspect.live.session import open_file, open_standard_input
 
     if name != "-":

@@ -8,7 +8,7 @@ import click
 
 from handshake_inspect.cli.options import (
     argument,
-    autostop,
+    autostop_seconds,
     backend_option,
     count_option,
     duration_option,
@@ -34,7 +34,7 @@ from handshake_inspect.render import REPORTS
 
 @dataclass(frozen=True)
 class WatchOptions:
-    """What `hsi live` is asked for."""
+    """The options of `hsi live`."""
 
     words: tuple[str, ...] = argument(nargs=-1, metavar="[FILTER]...")
     interface: str | None = interface_option(
@@ -57,7 +57,7 @@ class WatchOptions:
     count: int | None = count_option("Stop after N frames.")
     duration: float | None = duration_option("Stop after this time: 10s, 500ms, 2m, 1h.")
     autostop: float | None = option(
-        "-a", "--autostop", metavar="duration:N", type=autostop, help="tshark spelling of --duration."
+        "-a", "--autostop", metavar="duration:N", type=autostop_seconds, help="tshark spelling of --duration."
     )
     form: str | None = format_option(
         REPORTS,
@@ -109,5 +109,5 @@ class WatchOptions:
 
     @property
     def seconds(self) -> float | None:
-        """How long to capture, whichever way that was said."""
+        """How long to capture, from `--duration` or `-a`."""
         return self.duration or self.autostop

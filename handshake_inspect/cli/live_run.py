@@ -1,4 +1,4 @@
-"""`hsi live` from the open source to the report: who sees what, signals, and what is said on standard error."""
+"""Run `hsi live` on an open source: choose screen or event lines, handle signals, write the report and messages."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -13,133 +13,133 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.ready_file import announced
-from handshake_inspect.cli.watching import drop_root, screen_for, stories_so_far, warm_up, watched
+from handshake_inspect.cli.ready_file import ready_file_present
+from handshake_inspect.cli.watching import current_stories, drop_privileges, make_screen, run_with_screen, warm_up
 from handshake_inspect.render import FORMATS, Options
 
 if TYPE_CHECKING:
     from handshake_inspect.cli.live_options import WatchOptions
     from handshake_inspect.engine.live import LiveRun
-    from handshake_inspect.expression.questions import Test
+    from handshake_inspect.expression.predicates import Predicate
     from handshake_inspect.live.base import LiveSource
     from handshake_inspect.render.screen import Screen
     from handshake_inspect.report.model import Report
 
-ENDLESS = 1 << 20  # columns of lines that no terminal cuts
+UNLIMITED_WIDTH = 1 << 20  # line width where there is no terminal to cut lines
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What was asked for, checked: the format of the report and where it goes, its columns, and -Y."""
+class LiveRequest:
+    """The validated options: format and target of the report, its columns, and the filter of -Y."""
 
-    given: WatchOptions
+    args: WatchOptions
     form: str
     target: Target
     columns: tuple[str, ...]
-    test: Test | None
+    test: Predicate | None
 
     @property
     def _file(self) -> str:
-        """The file that is read, if it can be read once more."""
-        return self.given.read if self.given.read and Path(self.given.read).is_file() else ""
+        """The input file, or an empty string if the input cannot be read again."""
+        return self.args.read if self.args.read and Path(self.args.read).is_file() else ""
 
-    def looks(self, attempts: int | None = None) -> Options:
-        """How the report is to look; of so many attempts -Y was asked, None before that is known."""
+    def render_options(self, attempts: int | None = None) -> Options:
+        """Return the render options; `attempts` is the number of connections before -Y, None if not known yet."""
         from handshake_inspect.report.headline import Narrowed
 
         return Options(
             width=self.target.width,
             color=self.target.colored("auto"),
             encoding=self.target.encoding,
-            every=self.given.every,
-            verbosity=-int(self.given.quiet),
-            narrowed=Narrowed(self.given.where, attempts) if self.given.where else None,
+            every=self.args.every,
+            verbosity=-int(self.args.quiet),
+            narrowed=Narrowed(self.args.where, attempts) if self.args.where else None,
             fields=self.columns,
-            saved=self.given.write or self._file,
+            saved=self.args.write or self._file,
         )
 
 
-def watch(source: LiveSource, asked: Asked) -> int:
-    """Let go of root, capture, report; the exit status."""
-    given, form, target = asked.given, FORMATS[asked.form], asked.target
-    busy = given.write == "-" or given.packets or (given.output == "-" and asked.form != "text")
-    screen = None if given.quiet or busy else screen_for(source, target)
-    run = _run(source, asked, _observer(asked, screen))
+def watch(source: LiveSource, request: LiveRequest) -> int:
+    """Drop root privileges, capture, write the report; return the exit status."""
+    args, form, target = request.args, FORMATS[request.form], request.target
+    busy = args.write == "-" or args.packets or (args.output == "-" and request.form != "text")
+    screen = None if args.quiet or busy else make_screen(source, target)
+    run = _run(source, request, _observer(request, screen))
     with signals(run), ExitStack() as stack:
-        was_root = given.read is None or given.user is not None  # else root was never needed
+        was_root = args.read is None or args.user is not None  # reading a stream does not need root
         if was_root:
-            warm_up(asked.form, asked.looks(), asked.test, screen)
-        stack.enter_context(announced(given.ready))
-        account = drop_root(given.user) if was_root else None
-        if not given.quiet:
-            _announce(source, account, given.netns)
-            if asked.form == "ndjson" and given.form is None and given.output == "-":
+            warm_up(request.form, request.render_options(), request.test, screen)
+        stack.enter_context(ready_file_present(args.ready))
+        account = drop_privileges(args.user) if was_root else None
+        if not args.quiet:
+            _print_source(source, account, args.netns)
+            if request.form == "ndjson" and args.form is None and args.output == "-":
                 click.echo("hsi: writing lines of JSON, for programs; -T text writes lines for people", err=True)
-        report = _finished(run, target, screen)
+        report = _run_to_end(run, target, screen)
     if form.closing or not form.events:
-        looks = asked.looks(run.latest.connections if run.latest is not None else None)
-        looks = replace(looks, stories=stories_so_far(run, form.starring(report, looks)))
-        target.put(lambda stream: form.render(report, stream, looks))
-    if not given.quiet:
-        _count(run)
+        render_options = request.render_options(run.latest.connections if run.latest is not None else None)
+        render_options = replace(render_options, stories=current_stories(run, form.starring(report, render_options)))
+        target.put(lambda stream: form.render(report, stream, render_options))
+    if not args.quiet:
+        _print_counters(run)
     if source.failure is not None:
         raise source.failure
     return 0
 
 
-def _observer(asked: Asked, screen: Screen | None) -> Any:
-    """Who sees it while the capture goes on: the screen looks for itself, lines go where no screen can be."""
+def _observer(request: LiveRequest, screen: Screen | None) -> Any:
+    """Return the observer of the run: it writes event lines if there is no screen; the screen polls snapshots."""
     from handshake_inspect.engine.export import Observer
 
-    given, form = asked.given, FORMATS[asked.form]
+    args, form = request.args, FORMATS[request.form]
     observer: Any = Observer()
-    if given.packets:
+    if args.packets:
         with Target.open("-") as out:
-            observer = FORMATS["text"].event_writer(out.stream, _line_looks(out, packets=True))
-    elif form.events and (not form.closing or (given.output == "-" and screen is None and not given.quiet)):
-        looks = Options(fields=asked.columns) if asked.columns else _line_looks(asked.target)
-        observer = form.event_writer(asked.target.stream, looks)
+            observer = FORMATS["text"].event_writer(out.stream, _event_line_options(out, packets=True))
+    elif form.events and (not form.closing or (args.output == "-" and screen is None and not args.quiet)):
+        render_options = Options(fields=request.columns) if request.columns else _event_line_options(request.target)
+        observer = form.event_writer(request.target.stream, render_options)
     observer.wants_picture = screen is not None or bool(form.drawn and not form.alone)
     observer.wants_single = form.alone
     return observer
 
 
-def _line_looks(out: Target, *, packets: bool = False) -> Options:
-    """How lines are to look: as wide as a terminal, else without an end."""
-    width = out.width if out.terminal else ENDLESS
+def _event_line_options(out: Target, *, packets: bool = False) -> Options:
+    """Return the render options of event lines: as wide as the terminal, else unlimited."""
+    width = out.width if out.terminal else UNLIMITED_WIDTH
     return Options(width=width, color=out.colored("auto"), encoding=out.encoding, packets=packets)
 
 
-def _run(source: LiveSource, asked: Asked, observer: Any) -> LiveRun:
+def _run(source: LiveSource, request: LiveRequest, observer: Any) -> LiveRun:
     from handshake_inspect.engine.live import LiveOptions, LiveRun
 
-    given = asked.given
+    args = request.args
     options = LiveOptions(
-        max_connections=given.max_connections or LiveOptions.max_connections,
-        time_wait_ns=given.time_wait,
-        unanswered_ns=given.timeout,
-        names=not given.no_names,
-        setup=not given.no_setup,
-        keep=given.keep,
-        frames=given.count,
-        duration_s=given.seconds,
-        where=asked.test,
+        max_connections=args.max_connections or LiveOptions.max_connections,
+        time_wait_ns=args.time_wait,
+        unanswered_ns=args.timeout,
+        names=not args.no_names,
+        setup=not args.no_setup,
+        keep=args.keep,
+        frames=args.count,
+        duration_s=args.seconds,
+        where=request.test,
     )
     return LiveRun(source, options, observer)
 
 
-def _finished(run: LiveRun, target: Target, screen: Screen | None) -> Report:
-    """Run to the end; a reader of lines that goes away (`| head`) ends it quietly."""
+def _run_to_end(run: LiveRun, target: Target, screen: Screen | None) -> Report:
+    """Run to the end; exit quietly if the reader of standard output goes away (`| head`)."""
     reports: list[Report] = []
-    target.put(lambda _: reports.append(run.run() if screen is None else watched(run, screen)))
+    target.put(lambda _: reports.append(run.run() if screen is None else run_with_screen(run, screen)))
     return reports[0]
 
 
-# --- what is said on stderr -------------------------------------------------------------------------------------------
+# --- messages on stderr -----------------------------------------------------------------------------------------------
 
 
-def _announce(source: LiveSource, account: str | None, netns: str | None) -> None:
-    """Say what is captured, and how to end it."""
+def _print_source(source: LiveSource, account: str | None, netns: str | None) -> None:
+    """Print what is being captured and how to stop."""
     if source.backend == "pipe":
         what = f"reading {source.name}"
     else:
@@ -151,8 +151,8 @@ def _announce(source: LiveSource, account: str | None, netns: str | None) -> Non
     click.echo(f"hsi: {what}{who}; Ctrl-C stops it", err=True)
 
 
-def _count(run: LiveRun) -> None:
-    """Say what was captured, received and dropped, as tcpdump does."""
+def _print_counters(run: LiveRun) -> None:
+    """Print the packets captured, received and dropped, as tcpdump does."""
     counters = run.counters()
     lines = [(run.pump.frames, "captured"), (counters.received, "received by filter"), (counters.dropped, "dropped")]
     for number, what in lines:
@@ -166,7 +166,7 @@ def _count(run: LiveRun) -> None:
 
 @contextmanager
 def signals(run: LiveRun) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the capture and leave the report; the second one ends all; SIGUSR1 asks for counters."""
+    """Handle signals: SIGINT or SIGTERM stops the capture, a second one aborts; SIGUSR1 prints counters."""
 
     def end(*_: object) -> None:
         if run.stopped:
@@ -175,7 +175,7 @@ def signals(run: LiveRun) -> Iterator[None]:
 
     handlers = {signal.SIGINT: end, signal.SIGTERM: end}
     if hasattr(signal, "SIGUSR1"):
-        handlers[signal.SIGUSR1] = lambda *_: _count(run)
+        handlers[signal.SIGUSR1] = lambda *_: _print_counters(run)
     before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield

@@ -1,4 +1,4 @@
-"""How commands document themselves: options in groups, all of it after --help, and what fits a screen after -h."""
+"""Help texts: options in groups, in full for --help, and shortened to one screen for -h."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-# Groups of options in the order of help, and what is in each, by long names; what is missing here is under the last.
+# Groups of options in the order of the help, with the long names in each.  The last group takes all other options.
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Input": ("--read", "--strict"),
     "Capture": (
@@ -36,37 +36,43 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Help": ("--version", "-h", "--help"),
     "Other options": (),
 }  # fmt: skip
-_LAST = "Other options"
-_OF = {name: section for section, names in SECTIONS.items() for name in names}
-_UNBROKEN = "\N{NON-BREAKING HYPHEN}"  # stands for the hyphens of options while lines are broken
+_LAST_SECTION = "Other options"
+_SECTION_OF = {name: section for section, names in SECTIONS.items() for name in names}
+_NO_BREAK_HYPHEN = "\N{NON-BREAKING HYPHEN}"  # replaces hyphens during line wrapping
 _EXAMPLES = "Examples:"
-_EXAMPLES_SHOWN = 4  # of a short help, which is to fit 24 lines with the prompt
-_SCREEN = 23
+_EXAMPLES_SHOWN = 4  # in the short help, which with the prompt must fit 24 lines
+_SCREEN_LINES = 23
 _HEADING = re.compile(rf"^( *)(Usage:|[A-Z][A-Za-z ]*:$|(?:{'|'.join(SECTIONS)})(?=  ))", re.MULTILINE)
 
 
 class Documented(click.Command):
-    """A command with its options in groups, a short help (`-h`) and the whole (`--help`)."""
+    """A click command with grouped options, a short help (`-h`) and the full help (`--help`)."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """All parameters, `-h` before `--help`."""
-        return [*self.params, _short_help_option(), *([whole] if (whole := self.get_help_option(ctx)) else [])]
+        """Return all parameters, `-h` before `--help`."""
+        return [
+            *self.params,
+            _short_help_option(),
+            *([help_option] if (help_option := self.get_help_option(ctx)) else []),
+        ]
 
     def get_help(self, ctx: click.Context) -> str:
-        """The whole help, headings in bold."""
+        """Return the full help, with headings in bold."""
         return with_headings(super().get_help(ctx), ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options, a group at a time."""
+        """Write the options, group by group."""
         for section, options in sections(self, ctx):
             records: Iterable[Any] = (each.get_help_record(ctx) for each in options)
             with formatter.section(section):
-                formatter.write_dl([(names, said.replace("-", _UNBROKEN)) for names, said in filter(None, records)])
-        formatter.buffer = [part.replace(_UNBROKEN, "-") for part in formatter.buffer]
+                formatter.write_dl(
+                    [(names, text.replace("-", _NO_BREAK_HYPHEN)) for names, text in filter(None, records)]
+                )
+        formatter.buffer = [part.replace(_NO_BREAK_HYPHEN, "-") for part in formatter.buffer]
 
 
 def _short_help_option() -> click.Option:
-    """`-h`, where `--help` shows the whole."""
+    """Return the option `-h`."""
     return click.Option(
         ["-h", "short_help"], is_flag=True, is_eager=True, expose_value=False, callback=_show_short,
         help="Show a summary and exit.",
@@ -74,7 +80,7 @@ def _short_help_option() -> click.Option:
 
 
 def with_headings(text: str, ctx: click.Context) -> str:
-    """The same with headings in bold, which click takes back where no terminal is."""
+    """Return the text with headings in bold; click strips the escapes if the output is not a terminal."""
     if ctx.color is False or os.environ.get("NO_COLOR"):
         return text
     return _HEADING.sub(lambda found: found[1] + click.style(found[2], bold=True), text)
@@ -87,34 +93,34 @@ def _show_short(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 
 def section_of(option: click.Parameter) -> str:
-    """The group that an option belongs to."""
-    return next((_OF[name] for name in reversed(option.opts) if name in _OF), _LAST)
+    """Return the name of an option's group."""
+    return next((_SECTION_OF[name] for name in reversed(option.opts) if name in _SECTION_OF), _LAST_SECTION)
 
 
 def sections(command: click.Command, ctx: click.Context) -> list[tuple[str, list[click.Option]]]:
-    """The groups of a command and the options in each, those of no use left out."""
+    """Return the non-empty groups of a command with the visible options of each."""
     every = [each for each in command.get_params(ctx) if isinstance(each, click.Option) and not each.hidden]
     found = [(section, [each for each in every if section_of(each) == section]) for section in SECTIONS]
     return [(section, options) for section, options in found if options]
 
 
 def examples(command: click.Command) -> list[str]:
-    """What the help of a command shows as examples."""
+    """Return the lines of the "Examples" section of a command's help."""
     blocks = (command.epilog or "").replace("\b\n", "").split("\n\n")
     found = next((block for block in blocks if block.startswith(_EXAMPLES)), "")
     return found.splitlines()[1:]
 
 
 def short_help(command: click.Command, ctx: click.Context) -> str:
-    """The command in one screen: what it does, examples, the names of options, of long groups the first of them."""
-    for lines in (_SCREEN, 4, 3, 2):  # of each group
+    """Return a help text of one screen: purpose, examples, and option names; long groups are shortened."""
+    for lines in (_SCREEN_LINES, 4, 3, 2):  # per group
         shown = _short_help(command, ctx, lines)
-        if shown.count("\n") < _SCREEN:
+        if shown.count("\n") < _SCREEN_LINES:
             break
     return with_headings(shown, ctx)
 
 
-def _short_help(command: click.Command, ctx: click.Context, most: int) -> str:
+def _short_help(command: click.Command, ctx: click.Context, max_lines: int) -> str:
     from textwrap import fill, indent
 
     formatter = ctx.make_formatter()
@@ -130,7 +136,7 @@ def _short_help(command: click.Command, ctx: click.Context, most: int) -> str:
         formatter.write_paragraph()
         wide = max(len(each) for each, _ in named) + 2
         for each, names in named:
-            written = fill(names, formatter.width - wide, break_on_hyphens=False, max_lines=most, placeholder=" …")
+            written = fill(names, formatter.width - wide, break_on_hyphens=False, max_lines=max_lines, placeholder=" …")
             formatter.write(indent(written, " " * wide).replace(" " * wide, each.ljust(wide), 1) + "\n")
     formatter.write_paragraph()
     formatter.write_text(f"More: {ctx.command_path} --help, hsi help WORD")

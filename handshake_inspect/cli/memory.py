@@ -1,4 +1,4 @@
-"""The memory of a command that ends with its report: what is freed is used again, and nothing looks for garbage."""
+"""Memory settings for one-shot commands: reuse freed memory instead of returning it, and disable garbage collection."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ import sys
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # mallopt(3)
 _LARGEST = 1 << 30
 
-owned = False  # whether this process does nothing but run one command
+dedicated = False  # True if this process only runs one command
 
 
-def keep() -> None:
-    """Where the process is the command's own: keep the memory that is freed, and collect no garbage, until its end.
+def tune() -> None:
+    """Keep freed memory in the process and disable garbage collection, if `dedicated`.
 
-    Columns of megabytes come and go by the hundred.  The C library would give the memory of each back to the kernel,
-    which zeroes every page of the next one: a third of the time that a flood of millions took.  What hsi makes has no
-    cycles to collect, and there is much of it to look through.  A live run must not do this.
+    An analysis allocates and frees hundreds of columns of several megabytes.  By default the C library returns each to
+    the kernel, which then zeroes the pages of the next one: a third of the time for a flood with millions of SYNs.  The
+    collector would scan many objects, none of them in cycles.  Live runs must not call this.
     """
-    if not owned:
+    if not dedicated:
         return
     gc.disable()
-    atexit.register(gc.freeze)  # the interpreter looks once more before it ends
+    atexit.register(gc.freeze)  # else the interpreter collects once more at exit
     if sys.platform == "linux":
         import ctypes
 
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc's; other libraries have their own ways
+        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc only
         if mallopt is not None:
             mallopt(_MMAP_THRESHOLD, _LARGEST)
             mallopt(_TRIM_THRESHOLD, _LARGEST)

@@ -1,8 +1,7 @@
-"""Options, each written once: frozen classes whose fields say what stands on the command line.
+"""Command-line options as frozen dataclasses, plus the options that several commands share and their value parsers.
 
-A field is an `option`, an `argument` or a `group` of others; the parameter has the field's name.  `takes` gives a
-command all of them, in the order of the class, and calls it with one object.  Here are the options that several
-commands share, and the parsers of times.
+A field is an `option`, an `argument` or a `group` (another such class); the click parameter takes the field's name.
+The decorator `takes` adds all parameters of a class to a command and calls it with one instance.
 """
 # ruff: noqa: PLC0415
 
@@ -26,56 +25,56 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _Decorator = Callable[[Callable[..., None]], Callable[..., None]]
 
-_LONGEST_NS = 1 << 62
+_MAX_NS = 1 << 62
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h|d)?", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-# --- classes of options -----------------------------------------------------------------------------------------------
+# --- option classes ---------------------------------------------------------------------------------------------------
 
 
-def _files(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
-    """Let the shell complete the name of a file."""
+def _complete_files(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[Any]:
+    """Complete file names in the shell."""
     from click.shell_completion import CompletionItem
 
     return [CompletionItem(incomplete, type="file")]
 
 
-def _interface_names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
-    """Complete the name of an interface."""
+def _complete_interfaces(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Complete interface names."""
     from handshake_inspect.live.interfaces import interfaces
 
     return [each.name for each in interfaces() if each.name.startswith(incomplete)]
 
 
-# What a shell offers for an option, by what help calls its value.
-_COMPLETED = {"FILE": _files, "FILE.pcapng": _files}
+# Shell completion of option values, by metavar.
+_COMPLETIONS = {"FILE": _complete_files, "FILE.pcapng": _complete_files}
 
 
 def option(*declarations: str, **settings: Any) -> Any:
-    """A field that is an option, as `click.option` would declare it."""
-    settings.setdefault("shell_complete", _COMPLETED.get(settings.get("metavar", "")))
+    """Return a dataclass field for an option; arguments as for `click.option`."""
+    settings.setdefault("shell_complete", _COMPLETIONS.get(settings.get("metavar", "")))
     return field(metadata={"parameter": lambda name: click.option(*declarations, name, **settings)})
 
 
 def argument(**settings: Any) -> Any:
-    """A field that is an argument, as `click.argument` would declare it."""
-    settings.setdefault("shell_complete", _files)
+    """Return a dataclass field for an argument; settings as for `click.argument`."""
+    settings.setdefault("shell_complete", _complete_files)
     return field(metadata={"parameter": lambda name: click.argument(name, **settings)})
 
 
 def group(options: type[Any]) -> Any:
-    """A field that is an object of another class of options."""
+    """Return a dataclass field that holds an instance of another option class."""
     return field(metadata={"group": options})
 
 
 def takes(options: type[_T]) -> Callable[[Callable[[_T], None]], Callable[..., None]]:
-    """Give a command these options; it is called with one object that holds what they were set to."""
+    """Decorate a command with the parameters of an option class; it is called with one instance."""
 
     def decorate(command: Callable[[_T], None]) -> Callable[..., None]:
         @wraps(command)
         def called(**given: object) -> None:
-            command(_made(options, given))
+            command(_build(options, given))
 
         decorated: Callable[..., None] = called
         for decorator in reversed(list(_parameters(options))):
@@ -93,46 +92,46 @@ def _parameters(options: type[Any]) -> Iterator[_Decorator]:
             yield each.metadata["parameter"](each.name)
 
 
-def _made(options: type[_T], given: dict[str, object]) -> _T:
+def _build(options: type[_T], given: dict[str, object]) -> _T:
     values = {
-        each.name: _made(each.metadata["group"], given) if "group" in each.metadata else given[each.name]
+        each.name: _build(each.metadata["group"], given) if "group" in each.metadata else given[each.name]
         for each in fields(options)  # type: ignore[arg-type]
     }
     return options(**values)
 
 
-# --- what is written on the command line ------------------------------------------------------------------------------
+# --- value parsers ----------------------------------------------------------------------------------------------------
 
 
-def seconds(text: str) -> int:
-    """Read a decimal number of seconds as nanoseconds, exactly."""
+def seconds_to_ns(text: str) -> int:
+    """Convert a decimal number of seconds to nanoseconds, exactly."""
     try:
         ns = Decimal(text).scaleb(9)
-        if 0 <= ns <= _LONGEST_NS:
+        if 0 <= ns <= _MAX_NS:
             return int(ns)
     except InvalidOperation:
         pass
     raise click.BadParameter(f"{text!r} is not a number of seconds.")
 
 
-def time_span(text: str) -> float:
-    """Read 10s, 500ms, 2m, 1h, or plain seconds, as seconds."""
+def duration_seconds(text: str) -> float:
+    """Convert 10s, 500ms, 2m, 1h or a plain number of seconds to seconds."""
     found = _DURATION.fullmatch(text.strip())
     if found is None or not float(found[1]):
         raise click.BadParameter(f"{text!r} is not a duration; write 10s, 500ms, 2m or 1h.")
     return float(found[1]) * _SECONDS[found[2]]
 
 
-def autostop(text: str) -> float:
-    """Read tshark's `-a duration:10`, as seconds."""
+def autostop_seconds(text: str) -> float:
+    """Convert tshark's `-a duration:10` to seconds."""
     kind, _, value = text.partition(":")
     if kind != "duration":
         raise click.BadParameter(f"{text!r}: only duration:SECONDS is supported; -c N stops after N frames.")
-    return time_span(value)
+    return duration_seconds(value)
 
 
-def shift(text: str) -> int:
-    """Read `1ms`, as rules write it, as nanoseconds."""
+def duration_to_ns(text: str) -> int:
+    """Convert a duration such as `1ms` to nanoseconds."""
     from handshake_inspect.expression.literals import duration_ns
 
     try:
@@ -141,8 +140,8 @@ def shift(text: str) -> int:
         raise click.BadParameter(f"{error}.") from None
 
 
-def percent(text: str) -> Decimal:
-    """Read `20%` or `20`."""
+def percentage(text: str) -> Decimal:
+    """Convert `20%` or `20` to the number 20."""
     try:
         number = Decimal(text.removesuffix("%").strip())
         if 0 <= number <= 1_000_000:
@@ -152,18 +151,18 @@ def percent(text: str) -> Decimal:
     raise click.BadParameter(f"{text!r} is not a percentage.")
 
 
-# --- options of several commands --------------------------------------------------------------------------------------
+# --- shared options ---------------------------------------------------------------------------------------------------
 
 
 def read_option(help_text: str) -> Any:
-    """`-r`: captures by another way than as arguments."""
+    """`-r`: captures to read, as an alternative to arguments."""
     return option("-r", "--read", metavar="FILE", multiple=True, help=help_text)
 
 
 def format_option(
     known: Collection[str], remark: str = "", default: str = "by the file name after -o, else text"
 ) -> Any:
-    """`-T`: one of the formats, else what the name after `-o` says."""
+    """`-T`: the output format, one of `known`."""
     words = f"Output format: {', '.join(known)}.{remark}  [default: {default}]"
     return option("-T", "--format", metavar="FORMAT", type=click.Choice(list(known)), help=words)
 
@@ -174,7 +173,7 @@ def output_option(help_text: str = "Write to this file, all or nothing.") -> Any
 
 
 def fields_option() -> Any:
-    """`-e`: columns, of the formats that have some; those of spreadsheets are named first."""
+    """`-e`: the columns of tabular formats; the help names csv and tsv first."""
     known = [name for name, each in FORMATS.items() if each.columns]
     known.sort(key=lambda name: name not in ("csv", "tsv"))
     return option(
@@ -184,7 +183,7 @@ def fields_option() -> Any:
 
 
 def no_pager_option() -> Any:
-    """`--no-pager`: long text stays on the terminal."""
+    """`--no-pager`: write long text straight to the terminal."""
     return option(
         "--no-pager", is_flag=True,
         help="On a terminal, do not page text longer than a screen through HSI_PAGER, PAGER or less.",
@@ -192,7 +191,7 @@ def no_pager_option() -> Any:
 
 
 def where_option() -> Any:
-    """`-Y`: only some connections."""
+    """`-Y`: a filter expression on connections."""
     return option(
         "-Y", "--where", metavar="EXPR",
         help="Only connections that match EXPR, such as 'outcome == refused and rtt.total > 50ms'.",
@@ -200,7 +199,7 @@ def where_option() -> Any:
 
 
 def write_option() -> Any:
-    """`--write`: the frames of what is reported."""
+    """`--write`: save the frames of the reported connections."""
     return option(
         "--write", metavar="FILE.pcapng",
         help="Save the frames of the reported connections (for a check: of those that broke a rule), annotated with"
@@ -209,7 +208,7 @@ def write_option() -> Any:
 
 
 def cluster_option() -> Any:
-    """`--cluster`: who reads the captures."""
+    """`--cluster`: the Dask cluster that reads the captures."""
     return option(
         "--cluster", metavar="ADDRESS",
         help="Have the workers of a Dask cluster read the captures: tcp://HOST:8786, or local:N for N threads here.",
@@ -217,47 +216,47 @@ def cluster_option() -> Any:
 
 
 def interface_option(help_text: str) -> Any:
-    """`-i`: where to capture."""
-    return option("-i", "--interface", metavar="NAME", shell_complete=_interface_names, help=help_text)
+    """`-i`: the interface to capture on."""
+    return option("-i", "--interface", metavar="NAME", shell_complete=_complete_interfaces, help=help_text)
 
 
 def filter_option(help_text: str) -> Any:
-    """`-f`: what the kernel lets pass, in libpcap's words."""
+    """`-f`: the capture filter, in libpcap syntax."""
     return option("-f", "--filter", metavar="FILTER", help=help_text)
 
 
 def duration_option(help_text: str) -> Any:
-    """`--duration`, in seconds: for how long to capture."""
-    return option("--duration", metavar="TIME", type=time_span, help=help_text)
+    """`--duration`: how long to capture, in seconds."""
+    return option("--duration", metavar="TIME", type=duration_seconds, help=help_text)
 
 
 def count_option(help_text: str) -> Any:
-    """`-c`: how many frames to capture."""
+    """`-c`: the number of frames to capture."""
     return option("-c", "--count", metavar="N", type=click.IntRange(min=1), help=help_text)
 
 
 def user_option(help_text: str) -> Any:
-    """`-Z`: whose privileges to have once the capture is open."""
+    """`-Z`: the user to become once the capture is open."""
     return option("-Z", "--user", metavar="USER", help=help_text)
 
 
 def no_promiscuous_option(help_text: str) -> Any:
-    """`-p`: what is for other hosts is not captured."""
+    """`-p`: do not put the interface into promiscuous mode."""
     return option("-p", "--no-promiscuous", is_flag=True, help=help_text)
 
 
 def ring_size_option(help_text: str) -> Any:
-    """`--ring-size`, in MiB; None: what suits this machine."""
+    """`--ring-size`, in MiB; None chooses a size for this machine."""
     return option("-B", "--ring-size", metavar="MIB", type=click.IntRange(min=1), help=help_text)
 
 
 def backend_option(help_text: str) -> Any:
-    """`--backend`: who captures; None: what suits this system."""
+    """`--backend`: the capture backend; None chooses one for this system."""
     return option("--backend", type=click.Choice(BACKENDS), help=help_text)
 
 
 def snap_length_option(help_text: str) -> Any:
-    """`--snap-length`, in bytes, 0 for whole frames; None: what the analysis reads of a frame."""
+    """`--snap-length` in bytes, 0 for whole frames; None chooses as much as the analysis reads."""
     return option(
         "-s", "--snap-length", metavar="BYTES", type=click.IntRange(min=0),
         help=f"{help_text} 0 captures all of it.  [default: {DEFAULT_SNAP_LEN}, enough for TLS and QUIC hellos;"
@@ -268,7 +267,7 @@ def snap_length_option(help_text: str) -> Any:
 def time_wait_option() -> Any:
     """`--time-wait`, in nanoseconds."""
     return option(
-        "--time-wait", metavar="SECONDS", type=seconds, default="60", show_default=True,
+        "--time-wait", metavar="SECONDS", type=seconds_to_ns, default="60", show_default=True,
         help="How long TIME_WAIT lasts (2 MSL).",
     )  # fmt: skip
 
@@ -276,18 +275,18 @@ def time_wait_option() -> Any:
 def timeout_option() -> Any:
     """`--timeout`, in nanoseconds."""
     return option(
-        "--timeout", metavar="SECONDS", type=seconds, default="3", show_default=True,
+        "--timeout", metavar="SECONDS", type=seconds_to_ns, default="3", show_default=True,
         help="Capture time after which an unanswered SYN counts as timed out.",
     )  # fmt: skip
 
 
 def max_connections_option(help_text: str) -> Any:
-    """`--max-connections`, which bounds memory; None: the engine's own bound."""
+    """`--max-connections`, which bounds memory; None keeps the engine's default."""
     return option("--max-connections", metavar="N", type=click.IntRange(min=1), help=help_text)
 
 
 def no_names_option() -> Any:
-    """`--no-names`: which sites somebody visits is personal data."""
+    """`--no-names`: leave out names, because the sites that somebody visits are personal data."""
     return option(
         "--no-names",
         is_flag=True,
@@ -296,13 +295,13 @@ def no_names_option() -> Any:
 
 
 def no_setup_option() -> Any:
-    """`--no-setup`: headers alone are looked at."""
+    """`--no-setup`: analyse headers only."""
     return option("--no-setup", is_flag=True, help="Read headers alone: no set-up, lookups or QUIC.")
 
 
 @dataclass(frozen=True)
 class AnalysisOptions:
-    """The options that every command has which analyses captures."""
+    """The options of every command that analyses captures."""
 
     time_wait: int = time_wait_option()
     timeout: int = timeout_option()
@@ -321,9 +320,9 @@ class AnalysisOptions:
 
     @property
     def settings(self) -> Options:
-        """What the engine is to know of them."""
+        """The engine's options."""
         from handshake_inspect.engine import Options
 
-        most = self.max_connections or Options.max_connections
-        looked_at = {"names": not self.no_names, "setup": not self.no_setup}
-        return Options(most, self.time_wait, self.timeout, jobs=self.jobs, **looked_at)
+        max_connections = self.max_connections or Options.max_connections
+        parsed = {"names": not self.no_names, "setup": not self.no_setup}
+        return Options(max_connections, self.time_wait, self.timeout, jobs=self.jobs, **parsed)

@@ -1,4 +1,4 @@
-"""Where a report goes: standard output, or a file that appears whole or not at all."""
+"""Output targets: standard output, or files and directories that are replaced atomically."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import click
 from handshake_inspect.cli.overwriting import refuse_capture
 from handshake_inspect.errors import HsiError, UsageError, unwritable
 
-_LEAST_WIDTH, _USUAL_WIDTH = 64, 80
+_MIN_WIDTH, _DEFAULT_WIDTH = 64, 80
 
 
 class Target:
-    """An open destination, and what can be shown there."""
+    """An open output with its encoding, width and colour support."""
 
     def __init__(self, name: str, stream: BinaryIO, *, encoding: str, terminal: bool) -> None:
         self.name = name
@@ -32,28 +32,27 @@ class Target:
     @staticmethod
     @contextmanager
     def open(name: str, *, frames: bool = False) -> Iterator[Target]:
-        """Open `name` (`-`: standard output) before the work begins; a file appears only if all went well.
+        """Open `name` (`-` is standard output); a file is created or replaced only if the block succeeds.
 
-        UsageError where a capture would be replaced by anything but `frames`.
+        UsageError if that would replace a capture, unless `frames` are written.
         """
         if not frames:
             refuse_capture(name)
         if name == "-":
             yield _standard_output()
         elif Path(name).exists() and not Path(name).is_file():  # /dev/stderr, a named pipe
-            with _mended(name), Path(name).open("wb") as stream:
+            with _os_errors_explained(name), Path(name).open("wb") as stream:
                 yield Target(name, stream, encoding="utf-8", terminal=stream.isatty())
         else:
-            with _replacing(name) as stream:
+            with _replacing_file(name) as stream:
                 yield Target(name, stream, encoding="utf-8", terminal=False)
 
     @staticmethod
     @contextmanager
     def held(name: str, *, frames: bool = False) -> Iterator[Target]:
-        """Open `name` as `open` does, but the file itself, for a process that may not do so later.
+        """Open `name` itself rather than a temporary file, for a process that will drop privileges before writing.
 
-        The file keeps what it held until `put` writes.  One that was not there is taken away when the work fails
-        before that.
+        The old contents stay until `put` writes.  A new file is removed if the block fails before that.
         """
         if not frames:
             refuse_capture(name)
@@ -68,22 +67,22 @@ class Target:
         except (OSError, ValueError) as error:
             raise HsiError(unwritable(name, error)) from None
         with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
-            target = _Held(name, stream, encoding="utf-8", terminal=False)
+            target = _HeldFile(name, stream, encoding="utf-8", terminal=False)
             try:
                 yield target
             except BaseException:
                 with suppress(OSError):
-                    if new and not target.is_begun:
+                    if new and not target.has_written:
                         path.unlink()
                 raise
 
     @property
     def stream(self) -> BinaryIO:
-        """The stream itself, for what is written bit by bit inside of `put`."""
+        """The underlying stream, for incremental writes inside `put`."""
         return self._stream
 
     def put(self, write: Callable[[BinaryIO], object]) -> None:
-        """Let `write` fill the stream; a reader that went away (`| head`) ends the command quietly."""
+        """Call `write` with the stream and flush it; exit quietly if the reader went away (`| head`)."""
         try:
             write(self._stream)
             self._stream.flush()
@@ -93,10 +92,10 @@ class Target:
         except OSError as error:
             if self.name == "-":
                 _silence_standard_output()
-            raise HsiError(unwritable(_called(self.name), error)) from error
+            raise HsiError(unwritable(_display_name(self.name), error)) from error
 
     def page(self, write: Callable[[BinaryIO], object], *, wanted: bool = True) -> None:
-        """Write by `put`, on a terminal through a pager if that is `wanted` and more than a screen is written."""
+        """Write like `put`; if `wanted`, text longer than a screen goes through a pager on a terminal."""
         if not (wanted and self.terminal and self.name == "-"):
             self.put(write)
             return
@@ -105,26 +104,26 @@ class Target:
         words = paging.command()
 
         def through(stream: BinaryIO) -> None:
-            with paging.paged(stream, words) as pages, suppress(BrokenPipeError):  # who has seen enough leaves
+            with paging.paged(stream, words) as pages, suppress(BrokenPipeError):  # the user quit the pager
                 write(pages)
 
         self.put(through if words else write)
 
     @property
     def width(self) -> int:
-        """Columns to fill: `COLUMNS`, else the terminal's, but no fewer than 64; 80 where there is no terminal."""
+        """The width in columns: `COLUMNS`, else the terminal's (both at least 64), else 80."""
         columns = os.environ.get("COLUMNS", "")
         if columns.isdecimal() and int(columns):
-            return max(_LEAST_WIDTH, int(columns))
+            return max(_MIN_WIDTH, int(columns))
         try:
-            return max(_LEAST_WIDTH, os.get_terminal_size(self._stream.fileno()).columns)
+            return max(_MIN_WIDTH, os.get_terminal_size(self._stream.fileno()).columns)
         except (OSError, ValueError):
-            return _USUAL_WIDTH
+            return _DEFAULT_WIDTH
 
-    def colored(self, wish: str) -> bool:
-        """Whether to colour: as wished, else NO_COLOR, else FORCE_COLOR, else on a terminal that can."""
-        if wish != "auto":
-            return wish == "always"
+    def colored(self, setting: str) -> bool:
+        """Whether to use colour: from `setting`, else NO_COLOR, else FORCE_COLOR, else if the terminal supports it."""
+        if setting != "auto":
+            return setting == "always"
         if os.environ.get("NO_COLOR"):
             return False
         if os.environ.get("FORCE_COLOR"):
@@ -132,13 +131,13 @@ class Target:
         return self.terminal and os.environ.get("TERM") != "dumb"
 
 
-class _Held(Target):
-    """A file whose old contents go when there are new ones."""
+class _HeldFile(Target):
+    """A file that is truncated only when new contents are written."""
 
-    is_begun = False
+    has_written = False
 
     def put(self, write: Callable[[BinaryIO], object]) -> None:
-        self.is_begun = True
+        self.has_written = True
 
         def replace(stream: BinaryIO) -> object:
             stream.truncate(0)
@@ -147,12 +146,12 @@ class _Held(Target):
         super().put(replace)
 
 
-def _called(name: str) -> str:
+def _display_name(name: str) -> str:
     return "standard output" if name == "-" else name
 
 
-class Folder(Target):
-    """A directory that appears whole or not at all."""
+class DirectoryTarget(Target):
+    """A directory that is created atomically."""
 
     def __init__(self, name: str, path: Path) -> None:
         super().__init__(name, BytesIO(), encoding="utf-8", terminal=False)
@@ -160,29 +159,29 @@ class Folder(Target):
 
     @staticmethod
     @contextmanager
-    def open(name: str, *, frames: bool = False) -> Iterator[Folder]:
-        """Make it beside its place before the work begins; UsageError where there is something already."""
+    def open(name: str, *, frames: bool = False) -> Iterator[DirectoryTarget]:
+        """Create a temporary directory, renamed to `name` if the block succeeds; UsageError if `name` is not empty."""
         import shutil
         import tempfile
 
-        place = Path(name).resolve()
-        if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        final = Path(name).resolve()
+        if final.exists() and (not final.is_dir() or any(final.iterdir())):
             raise UsageError(f"{name}: there is something already; name a directory that is new, or empty")
-        with _mended(name):
-            place.parent.mkdir(parents=True, exist_ok=True)
-            made = Path(tempfile.mkdtemp(dir=place.parent, prefix=f".{place.name}.", suffix=".part"))
+        with _os_errors_explained(name):
+            final.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(dir=final.parent, prefix=f".{final.name}.", suffix=".part"))
         try:
-            yield Folder(name, made)
-            with _mended(name):
-                made.chmod(0o777 & ~_umask())
-                made.replace(place)
+            yield DirectoryTarget(name, temporary)
+            with _os_errors_explained(name):
+                temporary.chmod(0o777 & ~_umask())
+                temporary.replace(final)
         except BaseException:
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(temporary, ignore_errors=True)
             raise
 
     def fill(self, write: Callable[[Path], object]) -> None:
-        """Let `write` fill the directory."""
-        with _mended(self.name):
+        """Call `write` with the path of the directory."""
+        with _os_errors_explained(self.name):
             write(self.path)
 
 
@@ -196,7 +195,7 @@ def _standard_output() -> Target:
 
 
 def _terminal_encoding(encoding: str) -> str:
-    """Distrust Python's UTF-8 mode: a terminal in the C locale shows ASCII."""
+    """Return the encoding of the terminal; ASCII in the C locale, where Python's UTF-8 mode would claim UTF-8."""
     locale = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or ""
     if locale in ("C", "POSIX"):
         return "ascii"
@@ -207,16 +206,16 @@ def _terminal_encoding(encoding: str) -> str:
 
 
 def _silence_standard_output() -> None:
-    """Keep the interpreter from flushing into the closed pipe once more at exit."""
+    """Redirect stdout to /dev/null, so that the interpreter does not flush into the closed pipe at exit."""
     try:
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, sys.stdout.fileno())
-    except (OSError, ValueError):  # a stand-in without a descriptor
+    except (OSError, ValueError):  # sys.stdout was replaced by an object without a descriptor
         return
 
 
 @contextmanager
-def _mended(name: str) -> Iterator[None]:
+def _os_errors_explained(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -224,17 +223,17 @@ def _mended(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _replacing(name: str) -> Iterator[BinaryIO]:
+def _replacing_file(name: str) -> Iterator[BinaryIO]:
     import tempfile
 
-    path = Path(name).resolve()  # through a symbolic link to the file it names
-    with _mended(name):
+    path = Path(name).resolve()  # replace the target of a symbolic link, not the link
+    with _os_errors_explained(name):
         descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     temporary = Path(beside)
     try:
         with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
             yield stream
-        with _mended(name):
+        with _os_errors_explained(name):
             temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
             temporary.replace(path)
     except BaseException:

@@ -1,7 +1,7 @@
-"""What an output option must not touch: what is read, another output, and captures.
+"""Checks that an output does not overwrite an input, another output or a capture.
 
-Files are distinguished by device and inode, so links, other spellings of a path and `- < FILE` are the same file.
-All is asked before anything is opened.
+Files are compared by device and inode, so links, other spellings of a path and `- < FILE` count as the same file.
+The checks run before any file is opened.
 """
 # ruff: noqa: PLC0415
 
@@ -17,44 +17,44 @@ from handshake_inspect.errors import UsageError
 _File = tuple[int | str, int | str]
 
 
-def spare(inputs: Sequence[str], output: str, write: str | None = None, option: str = "--write") -> None:
-    """Refuse to write a report to `output`, and frames to `write`, where that would destroy what is there.
+def refuse_overwrite(inputs: Sequence[str], output: str, write: str | None = None, option: str = "--write") -> None:
+    """Raise UsageError if writing a report to `output`, or frames to `write`, would destroy data.
 
-    UsageError where one of them is what is read, or both are one file, or the report would replace a capture.
-    `option` is how frames are asked for.
+    That is so if an output is also an input, both outputs are the same file, or the report would replace a capture.
+    `option` is the name of the option that set `write`, for the message.
     """
     outputs = [("-o", output)] if write is None else [("-o", output), (option, write)]
-    read = [(path, _read(path)) for path in inputs]
-    for asked, name in outputs:
-        place = _written(name)
+    read = [(path, _input_file(path)) for path in inputs]
+    for flag, name in outputs:
+        target = _output_file(name)
         for path, file in read:
-            if place is not None and file == place:
+            if target is not None and file == target:
                 what = "standard input" if path == "-" else path
-                whose = "standard output" if name == "-" else f"{asked} {name}"
+                whose = "standard output" if name == "-" else f"{flag} {name}"
                 raise UsageError(f"{whose} would replace the capture itself: {what} is read; name another file")
     if write is not None:
-        _refuse_one_for_both(output, write, option)
+        _refuse_same_output(output, write, option)
     refuse_capture(output)
 
 
-def _refuse_one_for_both(output: str, write: str, option: str) -> None:
+def _refuse_same_output(output: str, write: str, option: str) -> None:
     if output == write == "-":
         raise UsageError(f"{option} - takes standard output: name a file for the report with -o")
-    place = _written(output)
-    if place is not None and place == _written(write):
+    target = _output_file(output)
+    if target is not None and target == _output_file(write):
         raise UsageError(f"-o {output} and {option} {write} are one file; name two")
 
 
 def refuse_capture(output: str) -> None:
-    """Refuse to replace a file that begins like a capture, whatever program wrote it."""
+    """Raise UsageError if `output` is an existing file that begins like a capture."""
     if output != "-" and _is_capture(output):
         raise UsageError(f"-o {output} would replace a capture with a report; remove it first, or name another file")
 
 
 def _is_capture(name: str) -> bool:
-    """Whether a file is there that begins as a capture does, compressed or not."""
+    """Whether `name` is a regular file that begins like a capture, compressed or not."""
     try:
-        if not stat.S_ISREG(os.stat(name).st_mode):  # noqa: PTH116 - no Path of what may not be one
+        if not stat.S_ISREG(os.stat(name).st_mode):  # noqa: PTH116 - may be an invalid path
             return False
         with open(name, "rb", buffering=0) as file:  # noqa: PTH123
             return _begins_capture(file)
@@ -73,13 +73,13 @@ def _begins_capture(file: object) -> bool:
     if codec is not None:
         try:
             head = PackedStream(plain, codec).peek(sniff.SNIFFED)
-        except ImportError:  # who cannot look inside does not touch it
+        except ImportError:  # cannot decompress it, so assume a capture
             return True
     return sniff.container(head) is not None
 
 
-def _read(name: str) -> _File | None:
-    """The file that an input is; None where there is none."""
+def _input_file(name: str) -> _File | None:
+    """Return the device and inode of an input, or None if it does not exist."""
     try:
         status = os.fstat(sys.stdin.fileno()) if name == "-" else os.stat(name)  # noqa: PTH116
     except (OSError, ValueError, AttributeError):
@@ -87,8 +87,8 @@ def _read(name: str) -> _File | None:
     return status.st_dev, status.st_ino
 
 
-def _written(name: str) -> _File | None:
-    """The file that an output is or will be; None for what is no file: a pipe, a terminal."""
+def _output_file(name: str) -> _File | None:
+    """Return the device and inode of an output (of a new file, its path); None for a pipe or a terminal."""
     try:
         status = os.fstat(sys.stdout.fileno()) if name == "-" else os.stat(name)  # noqa: PTH116
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Long text on a terminal goes through a pager, as git's does: it starts once a screen is full, and not before."""
+"""Paging of long text on a terminal, as in git: the pager starts only when the output exceeds one screen."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, cast
 
-# As git sets them where nobody did: colours stay, the text stays when less has gone, what fits is not paged.
+# The defaults that git sets: keep colours, do not clear the screen on exit, do not page what fits one screen.
 DEFAULTS = {"LESS": "FRX", "LV": "-c"}
 
 
 def command() -> list[str]:
-    """The words of the pager: `HSI_PAGER`, else `PAGER`, else less; none where nothing shall page, or nothing can."""
-    wished = os.environ.get("HSI_PAGER", os.environ.get("PAGER", "less"))
+    """Return the pager command: `HSI_PAGER`, else `PAGER`, else less; empty if paging is disabled or impossible."""
+    setting = os.environ.get("HSI_PAGER", os.environ.get("PAGER", "less"))
     try:
-        words = shlex.split(wished)
+        words = shlex.split(setting)
     except ValueError:
         return []
     if not words or words[0] == "cat" or os.environ.get("TERM", "dumb") == "dumb" or shutil.which(words[0]) is None:
@@ -29,48 +29,48 @@ def command() -> list[str]:
 
 @contextmanager
 def paged(terminal: BinaryIO, words: list[str]) -> Iterator[BinaryIO]:
-    """A stream for text: the terminal takes it while it fits there, else the pager, whose end is awaited."""
+    """Yield a stream that writes to the terminal, or to a pager if the text exceeds one screen; wait for the pager."""
     rows = shutil.get_terminal_size().lines
-    pages = _Pages(terminal, words, rows)
+    pages = _Pager(terminal, words, rows)
     try:
         yield cast("BinaryIO", pages)
     finally:
-        pages.end()
+        pages.finish()
 
 
-class _Pages:
-    """Keeps the first screen back, since only more than one needs a pager."""
+class _Pager:
+    """Buffers the first screen of text and starts the pager if there is more."""
 
     def __init__(self, terminal: BinaryIO, words: list[str], rows: int) -> None:
         self._terminal, self._words, self._rows = terminal, words, rows
-        self._kept: list[bytes] = []
+        self._buffered: list[bytes] = []
         self._lines = 0
         self._pager: subprocess.Popen[bytes] | None = None
         self._interrupts: Any = None
 
     def write(self, data: bytes) -> int:
-        """Keep it, or hand it on."""
+        """Buffer the data, or write it to the pager if that has started."""
         if self._pager is not None:
-            self._sent(data)
+            self._send(data)
             return len(data)
-        self._kept.append(data)
+        self._buffered.append(data)
         self._lines += data.count(b"\n")
         if self._lines >= self._rows:
             self._start()
         return len(data)
 
     def writelines(self, lines: Iterable[bytes]) -> None:
-        """Write them one after the other."""
+        """Write all lines."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """Nothing is to be seen before a screen is full."""
+        """Do nothing: output is held back until a screen is full."""
 
-    def end(self) -> None:
-        """Show what fits, or wait for the pager."""
+    def finish(self) -> None:
+        """Write the buffered text to the terminal, or wait for the pager to exit."""
         if self._pager is None:
-            self._terminal.writelines(self._kept)
+            self._terminal.writelines(self._buffered)
             self._terminal.flush()
             return
         assert self._pager.stdin is not None  # noqa: S101
@@ -80,13 +80,13 @@ class _Pages:
         signal.signal(signal.SIGINT, self._interrupts)
 
     def _start(self) -> None:
-        """Ctrl-C is for the pager from now on: it ends a search, say."""
+        """Start the pager and ignore Ctrl-C in hsi, since pagers use it, for example to cancel a search."""
         environment = {**DEFAULTS, **os.environ}
         self._pager = subprocess.Popen(self._words, stdin=subprocess.PIPE, env=environment)  # noqa: S603
         self._interrupts = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        self._sent(b"".join(self._kept))
+        self._send(b"".join(self._buffered))
 
-    def _sent(self, data: bytes) -> None:
+    def _send(self, data: bytes) -> None:
         assert self._pager is not None  # noqa: S101
         assert self._pager.stdin is not None  # noqa: S101
         self._pager.stdin.write(data)

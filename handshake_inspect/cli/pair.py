@@ -1,4 +1,4 @@
-"""`hsi pair`: two captures of the same traffic, joined."""
+"""The command `hsi pair`: join two captures of the same traffic."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from handshake_inspect.cli.input_options import checked_paths, chosen_format
+from handshake_inspect.cli.input_options import check_paths, chosen_format
 from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import (
     AnalysisOptions,
@@ -19,8 +19,8 @@ from handshake_inspect.cli.options import (
     takes,
 )
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.overwriting import spare
-from handshake_inspect.cli.progress import Meter
+from handshake_inspect.cli.overwriting import refuse_overwrite
+from handshake_inspect.cli.progress import ProgressBar
 from handshake_inspect.render import FORMATS, PAIRS, Options
 
 EPILOG = """\b
@@ -39,7 +39,7 @@ Exit status:
 
 @dataclass(frozen=True)
 class PairOptions:
-    """What `hsi pair` is asked for."""
+    """The options of `hsi pair`."""
 
     a: str = argument(metavar="A")
     b: str = argument(metavar="B")
@@ -58,7 +58,7 @@ class PairOptions:
     cls=Documented, epilog=EPILOG, short_help="Join two captures of the same traffic: losses, delays, changes."
 )
 @takes(PairOptions)
-def command(given: PairOptions) -> None:
+def command(args: PairOptions) -> None:
     """Join two captures of the same traffic, such as the client's and the server's, or before and after a firewall.
 
     Connections are recognised by addresses and ports or, through NAT, by sequence numbers and timestamps. Shown are
@@ -67,18 +67,18 @@ def command(given: PairOptions) -> None:
     from handshake_inspect.checks.pair import paired
     from handshake_inspect.engine.segment_columns import segment_columns
 
-    paths = checked_paths([given.a, given.b])
-    spare(paths, given.output)
-    form = chosen_format(given.form, given.output, PAIRS)
-    watched = not (given.analysis.no_progress or given.quiet)
-    with Target.open(given.output) as target:
+    paths = check_paths([args.a, args.b])
+    refuse_overwrite(paths, args.output)
+    form = chosen_format(args.form, args.output, PAIRS)
+    show_progress = not (args.analysis.no_progress or args.quiet)
+    with Target.open(args.output) as target:
         columns = []
         for path in paths:
-            with Meter(wanted=watched, inputs=[path]) as meter:
-                columns.append(segment_columns([path], options=given.analysis.settings, progress=meter.update))
-        found = paired(columns[0], columns[1], given.explain)
-        looks = Options(
-            target.width, target.colored(given.analysis.color), target.encoding, every=given.every,
-            verbosity=-int(given.quiet),
+            with ProgressBar(wanted=show_progress, inputs=[path]) as meter:
+                columns.append(segment_columns([path], options=args.analysis.settings, progress=meter.update))
+        found = paired(columns[0], columns[1], args.explain)
+        render_options = Options(
+            target.width, target.colored(args.analysis.color), target.encoding, every=args.every,
+            verbosity=-int(args.quiet),
         )  # fmt: skip
-        target.put(lambda stream: FORMATS[form].render_paired(found, stream, looks))
+        target.put(lambda stream: FORMATS[form].render_paired(found, stream, render_options))

@@ -1,6 +1,6 @@
-"""A progress bar on stderr, for work that takes longer than a second and somebody who watches.
+"""A progress bar on stderr for work that takes longer than a second, if stderr is a terminal.
 
-Before the first bytes come it says after two seconds what it waits for, if that is a pipe.
+If an input is a pipe and nothing arrives for two seconds, a message names the pipe.
 """
 # ruff: noqa: PLC0415
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-PATIENCE_S = 1.0
-SILENCE_S = 2.0
+DELAY_S = 1.0
+PIPE_TIMEOUT_S = 2.0
 
 
-class Meter:
+class ProgressBar:
     """Progress in bytes of a total; draws nothing for quick work or without a terminal."""
 
     def __init__(self, *, wanted: bool, inputs: Sequence[str] = ()) -> None:
-        """What is read are `inputs`: of pipes among them it says when nothing comes."""
+        """`wanted` enables the bar; the pipes among `inputs` are named if nothing arrives."""
         self._shown = wanted and sys.stderr is not None and sys.stderr.isatty()
         self._started = time.monotonic()
         self._bar: Progress | None = None
         self._task: Any = None
         self._timer = _timer(inputs) if self._shown else None
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> ProgressBar:
         if self._timer is not None:
             self._timer.start()
         return self
@@ -52,9 +52,9 @@ class Meter:
             self._timer = None
 
     def update(self, done: int, total: int | None) -> None:
-        """Note that `done` bytes are read; `total` is None for a pipe."""
+        """Show that `done` of `total` bytes were read; `total` is None for a pipe."""
         self._stop_waiting()
-        if not self._shown or time.monotonic() - self._started < PATIENCE_S:
+        if not self._shown or time.monotonic() - self._started < DELAY_S:
             return
         if self._bar is None:
             self._bar = _bar()
@@ -69,7 +69,7 @@ def _timer(inputs: Sequence[str]) -> Timer | None:
         return None
     from threading import Timer
 
-    timer = Timer(SILENCE_S, _say_silence, (pipes,))
+    timer = Timer(PIPE_TIMEOUT_S, _report_silence, (pipes,))
     timer.daemon = True
     return timer
 
@@ -77,12 +77,12 @@ def _timer(inputs: Sequence[str]) -> Timer | None:
 def _is_pipe(name: str) -> bool:
     try:
         status = os.fstat(sys.stdin.fileno()) if name == "-" else os.stat(name)  # noqa: PTH116
-    except (OSError, ValueError, AttributeError):  # which the analysis reports; or a stand-in without a descriptor
+    except (OSError, ValueError, AttributeError):  # the analysis reports errors; sys.stdin may lack a descriptor
         return False
     return stat.S_ISFIFO(status.st_mode)
 
 
-def _say_silence(pipes: Sequence[str]) -> None:
+def _report_silence(pipes: Sequence[str]) -> None:
     from handshake_inspect.wire.text import printable
 
     names = ", ".join("standard input" if name == "-" else printable(name) for name in pipes)

@@ -1,6 +1,6 @@
-"""`--ready FILE`: a file that appears when frames are being taken, so that scripts need no sleep.
+"""`--ready FILE`: a file that is created once the capture runs, so that scripts can wait for it instead of sleeping.
 
-It holds the PID of hsi, and is removed at the end of the capture.  Signals are handled by then, too.
+It contains the PID of hsi and is removed at the end of the capture.  Signal handlers are installed before it appears.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from handshake_inspect.errors import HsiError, UsageError, unwritable
 
-_LONGEST = 21  # bytes of a PID and its newline
+_MAX_SIZE = 21  # bytes; more than a PID and a newline
 
 
 def clear(name: str | None) -> None:
-    """Take away what an earlier run has left; refuse to replace anything else."""
+    """Remove the file of an earlier run; UsageError if it contains anything but a PID."""
     if name is None or _is_special(name):
         return
     path = Path(name)
@@ -34,22 +34,22 @@ def clear(name: str | None) -> None:
 
 
 @contextmanager
-def announced(name: str | None) -> Iterator[None]:
-    """Have the file there for as long as the block lasts."""
+def ready_file_present(name: str | None) -> Iterator[None]:
+    """Create the file and remove it when the block ends."""
     if name is None:
         yield
         return
-    said = f"{os.getpid()}\n".encode()
+    content = f"{os.getpid()}\n".encode()
     if _is_special(name):
-        # A named pipe has to wait for its reader, and frames cannot.
-        threading.Thread(target=_fill, args=(name, said), daemon=True).start()
+        # Opening a named pipe blocks until it has a reader, which must not delay the capture.
+        threading.Thread(target=_write_pipe, args=(name, content), daemon=True).start()
         yield
         return
-    _put(Path(name), said)
+    _write_atomically(Path(name), content)
     try:
         yield
     finally:
-        with suppress(OSError):  # a user who is no longer root may not remove it
+        with suppress(OSError):  # may fail after dropping root privileges
             Path(name).unlink()
 
 
@@ -59,21 +59,21 @@ def _is_special(name: str) -> bool:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.stat().st_size <= _LONGEST and path.read_bytes().strip().isdigit()
+    return path.stat().st_size <= _MAX_SIZE and path.read_bytes().strip().isdigit()
 
 
-def _fill(name: str, said: bytes) -> None:
+def _write_pipe(name: str, content: bytes) -> None:
     with suppress(OSError):
-        Path(name).write_bytes(said)
+        Path(name).write_bytes(content)
 
 
-def _put(path: Path, said: bytes) -> None:
-    """Let the file appear whole."""
+def _write_atomically(path: Path, content: bytes) -> None:
+    """Create the file atomically."""
     try:
-        descriptor, beside = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+        descriptor, temporary = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
         with open(descriptor, "wb") as stream:  # noqa: PTH123 - a descriptor has no path
-            stream.write(said)
-        Path(beside).chmod(0o644)
-        Path(beside).rename(path)
+            stream.write(content)
+        Path(temporary).chmod(0o644)
+        Path(temporary).rename(path)
     except OSError as error:
         raise HsiError(unwritable(str(path), error)) from None

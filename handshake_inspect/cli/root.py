@@ -1,4 +1,4 @@
-"""The command `hsi`: finds its sub-commands, and turns what went wrong into one line and an exit status."""
+"""The command `hsi`: load sub-commands on demand, and turn errors into one line and an exit status."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from handshake_inspect.errors import HsiError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-INTERRUPTED = 130
-UNUSABLE = 2
+EXIT_INTERRUPTED = 130
+EXIT_UNUSABLE = 2
 
 COMMANDS = ("analyze", "live", "explain", "check", "diff", "verify", "pair", "fields", "schema", "help", "completion")
 
@@ -49,14 +49,14 @@ Exit status:
 
 
 class Hsi(Documented, click.Group):
-    """A group whose commands load when they are used, and for which a bare file name means `analyze`."""
+    """A click group that imports commands on demand and treats `hsi FILE` as `hsi analyze FILE`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Name the commands in the order of use."""
+        """Return the commands in the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command's module; each exports the command as `command`."""
+        """Import the command's module and return its `command`."""
         if cmd_name not in COMMANDS:
             return None
         return cast("click.Command", import_module(f"handshake_inspect.cli.{cmd_name}").command)
@@ -67,21 +67,21 @@ class Hsi(Documented, click.Group):
         self.format_commands(ctx, formatter)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Offer commands, and files where none is meant."""
+        """Complete commands and file names."""
         from click.shell_completion import CompletionItem
 
         offered = super().shell_complete(ctx, incomplete)
         return offered if incomplete.startswith("-") else [CompletionItem(incomplete, type="file"), *offered]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put `analyze` before anything that is neither a command nor an option of the group."""
+        """Insert `analyze` before a first word that is neither a command nor an option of the group."""
         if args and args[0] not in {*COMMANDS, "-h", "-V", "--version", *ctx.help_option_names}:
             _reject_misspelt(args[0])
             args = ["analyze", *args]
         return super().parse_args(ctx, args)
 
     def main(self, args: Sequence[str] | None = None, prog_name: str | None = None, **_: Any) -> NoReturn:  # type: ignore[override]
-        """Run and exit; every error is one line on stderr."""
+        """Run and exit; print every error as one line on stderr."""
         sys.exit(self._status(args, prog_name or "hsi"))
 
     def _status(self, args: Sequence[str] | None, prog_name: str) -> int:
@@ -89,30 +89,30 @@ class Hsi(Documented, click.Group):
             return int(super().main(args, prog_name, standalone_mode=False) or 0)
         except click.MissingParameter as error:
             usage = f"; {error.ctx.get_usage().replace('Usage:', 'usage:')}" if error.ctx is not None else ""
-            return _complain(f"{error.format_message().rstrip('.')}{usage}", UNUSABLE)
+            return _print_error(f"{error.format_message().rstrip('.')}{usage}", EXIT_UNUSABLE)
         except click.NoSuchOption as error:
-            return _complain(_near_version(error), UNUSABLE)
+            return _print_error(_no_such_option(error), EXIT_UNUSABLE)
         except click.BadParameter as error:
-            return _complain(_bad_value(error), UNUSABLE)
+            return _print_error(_bad_value(error), EXIT_UNUSABLE)
         except click.UsageError as error:
-            return _complain(error.format_message(), UNUSABLE)
+            return _print_error(error.format_message(), EXIT_UNUSABLE)
         except HsiError as error:
-            return _complain(str(error), error.exit_status, getattr(error, "__notes__", ()))
+            return _print_error(str(error), error.exit_status, getattr(error, "__notes__", ()))
         except click.Abort:
-            return INTERRUPTED
-        except SystemExit:  # how click answers a closed pipe
+            return EXIT_INTERRUPTED
+        except SystemExit:  # click's reaction to a closed pipe
             return 0
-        except Exception as error:  # a person sees one line, never a traceback
+        except Exception as error:  # users get one line, never a traceback
             if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
-                return _complain("out of memory; --max-connections bounds what is kept", UNUSABLE)
+                return _print_error("out of memory; --max-connections bounds what is kept", EXIT_UNUSABLE)
             if os.environ.get("HSI_DEBUG"):
                 raise
             what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            return _complain(f"this is a bug, please report it with what HSI_DEBUG=1 shows: {what}", UNUSABLE)
+            return _print_error(f"this is a bug, please report it with what HSI_DEBUG=1 shows: {what}", EXIT_UNUSABLE)
 
 
 def _reject_misspelt(word: str) -> None:
-    """Refuse a word that is no file but nearly a command."""
+    """Raise UsageError for a word that is not a file but resembles a command."""
     if Path(word).exists():
         return
     if "/" not in word and Path("/sys/class/net", word).exists():
@@ -124,8 +124,8 @@ def _reject_misspelt(word: str) -> None:
         raise click.UsageError(f"no such file or command: {word}. Did you mean {near[0]}?")
 
 
-def _near_version(error: click.NoSuchOption) -> str:
-    """What click says; `--version` is an option of hsi itself, which its commands do not have."""
+def _no_such_option(error: click.NoSuchOption) -> str:
+    """Return click's message, or a hint to `hsi --version`, which only the group accepts."""
     from difflib import get_close_matches
 
     near = get_close_matches(error.option_name, ["--version", *(error.possibilities or ())], n=1)
@@ -137,7 +137,7 @@ def _near_version(error: click.NoSuchOption) -> str:
 
 
 def _bad_value(error: click.BadParameter) -> str:
-    """What is wrong with the value of an option or an argument: its name, the reason, and what there is instead."""
+    """Return the message for an invalid value: the parameter, the reason and the allowed values."""
     from difflib import get_close_matches
 
     if error.param is None:
@@ -153,11 +153,11 @@ def _bad_value(error: click.BadParameter) -> str:
     return f"{name.strip('[]').removesuffix('...')}: {message}"
 
 
-def _complain(message: str, status: int, notes: Sequence[str] = ()) -> int:
+def _print_error(message: str, status: int, notes: Sequence[str] = ()) -> int:
     from handshake_inspect.wire.text import printable
 
     click.echo(f"hsi: error: {printable(message)}", err=True)
-    for note in notes:  # the place of the mistake, say
+    for note in notes:
         click.echo(printable(note), err=True)
     return status
 

@@ -1,4 +1,4 @@
-"""`hsi schema`: what the JSON output promises."""
+"""The command `hsi schema`: print the JSON Schema of an output."""
 # ruff: noqa: PLC0415
 
 import json

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP: a command that they end leaves things as they were, then ends by them all the same."""
+"""SIGTERM and SIGHUP handling: clean up (temporary files), then die by the same signal."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from types import FrameType
 _NAMES = ("SIGTERM", "SIGHUP")
 
 
-class Ended(BaseException):
-    """A signal ended the command; callers clean up what is half done."""
+class Terminated(BaseException):
+    """Raised by a terminating signal, so that `finally` blocks and context managers clean up."""
 
     def __init__(self, number: int) -> None:
-        """`number` of the signal."""
+        """`number` is the signal number."""
         super().__init__(number)
         self.number = number
 
 
 @contextmanager
-def put_right() -> Iterator[None]:
-    """Let signals that would end this process at once raise `Ended` first; a second one ends it at once.
+def clean_up_on_signal() -> Iterator[None]:
+    """Turn terminating signals into `Terminated` for clean-up, then re-send the signal; a second one kills at once.
 
-    Those that are ignored (nohup) stay so, and those that a command handles itself are left to it.
+    Ignored signals (nohup) stay ignored, and commands may install their own handlers.
     """
     numbers = [number for name in _NAMES if (number := getattr(signal, name, None)) is not None]
     handled = [number for number in numbers if signal.getsignal(number) == signal.SIG_DFL]
@@ -32,13 +32,13 @@ def put_right() -> Iterator[None]:
     def end(number: int, _: FrameType | None) -> None:
         for each in handled:
             signal.signal(each, signal.SIG_DFL)
-        raise Ended(number)
+        raise Terminated(number)
 
     for number in handled:
         signal.signal(number, end)
     try:
         yield
-    except Ended as ended:
-        signal.signal(ended.number, signal.SIG_DFL)
-        os.kill(os.getpid(), ended.number)
+    except Terminated as terminated:
+        signal.signal(terminated.number, signal.SIG_DFL)
+        os.kill(os.getpid(), terminated.number)
         raise

@@ -1,4 +1,4 @@
-"""`hsi verify`: a capture as hsi and as Wireshark see it."""
+"""The command `hsi verify`: compare hsi's analysis of a capture with Wireshark's."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from handshake_inspect.cli.input_options import checked_paths, chosen_format
+from handshake_inspect.cli.input_options import check_paths, chosen_format
 from handshake_inspect.cli.manual import Documented
 from handshake_inspect.cli.options import (
     AnalysisOptions,
@@ -20,12 +20,12 @@ from handshake_inspect.cli.options import (
     takes,
 )
 from handshake_inspect.cli.output import Target
-from handshake_inspect.cli.overwriting import spare
-from handshake_inspect.cli.progress import Meter
+from handshake_inspect.cli.overwriting import refuse_overwrite
+from handshake_inspect.cli.progress import ProgressBar
 from handshake_inspect.errors import UsageError
 from handshake_inspect.render import FORMATS, VERIFIERS, Options
 
-DIFFERED = 1
+EXIT_DIFFERED = 1
 
 EPILOG = """\b
 Examples:
@@ -42,7 +42,7 @@ Exit status:
 
 @dataclass(frozen=True)
 class VerifyOptions:
-    """What `hsi verify` is asked for."""
+    """The options of `hsi verify`."""
 
     capture: str = argument(metavar="CAPTURE")
     form: str | None = format_option(VERIFIERS)
@@ -54,7 +54,7 @@ class VerifyOptions:
 
 @click.command(cls=Documented, epilog=EPILOG, short_help="Compare with Wireshark's dissection of the same capture.")
 @takes(VerifyOptions)
-def command(given: VerifyOptions) -> None:
+def command(args: VerifyOptions) -> None:
     """Compare what hsi says of each connection in CAPTURE with Wireshark's dissection, through tshark.
 
     Compared are streams, completeness, initial RTT, retransmissions and resets. Each difference has a reason that
@@ -65,21 +65,21 @@ def command(given: VerifyOptions) -> None:
     from handshake_inspect.engine.segment_columns import segment_columns
     from handshake_inspect.report.model import Tool
 
-    paths = checked_paths([given.capture])
-    if Path(given.capture).exists() != Path(given.capture).is_file() or given.capture == "-":
-        raise UsageError(f"{given.capture}: verify reads the capture twice; name a file")
-    spare(paths, given.output)
-    form = chosen_format(given.form, given.output, VERIFIERS)
-    with Target.open(given.output) as target:
+    paths = check_paths([args.capture])
+    if Path(args.capture).exists() != Path(args.capture).is_file() or args.capture == "-":
+        raise UsageError(f"{args.capture}: verify reads the capture twice; name a file")
+    refuse_overwrite(paths, args.output)
+    form = chosen_format(args.form, args.output, VERIFIERS)
+    with Target.open(args.output) as target:
         tshark = wireshark.program()
-        with Meter(wanted=not (given.analysis.no_progress or given.quiet)) as meter:
-            columns = segment_columns(paths, options=given.analysis.settings, progress=meter.update)
+        with ProgressBar(wanted=not (args.analysis.no_progress or args.quiet)) as meter:
+            columns = segment_columns(paths, options=args.analysis.settings, progress=meter.update)
         dissector = Tool("tshark", wireshark.version(tshark))
-        found = verified(columns, wireshark.dissected(tshark, given.capture), dissector)
-        looks = Options(
-            target.width, target.colored(given.analysis.color), target.encoding, every=given.every,
-            verbosity=-int(given.quiet),
+        found = verified(columns, wireshark.dissected(tshark, args.capture), dissector)
+        render_options = Options(
+            target.width, target.colored(args.analysis.color), target.encoding, every=args.every,
+            verbosity=-int(args.quiet),
         )  # fmt: skip
-        target.put(lambda stream: FORMATS[form].render_verified(found, stream, looks))
+        target.put(lambda stream: FORMATS[form].render_verified(found, stream, render_options))
     if not found.passed:
-        click.get_current_context().exit(DIFFERED)
+        click.get_current_context().exit(EXIT_DIFFERED)

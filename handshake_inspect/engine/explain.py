@@ -15,7 +15,7 @@ from handshake_inspect.engine.segment_log import ENTRIES, ConnectionLogs
 from handshake_inspect.engine.selection import ConnectionQuery
 from handshake_inspect.engine.stream import pump_all
 from handshake_inspect.errors import UsageError
-from handshake_inspect.expression.questions import Test
+from handshake_inspect.expression.predicates import Predicate
 from handshake_inspect.expression.select import passing
 from handshake_inspect.report.connections import RowConnections
 from handshake_inspect.report.explain import explain as story
@@ -37,7 +37,7 @@ def explain(
     query: ConnectionQuery,
     *,
     limit: int = LIMIT,
-    where: Test | None = None,
+    where: Predicate | None = None,
     options: Options | None = None,
     progress: Progress | None = None,
 ) -> Story | QuicStory:
@@ -125,7 +125,7 @@ def _quic_stories(chosen: Sequence[QuicConnection], report: Report, pump: Pump, 
             yield quic_story(each, log, report.capture, report.findings, [each.id], limit=limit)
 
 
-def _passing(rows: RowConnections, report: Report, query: ConnectionQuery, where: Test) -> list[int]:
+def _passing(rows: RowConnections, report: Report, query: ConnectionQuery, where: Predicate) -> list[int]:
     """Return ids of the connections that match the query (all if it is empty) and pass the test; UsageError if none."""
     named = range(len(rows)) if query == ConnectionQuery() else selection.matches(report, rows.attempts, query)
     ids = ReportIds(np.asarray(named, dtype=np.intp))

@@ -28,8 +28,8 @@ from handshake_inspect.engine.reporting import case_of, end_of, report_of
 from handshake_inspect.engine.search import Search
 from handshake_inspect.engine.segment_log import ENTRIES, SEGMENTS, RecentLogs
 from handshake_inspect.engine.stream import MAX_WAIT_S, NS, Stream
-from handshake_inspect.expression.questions import Test
-from handshake_inspect.expression.select import about, filtered, passing
+from handshake_inspect.expression.predicates import Predicate
+from handshake_inspect.expression.select import filtered, findings_about, passing
 from handshake_inspect.live.base import Counters, LiveSource
 from handshake_inspect.report.build import finding as finding_of
 from handshake_inspect.report.host import HostCounters
@@ -61,7 +61,7 @@ class LiveOptions(Options):
     keep: int = 100_000  # ended connections kept in full; beyond that the oldest are only counted
     frames: int | None = None  # stop after this many frames
     duration_s: float | None = None  # stop after this many seconds
-    where: Test | None = None  # export and report only connections that pass
+    where: Predicate | None = None  # export and report only connections that pass
 
 
 class LiveRun:
@@ -97,7 +97,7 @@ class LiveRun:
         self.sockets = Sockets()
         self._asked = 0  # rows ever used, as of the last request for sockets
         self.latest: Snapshot | None = None  # may be read by another thread
-        self.shown: Test | None = None  # the screen's own filter; may be set by another thread
+        self.shown: Predicate | None = None  # the screen's own filter; may be set by another thread
         self._clock = clock
         self._spent = spent
         self._refreshes = Pace(REFRESH_INTERVAL_S, REFRESH_SHARE, self.stream.began_s - REFRESH_INTERVAL_S)
@@ -315,7 +315,7 @@ class LiveRun:
         if self.options.where is None:
             return findings
         connections = connections_of(view)
-        kept = about(findings, connections, passing(connections, self.options.where))
+        kept = findings_about(findings, connections, passing(connections, self.options.where))
         services = self.expired.services
         return [each for each in findings if each in kept or (each.target is not None and services.has(each.target))]
 

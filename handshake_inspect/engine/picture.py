@@ -10,7 +10,7 @@ from handshake_inspect.engine.attempt_ids import TableView
 from handshake_inspect.engine.export import connections_of
 from handshake_inspect.engine.segment_log import RecentLogs
 from handshake_inspect.engine.trouble import PastTrouble, grouped, newest_first
-from handshake_inspect.expression.questions import Test
+from handshake_inspect.expression.predicates import Predicate
 from handshake_inspect.expression.select import passing
 from handshake_inspect.report.model import Connection, Endpoint
 from handshake_inspect.report.segment_log import SegmentLog
@@ -37,7 +37,9 @@ class Picture:
 NOTHING = Picture([], [], [], {})
 
 
-def picture(view: TableView, where: Test | None, shown: Test | None, logs: RecentLogs, past: PastTrouble) -> Picture:
+def picture(
+    view: TableView, where: Predicate | None, shown: Predicate | None, logs: RecentLogs, past: PastTrouble
+) -> Picture:
     """Return the lists of the connections that pass both tests; `shown` is applied only to the newest ones.
 
     `past` counts expired connections that passed `where`.
@@ -55,7 +57,7 @@ def picture(view: TableView, where: Test | None, shown: Test | None, logs: Recen
     return Picture(newer, trouble, groups, _logs_of(view, both, logs))
 
 
-def _passing(view: TableView, rows: AttemptRows, test: Test | None, most: int | None = None) -> AttemptRows:
+def _passing(view: TableView, rows: AttemptRows, test: Predicate | None, most: int | None = None) -> AttemptRows:
     """Return the rows among the first `most` that pass."""
     if test is None or not len(rows):
         return rows

@@ -1,1 +1,1 @@
-"""Questions about connections: the names of their fields, and the language of `-Y`."""
+"""Filter expressions over connections (`-Y`): parsing, predicates, and reports limited to matching connections."""

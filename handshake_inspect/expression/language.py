@@ -1,10 +1,11 @@
-"""The language of `-Y`: text to a test that can be held against columns.
+"""The parser for filter expressions (`-Y`), which returns a predicate over columns of connections.
 
     outcome == refused and server.port in {80, 443, 8000..8100} and rtt.total > 50ms
     client.ip in 10.0.0.0/8 or cause contains "unreachable"
     not decided
 
-Fields are named as in the schema.  All mistakes, of names and kinds too, are found before a capture is read.
+Fields are named as in the JSON Schema.  All errors, including unknown names and mismatched types, are reported before a
+capture is read.
 """
 
 from __future__ import annotations
@@ -19,24 +20,24 @@ from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput
 from lark.exceptions import VisitError
 
 from handshake_inspect.errors import UsageError
-from handshake_inspect.expression import literals, questions
+from handshake_inspect.expression import literals, predicates
 from handshake_inspect.expression.wireshark import ALIASES, HINTS
 from handshake_inspect.report.fields import Field, find
 from handshake_inspect.verdicts.findings import KINDS
 
-FINDING = "finding"  # which is no field: connections do not know of what they are evidence
-_PROTOCOLS = ("http.", "icmp.")  # of which connections know nothing
+FINDING = "finding"  # not a field: findings refer to connections, not the other way round
+_PROTOCOLS = ("http.", "icmp.")  # Wireshark protocols without fields here
 _SIGNS = {"=": "==", "eq": "==", "ne": "!=", "gt": ">", "lt": "<", "ge": ">=", "le": "<="}
 
-LONGEST = 10_000  # characters
-DEEPEST = 100  # parentheses and negations within each other
+MAX_LENGTH = 10_000  # characters
+MAX_DEPTH = 100  # nested parentheses and negations
 
 GRAMMAR = r"""
-start: either
-?either: both (("or" | "||") both)*
-?both: single (("and" | "&&") single)*
-?single: ("not" | "!") single -> negation
-       | "(" either ")"
+start: disjunction
+?disjunction: conjunction (("or" | "||") conjunction)*
+?conjunction: term (("and" | "&&") term)*
+?term: ("not" | "!") term -> negation
+       | "(" disjunction ")"
        | NAME OP value        -> comparison
        | NAME "in" set        -> membership
        | NAME "not" "in" set  -> exclusion
@@ -74,14 +75,14 @@ NO_UNIT = "only durations have a unit: write the number out, such as 1000"
 
 
 class ExpressionError(UsageError):
-    """An expression that cannot be meant; its notes show the place."""
+    """An invalid expression; the exception's notes point at the position."""
 
     def __init__(self, message: str, text: str, place: int) -> None:
-        """`place` counts characters of `text`."""
+        """`place` is the offset of the error in `text`, in characters."""
         super().__init__(message)
         if not text.strip():
             return
-        # One sign for one character, so that the caret stands where it should.
+        # Replace characters one for one, so that the caret stays aligned.
         shown = "".join(sign if sign.isprintable() else " " for sign in text)
         start = max(0, place - 60)
         self.add_note(f"  {shown[start : start + 100]}")
@@ -93,17 +94,17 @@ def _parser() -> Lark:
     return Lark(GRAMMAR, parser="lalr", lexer="contextual")
 
 
-def parse(text: str) -> questions.Test:
-    """Read an expression; ExpressionError says what is wrong with it, and where."""
-    if len(text) > LONGEST:
-        raise UsageError(f"an expression of {len(text)} characters is too long ({LONGEST} are allowed)")
+def parse(text: str) -> predicates.Predicate:
+    """Parse an expression; raise ExpressionError with the reason and the position if it is invalid."""
+    if len(text) > MAX_LENGTH:
+        raise UsageError(f"an expression of {len(text)} characters is too long ({MAX_LENGTH} are allowed)")
     depth = text.count("(") + text.count("!") + len(re.findall(r"\bnot\b", text))
-    if depth > DEEPEST:
-        raise UsageError(f"an expression with more than {DEEPEST} parentheses and negations is too deep")
+    if depth > MAX_DEPTH:
+        raise UsageError(f"an expression with more than {MAX_DEPTH} parentheses and negations is too deep")
     if not text.strip():
         raise ExpressionError("the expression is empty; write one such as outcome == refused", text, 0)
     try:
-        test: questions.Test = _Reader(text).transform(_parser().parse(text))
+        test: predicates.Predicate = _ToPredicate(text).transform(_parser().parse(text))
     except UnexpectedCharacters as error:
         place = error.pos_in_stream or 0
         if re.search(r"\d$", text[:place]) and re.match(r"\.\d", text[place:]):
@@ -114,7 +115,7 @@ def parse(text: str) -> questions.Test:
         number_before = 0 < place < len(text) and text[place - 1].isdigit()
         unit = number_before and text[place].isalpha()
         known = NO_UNIT if unit else NO_TCPDUMP if _TCPDUMP.match(text) else ""
-        raise ExpressionError(known or _what_was_expected(error), text, place) from None
+        raise ExpressionError(known or _syntax_error(error), text, place) from None
     except UnexpectedInput as error:
         raise ExpressionError("this is not an expression", text, error.pos_in_stream or 0) from None
     except VisitError as error:
@@ -122,7 +123,7 @@ def parse(text: str) -> questions.Test:
     return test
 
 
-def _what_was_expected(error: UnexpectedToken) -> str:
+def _syntax_error(error: UnexpectedToken) -> str:
     words = sorted({_EXPECTED[name] for name in error.accepts or error.expected if name in _EXPECTED})
     if "a value" in words:
         words = [word for word in words if word != "a field"]
@@ -131,30 +132,30 @@ def _what_was_expected(error: UnexpectedToken) -> str:
 
 
 @v_args(inline=True)
-class _Reader(Transformer[Token, Any]):
-    """Grammar to tests, with everything checked that can be known without connections."""
+class _ToPredicate(Transformer[Token, Any]):
+    """Transforms a parse tree into a predicate and checks names and types."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.text = text
 
-    def start(self, test: questions.Test) -> questions.Test:
+    def start(self, test: predicates.Predicate) -> predicates.Predicate:
         return test
 
-    def either(self, *parts: questions.Test) -> questions.Test:
-        return questions.Either(parts)
+    def disjunction(self, *parts: predicates.Predicate) -> predicates.Predicate:
+        return predicates.Or(parts)
 
-    def both(self, *parts: questions.Test) -> questions.Test:
-        return questions.Both(parts)
+    def conjunction(self, *parts: predicates.Predicate) -> predicates.Predicate:
+        return predicates.And(parts)
 
-    def negation(self, test: questions.Test) -> questions.Test:
-        return questions.Negation(test)
+    def negation(self, test: predicates.Predicate) -> predicates.Predicate:
+        return predicates.Not(test)
 
-    def flag(self, name: Token) -> questions.Test:
+    def flag(self, name: Token) -> predicates.Predicate:
         field = self._field(name)
         if field.kind != "flag":
             raise self._error(f"{field.name} needs a comparison: only true or false can stand alone", name)
-        return questions.Flag(field)
+        return predicates.IsTrue(field)
 
     def value(self, token: Token) -> Token:
         return token
@@ -165,56 +166,60 @@ class _Reader(Transformer[Token, Any]):
     def set(self, *items: tuple[Token, Token | None]) -> list[tuple[Token, Token | None]]:
         return list(items)
 
-    def comparison(self, name: Token, sign: Token, token: Token) -> questions.Test:
+    def comparison(self, name: Token, sign: Token, token: Token) -> predicates.Predicate:
         operator = _SIGNS.get(str(sign), str(sign))
         if name == FINDING:
-            return self._of_finding(operator, sign, [(token, None)])
-        if operator == "!=":  # of several fields none may be equal
-            return questions.Negation(self._any(name, lambda field: self._compared(field, name, "==", sign, token)))
-        return self._any(name, lambda field: self._compared(field, name, operator, sign, token))
+            return self._finding_predicate(operator, sign, [(token, None)])
+        if operator == "!=":  # an alias for several fields: none of them may be equal
+            return predicates.Not(
+                self._for_each_field(name, lambda field: self._comparison(field, name, "==", sign, token))
+            )
+        return self._for_each_field(name, lambda field: self._comparison(field, name, operator, sign, token))
 
-    def _compared(self, field: Field, name: Token, operator: str, sign: Token, token: Token) -> questions.Test:
+    def _comparison(self, field: Field, name: Token, operator: str, sign: Token, token: Token) -> predicates.Predicate:
         if token.type == "NAME" and str(token) == "null":
             if operator != "==":
                 raise self._error("null can only be compared with == and !=", sign)
-            return questions.Negation(questions.Known(field))
+            return predicates.Not(predicates.IsKnown(field))
         other = self._other_field(field, token)
         if operator != "==" and field.kind in ("word", "text", "flag", "address"):
             raise self._error(f"{field.name} has no order: use ==, != or in", sign)
         if other is not None:
-            return questions.FieldComparison(field, operator, other)
+            return predicates.FieldComparison(field, operator, other)
         low, high = self._literal(field, name, token)
         if low != high and field.kind != "address":
             raise self._error("this is a range: use in", token)
-        return questions.Comparison(field, operator, low, high)
+        return predicates.Comparison(field, operator, low, high)
 
-    def membership(self, name: Token, items: Any) -> questions.Test:
+    def membership(self, name: Token, items: Any) -> predicates.Predicate:
         if name == FINDING:
-            return self._of_finding("==", name, self._listed(items))
-        return self._any(name, lambda field: self._member(field, name, items))
+            return self._finding_predicate("==", name, self._item_list(items))
+        return self._for_each_field(name, lambda field: self._membership(field, name, items))
 
-    def _member(self, field: Field, name: Token, items: Any) -> questions.Test:
-        return questions.Membership(field, tuple(self._range(field, name, item) for item in self._listed(items)))
+    def _membership(self, field: Field, name: Token, items: Any) -> predicates.Predicate:
+        return predicates.Membership(field, tuple(self._range(field, name, item) for item in self._item_list(items)))
 
-    def exclusion(self, name: Token, items: Any) -> questions.Test:
-        return questions.Negation(self.membership(name, items))
+    def exclusion(self, name: Token, items: Any) -> predicates.Predicate:
+        return predicates.Not(self.membership(name, items))
 
-    def contains(self, name: Token, token: Token) -> questions.Test:
-        return self._matching(name, re.compile(re.escape(literals.text(token)), re.IGNORECASE))
+    def contains(self, name: Token, token: Token) -> predicates.Predicate:
+        return self._matching_text(name, re.compile(re.escape(literals.text(token)), re.IGNORECASE))
 
-    def matches(self, name: Token, token: Token) -> questions.Test:
+    def matches(self, name: Token, token: Token) -> predicates.Predicate:
         try:
-            return self._matching(name, re.compile(literals.text(token), re.IGNORECASE))
+            return self._matching_text(name, re.compile(literals.text(token), re.IGNORECASE))
         except re.error as error:
             raise self._error(f"not a regular expression: {error.msg}", token) from None
 
-    def _matching(self, name: Token, pattern: re.Pattern[str]) -> questions.Test:
+    def _matching_text(self, name: Token, pattern: re.Pattern[str]) -> predicates.Predicate:
         if name == FINDING:
-            return questions.OfFinding(find("id"), lambda word: pattern.search(word) is not None)
-        return self._any(name, lambda field: questions.Matching(self._text(field, name), pattern), "texts")
+            return predicates.CitedByFinding(find("id"), lambda word: pattern.search(word) is not None)
+        return self._for_each_field(name, lambda field: predicates.Matches(self._text(field, name), pattern), "texts")
 
-    def _of_finding(self, operator: str, sign: Token, items: list[tuple[Token, Token | None]]) -> questions.Test:
-        """Whether a connection is evidence of such a finding."""
+    def _finding_predicate(
+        self, operator: str, sign: Token, items: list[tuple[Token, Token | None]]
+    ) -> predicates.Predicate:
+        """Return the predicate for connections cited as evidence by the named findings."""
         if operator not in ("==", "!="):
             raise self._error("finding has no order: use ==, != or in", sign)
         words = set()
@@ -224,16 +229,18 @@ class _Reader(Transformer[Token, Any]):
                 near = get_close_matches(word, KINDS, n=1)
                 raise self._error(f"there is no finding {word!r}{f'; did you mean {near[0]}?' if near else ''}", token)
             words.add(word)
-        test = questions.OfFinding(find("id"), words.__contains__)
-        return questions.Negation(test) if operator == "!=" else test
+        test = predicates.CitedByFinding(find("id"), words.__contains__)
+        return predicates.Not(test) if operator == "!=" else test
 
-    def _any(self, name: Token, made: Callable[[Field], questions.Test], lists: str = "") -> questions.Test:
-        """What is asked of the field, or of each of those that a name stands for."""
-        fields = [self._field(name, lists, meant) for meant in ALIASES.get(str(name), (str(name),))]
-        tests = tuple(made(field) for field in fields)
-        return tests[0] if len(tests) == 1 else questions.Either(tests)
+    def _for_each_field(
+        self, name: Token, make_predicate: Callable[[Field], predicates.Predicate], lists: str = ""
+    ) -> predicates.Predicate:
+        """Make a predicate for the field, or the disjunction of those for each field that an alias stands for."""
+        fields = [self._field(name, lists, alias) for alias in ALIASES.get(str(name), (str(name),))]
+        tests = tuple(make_predicate(field) for field in fields)
+        return tests[0] if len(tests) == 1 else predicates.Or(tests)
 
-    def _listed(self, items: Any) -> list[tuple[Token, Token | None]]:
+    def _item_list(self, items: Any) -> list[tuple[Token, Token | None]]:
         return [items] if isinstance(items, tuple) else items
 
     def _range(self, field: Field, name: Token, item: tuple[Token, Token | None]) -> tuple[Any, Any]:
@@ -247,9 +254,9 @@ class _Reader(Transformer[Token, Any]):
             raise self._error("the range ends before it begins", item[0])
         return low, high
 
-    def _field(self, name: Token, lists: str = "", meant: str = "") -> Field:
+    def _field(self, name: Token, lists: str = "", alias: str = "") -> Field:
         try:
-            field = find(meant or str(name))
+            field = find(alias or str(name))
         except UsageError as error:
             raise self._error(_hint(str(name)) or str(error), name) from None
         if field.kind in ("list", "texts") and field.kind != lists:
@@ -258,13 +265,13 @@ class _Reader(Transformer[Token, Any]):
         return field
 
     def _text(self, field: Field, name: Token) -> Field:
-        """The field, if it is of text, or of several, which are looked at one behind the other with spaces between."""
+        """Return the field if it is text or a list of texts, which are matched joined by spaces; else raise."""
         if field.kind not in ("word", "text", "texts"):
             raise self._error(f"{field.name} is not text: compare it with == or in", name)
         return field
 
     def _other_field(self, field: Field, token: Token) -> Field | None:
-        """The field on the right side, unless what stands there is a word."""
+        """Return the field named on the right-hand side, or None if the token is a literal."""
         if token.type != "NAME" or str(token) in field.words or token in ("true", "false"):
             return None
         try:
@@ -288,7 +295,7 @@ class _Reader(Transformer[Token, Any]):
 
 
 def _hint(name: str) -> str:
-    """What to ask for instead of a name that is no field, where that can be guessed."""
+    """Return a suggestion for a name that is not a field, or an empty string."""
     if name == FINDING:
         return "finding needs a comparison, such as finding == syn-flood"
     packets = name if name in HINTS else name.partition(".")[0] if name.startswith(_PROTOCOLS) else ""

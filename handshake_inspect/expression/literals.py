@@ -1,4 +1,4 @@
-"""What a value in an expression means beside a field: the lowest and the highest value that it stands for."""
+"""Literals in filter expressions, converted by the type of their field to a pair of lowest and highest value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LARGEST = (1 << 63) - 1
 
 
 def duration_ns(text: str) -> int:
-    """`50ms`, `1.5 s` as nanoseconds; ValueError for anything else, fractions of a nanosecond too."""
+    """Convert `50ms` or `1.5 s` to nanoseconds; ValueError for anything else, including fractions of a nanosecond."""
     match = _DURATION.fullmatch(text.strip())
     if match is None or match[2] not in UNITS_NS:
         raise ValueError(f"{text} is not a duration: give a number and a unit, such as 50ms")
@@ -33,14 +33,14 @@ def duration_ns(text: str) -> int:
 
 
 def text(token: Any) -> str:
-    """The characters that a value stands for: without the quotes of a string."""
+    """Return the text of a literal token, unquoted and unescaped if it is a string."""
     if token.type == "STRING":
         return re.sub(r"\\(.)", r"\1", str(token)[1:-1], flags=re.DOTALL)
     return str(token)
 
 
 def bounds(field: Field, token: Any) -> tuple[Any, Any]:
-    """The lowest and the highest value meant; ValueError, in words for people, where the kinds do not fit."""
+    """Return the lowest and highest value of a literal; ValueError with a user-facing message if the type is wrong."""
     return _OF_KIND[field.kind](field, token)
 
 
@@ -57,7 +57,7 @@ def _duration(field: Field, token: Any) -> tuple[int, int]:
     if token.type == "DURATION":
         ns = duration_ns(str(token))
     elif token.type == "NUMBER" and int(token) <= _LARGEST:
-        ns = int(token)  # as the JSON has it
+        ns = int(token)  # nanoseconds, as in the JSON
     else:
         raise ValueError(f"{field.name} is a duration: give a unit, such as 50ms")
     return ns, ns

@@ -1,4 +1,4 @@
-"""A report of some of its connections: they keep their ids, and all that is counted is counted of them alone."""
+"""Limit a report to some of its connections: ids stay the same; summary and services are recomputed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.expression.questions import Test
+from handshake_inspect.expression.predicates import Predicate
 from handshake_inspect.report import afterwards_counts
 from handshake_inspect.report.column import Addresses, Mask, Numbers
 from handshake_inspect.report.columns import Columns
@@ -40,24 +40,24 @@ from handshake_inspect.wire.address import halves_within
 _LEGS = ("synack", "ackdat", "total")
 
 
-def filtered(report: Report, test: Test) -> Report:
-    """The report of the connections that pass the test."""
+def filtered(report: Report, test: Predicate) -> Report:
+    """Return the report limited to the connections that satisfy `test`."""
     return selected(report, passing(report.connections, test, report.findings))
 
 
-def passing(connections: Connections, test: Test, findings: Sequence[Finding] = ()) -> Mask:
-    """For every connection whether it passes the test; `findings` are those of its report."""
+def passing(connections: Connections, test: Predicate, findings: Sequence[Finding] = ()) -> Mask:
+    """Return a boolean mask over `connections`: True where `test` holds.  `findings` are those of the report."""
     return test.mask(Columns(connections, test.fields(), findings))
 
 
 def selected(report: Report, mask: Mask) -> Report:
-    """The report of the connections where the mask, in the order of ids, is set.
+    """Return the report limited to the connections whose `mask` entry, in id order, is True.
 
-    Findings stay that are about the whole capture, or about an end of a connection that stays.
+    Findings are kept if they concern the whole capture or an endpoint of a remaining connection.
     """
     if mask.all():
         return report
-    findings = about(report.findings, report.connections, mask)
+    findings = findings_about(report.findings, report.connections, mask)
     if isinstance(report.connections, RowConnections):
         return _of_rows(report, report.connections, mask, findings)
     kept = [connection for connection, stays in zip(report.connections, mask.tolist(), strict=True) if stays]
@@ -126,8 +126,8 @@ def _distribution(connections: Sequence[Connection], leg: str) -> Distribution:
     return distribution(values)
 
 
-def about(findings: Sequence[Finding], connections: Connections, mask: Mask) -> list[Finding]:
-    """The findings about the whole capture, or about an end of a connection where the mask is set."""
+def findings_about(findings: Sequence[Finding], connections: Connections, mask: Mask) -> list[Finding]:
+    """Return the findings about the whole capture or about an endpoint of a connection whose `mask` entry is True."""
     if not any(finding.target for finding in findings):
         return list(findings)
     ends = _Ends(connections, mask)
@@ -135,7 +135,7 @@ def about(findings: Sequence[Finding], connections: Connections, mask: Mask) -> 
 
 
 class _Ends:
-    """The ends of the connections that stay."""
+    """Addresses and ports of the remaining connections, as arrays."""
 
     def __init__(self, connections: Connections, mask: Mask) -> None:
         columns = Columns(connections)
@@ -149,7 +149,7 @@ class _Ends:
         return address.hi[mask], address.lo[mask], port.values[mask]
 
     def have(self, finding: Finding) -> bool:
-        """Whether the finding is about one of them."""
+        """Whether the finding's target is one of these endpoints."""
         target = finding.target
         if target is None:
             return False

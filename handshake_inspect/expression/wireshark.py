@@ -1,6 +1,6 @@
-"""Names that users of Wireshark type: a field here, or a field of packets, with what to ask of connections instead."""
+"""Wireshark display-filter names: aliases of fields here, and hints for packet fields that connections do not have."""
 
-# A field of ours, or several of which any may hold.
+# The equivalent field, or several fields of which any may match.
 ALIASES: dict[str, tuple[str, ...]] = {
     "ip.addr": ("client.ip", "server.ip"),
     "ipv6.addr": ("client.ip", "server.ip"),
@@ -17,7 +17,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "communityid": ("aliases.community_id",),
 }
 
-# A connection has both directions and all flags: what a packet has, it may have had at some time.
+# Packet fields have no direct equivalent: a connection has both directions and many packets.
 HINTS = {
     "ip.src": "client.ip is who connected; ip.addr is either end",
     "ip.dst": "server.ip is who was connected to; ip.addr is either end",

@@ -1,4 +1,4 @@
-"""For tests: what happened to the TCP connections that were made in a block of code.
+"""Capture the TCP connections that a block of code makes, for assertions in tests.
 
 >>> from handshake_inspect.testing import capture
 >>> with capture("lo", port=8080) as report:  # doctest: +SKIP
@@ -6,8 +6,8 @@
 >>> report.outcomes.established == report.connections  # doctest: +SKIP
 True
 
-pytest has the fixture `handshakes`, whose `capture` does the same, and skips the test where it is not possible.  NumPy
-and all else that costs time is imported when the first capture begins.
+The pytest fixture `handshakes` has a `capture` that does the same and skips the test where capturing is not possible.
+NumPy and other slow imports are deferred until the first capture starts.
 """
 
 from handshake_inspect.testing.captured import Captured, NotCapturedError

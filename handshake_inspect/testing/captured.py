@@ -1,4 +1,4 @@
-"""What a test may ask of the connections that were captured."""
+"""The result of a capture: the connections and statistics that tests assert on."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -10,62 +10,62 @@ if TYPE_CHECKING:
     from handshake_inspect.report.model import Connection, Finding, Outcomes, Report, RttDistributions, Service
     from handshake_inspect.report.setup import SpanDistributions
 
-_SHOWN = 3  # connections with trouble that a repr lists
-_LISTED = 20  # connections that are all listed where a test has failed
+_SHOWN = 3  # connections with trouble listed in a repr
+_LISTED = 20  # up to this many connections, a failed test's report lists all of them
 
 
 class NotCapturedError(RuntimeError):
-    """What was asked for is not there: the block has not ended, or it ended in a way that left no report."""
+    """There is no report: the block has not ended, or capturing failed."""
 
 
 class Captured:
-    """The connections that were begun while the block ran: filled when it has ended.
+    """The connections opened while the block ran; available once the block has ended.
 
-    As the `summary` of a report it has `connections`, which is their number, `outcomes` and `rtt`.  Iteration, an index
-    and `len` give the connections themselves.
+    Like the `summary` of a report, it has `connections` (a count), `outcomes` and `rtt`.  Iterate over it or index it
+    to get the connections themselves.  Every property raises `NotCapturedError` until there is a report.
     """
 
     def __init__(self, name: str) -> None:
-        """Name what is captured, for messages."""
+        """Create an empty result; `name` describes the capture in messages."""
         self.name = name
         self._whole: Report | None = None
         self._view: Report | None = None
-        self._absent = "the block has not ended yet"
+        self._unavailable = "the block has not ended yet"
 
     def fill(self, whole: Report, view: Report) -> Captured:
-        """Take the report of all that was captured, and that of what was asked for."""
+        """Store the report of everything captured (`whole`) and of the requested connections (`view`)."""
         self._whole, self._view = whole, view
         return self
 
-    def leave(self, reason: str) -> None:
-        """Remember why there will be no report."""
-        self._absent = reason
+    def set_unavailable(self, reason: str) -> None:
+        """Record why there will be no report."""
+        self._unavailable = reason
 
     @property
     def is_filled(self) -> bool:
-        """Whether there is a report to ask."""
+        """Whether there is a report."""
         return self._view is not None
 
     @property
     def report(self) -> Report:
-        """The report of all that was captured, as `handshake_inspect.analyze` gives it of a file."""
+        """The report of everything captured, as `handshake_inspect.analyze` returns it for a file."""
         if self._whole is None:
-            raise NotCapturedError(f"{self.name}: {self._absent}")
+            raise NotCapturedError(f"{self.name}: {self._unavailable}")
         return self._whole
 
     @property
     def connections(self) -> int:
-        """How many connections there are."""
+        """The number of connections."""
         return self._narrowed.summary.connections
 
     @property
     def outcomes(self) -> Outcomes:
-        """How many of them came to each outcome: `outcomes.established`, `outcomes.timed_out` …"""
+        """The number of connections per outcome: `outcomes.established`, `outcomes.timed_out` …"""
         return self._narrowed.summary.outcomes
 
     @property
     def setup(self) -> SpanDistributions:
-        """Percentiles of the parts of their set-up, in nanoseconds: `setup.first_byte.p95`; None for none."""
+        """Percentiles of set-up times in nanoseconds, such as `setup.first_byte.p95`; None if none was measured."""
         from handshake_inspect.report.setup import SpanDistributions
 
         summary = self._narrowed.summary.setup
@@ -73,21 +73,21 @@ class Captured:
 
     @property
     def rtt(self) -> RttDistributions:
-        """Percentiles of their handshake RTTs, in nanoseconds: `rtt.total.p95`; None for none."""
+        """Percentiles of handshake RTTs in nanoseconds, such as `rtt.total.p95`; None if none was measured."""
         return self._narrowed.summary.rtt
 
     @property
     def services(self) -> Sequence[Service]:
-        """The servers, with what became of the attempts to reach each, the busiest first."""
+        """The servers with the outcomes of the connections to each, busiest first."""
         return self._narrowed.services
 
     @property
     def findings(self) -> list[Finding]:
-        """What is wrong with a service, a host or the capture."""
+        """The findings about services, hosts and the capture."""
         return self._narrowed.findings
 
     def where(self, expression: str) -> Captured:
-        """Only the connections for which an expression holds, as for `hsi -Y`; UsageError for one that is not valid."""
+        """Return the connections that match `expression` (as for `hsi -Y`); UsageError if it is invalid."""
         from handshake_inspect.expression.language import parse
         from handshake_inspect.expression.select import filtered
 
@@ -105,11 +105,11 @@ class Captured:
 
     def __repr__(self) -> str:
         if self._view is None:
-            return f"<{self.name}: {self._absent}>"
-        return f"<{self.name}: {_told(self._view)}>"
+            return f"<{self.name}: {self._unavailable}>"
+        return f"<{self.name}: {_summary_line(self._view)}>"
 
     def text(self) -> str:
-        """The report as text, with all connections where these are few."""
+        """Return the report as text; it lists every connection if there are few."""
         from io import BytesIO
 
         from handshake_inspect.render import FORMATS, Options
@@ -121,12 +121,12 @@ class Captured:
     @property
     def _narrowed(self) -> Report:
         if self._view is None:
-            raise NotCapturedError(f"{self.name}: {self._absent}")
+            raise NotCapturedError(f"{self.name}: {self._unavailable}")
         return self._view
 
 
-def _told(report: Report) -> str:
-    """One line: how many connections came to what, and of the first ones in trouble why."""
+def _summary_line(report: Report) -> str:
+    """Return one line: the number of connections per outcome, and the causes of the first ones with trouble."""
     from handshake_inspect.wire.text import plural
 
     counts = [f"{count} {outcome}" for outcome, count in report.summary.outcomes.as_dict().items() if count]

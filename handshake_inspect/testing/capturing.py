@@ -1,4 +1,4 @@
-"""A capture around a block of code."""
+"""A context manager that captures on an interface while its block runs."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from handshake_inspect.report.model import Report
 
 _MIDSTREAM = "outcome != midstream"
-_OPTIONS = ("snap_len", "backend", "ring_mib", "promiscuous")  # of `open_live`
+_OPTIONS = ("snap_len", "backend", "ring_mib", "promiscuous")  # passed on to `open_live`
 
 
 def capture(interface: str, **options: Any) -> Capture:
-    """Capture while a block runs, on an interface or on all of them (`any`).
+    """Capture while a block runs, on one interface or on all of them (`any`).
 
-    Used as in `with capture("lo", port=8080) as report:`.  The options are those of `Capture`.  Raises LiveError when
-    that is not possible here.
+    Use it as in `with capture("lo", port=8080) as report:`.  The options are those of `Capture`.  Entering the block
+    raises LiveError if capturing is not possible here.
     """
     return Capture(interface, **options)
 
 
 class Capture:
-    """A context manager that gives a `Captured`, which is filled when the block has ended."""
+    """A context manager that returns a `Captured`, which has a report once the block has ended."""
 
     def __init__(
         self,
@@ -42,27 +42,28 @@ class Capture:
         settle: float = 0.1,
         **options: Any,
     ) -> None:
-        """Say what is to be captured; nothing is opened before the block begins.
+        """Set up the capture; the interface is opened when the block begins.
 
-        `host` and `port` are an end of the connections, either one; several ports are any of these.  `filter` is a
-        tcpdump expression.  With `midstream` connections count that were open before the block.  After the block the
-        capture goes on until all connections have ended or nothing has come for `settle` seconds, ten times as long
-        at most.  `snap_len`, `backend`, `ring_mib` and `promiscuous` are as in `handshake_inspect.live.session`.
+        `host` and `port` match either end of a connection; given several ports, any of them matches.  `filter` is a
+        tcpdump expression.  `midstream` includes connections that were already open before the block.  After the
+        block, the capture continues until all connections have closed or the link was idle for `settle` seconds, but
+        at most ten times as long.  For `snap_len`, `backend`, `ring_mib` and `promiscuous` see
+        `handshake_inspect.live.session`.
         """
         check_keywords("capture", options, [*_OPTIONS, *(Capture.__init__.__kwdefaults__ or ())])
         self._interface = interface
         ports = _ports(port)
-        self._kernel, self._test = _meant(host, ports, filter)
+        self._kernel, self._terms = _filters(host, ports, filter)
         self._needs_libpcap = filter is not None
         if not midstream:
-            self._test = [*self._test, _MIDSTREAM]
+            self._terms = [*self._terms, _MIDSTREAM]
         self._settle = settle
         self._options = options
         self._background: Background | None = None
         self.captured = Captured(_name(interface, host, ports, filter))
 
     def __enter__(self) -> Captured:
-        """Begin: what is sent from now on is captured."""
+        """Start capturing; every frame sent after this returns is captured."""
         if sys.platform == "win32":
             raise LiveError(f"{self._interface}: capturing is not possible on Windows; capture on Linux or macOS")
         if self._background is not None:
@@ -71,7 +72,7 @@ class Capture:
         from handshake_inspect.live.filters import is_available
         from handshake_inspect.live.session import open_live
 
-        # Without libpcap the kernel filters nothing; which connections are meant is then seen by their ends.
+        # Without libpcap the kernel filters nothing; the connections are then selected from the report alone.
         wanted = self._kernel if self._needs_libpcap or is_available() else ""
         self._background = Background(open_live(self._interface, filter_text=wanted, **self._options))
         self._background.start()
@@ -80,7 +81,7 @@ class Capture:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End, and fill the report; what was raised in the block goes on as it is."""
+        """Stop capturing and make the report; exceptions raised in the block propagate unchanged."""
         background = self._background
         assert background is not None  # noqa: S101 - it was entered
         try:
@@ -97,34 +98,36 @@ class Capture:
         try:
             report = background.finish(self._settle)
         except BaseException as error:
-            self.captured.leave(f"capturing failed ({error})")
+            self.captured.set_unavailable(f"capturing failed ({error})")
             raise
         self.captured.fill(report, self._narrowed(report))
 
     def _fill_after(self, background: Background, error: BaseException) -> None:
-        """Report what happened until the block failed, if possible; nothing may hide the failure."""
-        self.captured.leave(f"the block ended with {type(error).__name__}")
+        """Make the report after the block failed, if possible, without hiding the block's exception."""
+        self.captured.set_unavailable(f"the block ended with {type(error).__name__}")
         if isinstance(error, (KeyboardInterrupt, SystemExit, GeneratorExit)):
             return
         try:
             self._fill(background)
         except Exception as other:
-            self.captured.leave(f"the block ended with {type(error).__name__}, and capturing failed ({other})")
+            self.captured.set_unavailable(
+                f"the block ended with {type(error).__name__}, and capturing failed ({other})"
+            )
 
     def _narrowed(self, report: Report) -> Report:
         from handshake_inspect.expression.language import parse
         from handshake_inspect.expression.select import filtered
 
-        return filtered(report, parse(" and ".join(self._test))) if self._test else report
+        return filtered(report, parse(" and ".join(self._terms))) if self._terms else report
 
 
 def _name(interface: str, host: str | None, ports: list[int], text: str | None) -> str:
-    asked = [] if host is None else [f"host {host}"]
+    parts = [] if host is None else [f"host {host}"]
     if ports:
-        asked.append(f"port {', '.join(map(str, ports))}")
+        parts.append(f"port {', '.join(map(str, ports))}")
     if text is not None:
-        asked.append(text)
-    return f"handshakes on {interface}" + (f" ({' and '.join(asked)})" if asked else "")
+        parts.append(text)
+    return f"handshakes on {interface}" + (f" ({' and '.join(parts)})" if parts else "")
 
 
 def _ports(port: int | Iterable[int] | None) -> list[int]:
@@ -137,8 +140,8 @@ def _ports(port: int | Iterable[int] | None) -> list[int]:
     return ports
 
 
-def _meant(host: str | None, ports: list[int], text: str | None) -> tuple[str, list[str]]:
-    """The same as a filter for the kernel, which also lets ICMP errors pass, and as tests of a connection."""
+def _filters(host: str | None, ports: list[int], text: str | None) -> tuple[str, list[str]]:
+    """Return the selection as a capture filter, which also passes ICMP errors, and as terms of an expression."""
     kernel, tests = [], []
     if host is not None:
         from ipaddress import ip_address

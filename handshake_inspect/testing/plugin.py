@@ -1,7 +1,7 @@
-"""The pytest plugin: the fixture `handshakes`.
+"""The pytest plugin, which provides the fixture `handshakes`.
 
-It costs a test run that does not use it next to nothing: pytest imports this module and what it imports, which is no
-library, and nothing is printed.
+It must not slow down test runs that do not use it: this module imports no third-party library but pytest, and prints
+nothing.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from handshake_inspect.errors import LiveError, NoSuchInterfaceError
 from handshake_inspect.testing.captured import Captured
 from handshake_inspect.testing.capturing import Capture
 
-_TAKEN = pytest.StashKey[list[Captured]]()
+_CAPTURES = pytest.StashKey[list[Captured]]()
 
 
 class Handshakes:
-    """Makes captures for one test."""
+    """Creates the captures of one test."""
 
-    def __init__(self, taken: list[Captured]) -> None:
-        self._taken = taken
+    def __init__(self, captures: list[Captured]) -> None:
+        self._captures = captures
 
     def capture(self, interface: str, **options: Any) -> Capture:
-        """Capture while a block runs, as `handshake_inspect.testing.capture` does; skip the test where none can be.
+        """Capture while a block runs, as `handshake_inspect.testing.capture` does; skip the test if not possible.
 
-        An interface that does not exist is an error.
+        An unknown interface is an error.
         """
-        made = _Skipping(interface, **options)
-        self._taken.append(made.captured)
-        return made
+        capture = _Skipping(interface, **options)
+        self._captures.append(capture.captured)
+        return capture
 
 
 class _Skipping(Capture):
     def __enter__(self) -> Captured:
         try:
             return super().__enter__()
-        except NoSuchInterfaceError:  # a slip of the test: were it skipped, it would stay so for ever
+        except NoSuchInterfaceError:  # a mistake in the test: skipping would hide it for good
             raise
         except LiveError as error:
             reason = f"cannot capture: {error}"
@@ -47,17 +47,17 @@ class _Skipping(Capture):
 
 @pytest.fixture
 def handshakes(request: pytest.FixtureRequest) -> Handshakes:
-    """What happened to TCP connections: `with handshakes.capture("lo", port=8080) as report:`, then ask the report."""
-    return Handshakes(request.node.stash.setdefault(_TAKEN, []))
+    """Capture TCP connections: `with handshakes.capture("lo", port=8080) as report:`, then assert on `report`."""
+    return Handshakes(request.node.stash.setdefault(_CAPTURES, []))
 
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
-    """Add what was captured to the report of a failure."""
+    """Attach the test's captures to its failure report."""
     outcome = yield
     report = outcome.get_result()
     if not report.failed:
         return
-    for captured in item.stash.get(_TAKEN, ()):
+    for captured in item.stash.get(_CAPTURES, ()):
         if captured.is_filled:
             report.sections.append((f"Captured {captured.name}", captured.text()))

@@ -38,7 +38,7 @@ def clock(monkeypatch):
 def test_the_bar(monkeypatch, clock, stream, wanted, waited, drawn, total):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(sys, "stderr", stream())
-    with progress.Meter(wanted=wanted) as meter:
+    with progress.ProgressBar(wanted=wanted) as meter:
         meter.update(10, total)
         clock[0] += waited
         meter.update(500_000, total)
@@ -48,7 +48,7 @@ def test_the_bar(monkeypatch, clock, stream, wanted, waited, drawn, total):
 
 def test_no_stderr_no_bar(monkeypatch):
     monkeypatch.setattr(sys, "stderr", None)
-    with progress.Meter(wanted=True) as meter:
+    with progress.ProgressBar(wanted=True) as meter:
         meter.update(1, 2)
 
 
@@ -76,7 +76,7 @@ def pipe(tmp_path, monkeypatch):
 
 def test_a_pipe_that_nobody_writes_to_is_named_after_two_seconds(pipe, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Screen())
-    with progress.Meter(wanted=True, inputs=[pipe]):
+    with progress.ProgressBar(wanted=True, inputs=[pipe]):
         assert (Timers.last.seconds, Timers.last.state) == (2, "waiting")
         Timers.last.run()
     assert sys.stderr.getvalue() == f"hsi: waiting: nobody has written to {pipe} yet (Ctrl-C ends)\n"
@@ -85,7 +85,7 @@ def test_a_pipe_that_nobody_writes_to_is_named_after_two_seconds(pipe, monkeypat
 
 def test_what_comes_ends_the_waiting(pipe, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Screen())
-    with progress.Meter(wanted=True, inputs=[pipe]) as meter:
+    with progress.ProgressBar(wanted=True, inputs=[pipe]) as meter:
         meter.update(1, None)
         assert Timers.last.state == "over"
 
@@ -93,10 +93,10 @@ def test_what_comes_ends_the_waiting(pipe, monkeypatch):
 def test_only_pipes_are_waited_for_and_only_before_somebody_who_watches(pipe, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Screen())
     (tmp_path / "file").write_bytes(b"")
-    with progress.Meter(wanted=True, inputs=[str(tmp_path / "file"), str(tmp_path / "none")]):
+    with progress.ProgressBar(wanted=True, inputs=[str(tmp_path / "file"), str(tmp_path / "none")]):
         assert Timers.last is None
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    with progress.Meter(wanted=True, inputs=[pipe]):
+    with progress.ProgressBar(wanted=True, inputs=[pipe]):
         assert Timers.last is None
 
 

@@ -207,7 +207,7 @@ def test_a_report_can_be_where_only_root_may_write(check, make, tmp_path):
     assert ElementTree.parse(tmp_path / "report.xml").getroot().get("failures") == "0"
 
 
-# Signals
+# SignalForwarder
 
 
 @pytest.mark.parametrize(("user", "own"), [([], 65534), (["-Z", "nobody"], 65534), (["-Z", "root"], 0)])
@@ -272,9 +272,9 @@ def test_a_signal_delivered_to_another_thread_is_passed_on():
             pass  # until the main thread waits
         signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
 
-    with child_command.passing_on() as signals:
-        command = child_command.Running(["sleep", "1000"])
-        signals.are_for(command)
+    with child_command.forward_signals() as signals:
+        command = child_command.ChildProcess(["sleep", "1000"])
+        signals.forward_to(command)
         other = threading.Thread(target=get_one)
         other.start()
         assert command.wait() == -signal.SIGUSR1
@@ -283,13 +283,13 @@ def test_a_signal_delivered_to_another_thread_is_passed_on():
 
 def test_signals_from_the_terminal_are_not_passed_on_twice(monkeypatch):
     sent = []
-    command = child_command.Running(["true"])
+    command = child_command.ChildProcess(["true"])
     command.wait()
-    monkeypatch.setattr(command, "pass_on", sent.append)
+    monkeypatch.setattr(command, "send_signal", sent.append)
     for in_front in (True, False):
-        monkeypatch.setattr(child_command, "_is_in_front", lambda in_front=in_front: in_front)
-        command.relay(signal.SIGINT)
-        command.relay(signal.SIGTERM)
+        monkeypatch.setattr(child_command, "_is_foreground", lambda in_front=in_front: in_front)
+        command.forward(signal.SIGINT)
+        command.forward(signal.SIGTERM)
     assert sent == [signal.SIGTERM, signal.SIGINT, signal.SIGTERM]
 
 

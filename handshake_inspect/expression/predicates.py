@@ -1,6 +1,6 @@
-"""What an expression is made of: tests that turn columns into masks.
+"""Predicates over connections: each turns columns into a boolean mask, left entry per connection.
 
-A value that is absent is equal to nothing, above nothing and below nothing; `!=` is the opposite of `==`.
+A missing value (null) fails `==`, `<`, `<=`, `>` and `>=`; `!=` is the negation of `==`.
 """
 
 from __future__ import annotations
@@ -25,105 +25,105 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
-class Test(ABC):
-    """One question, computed over all connections at once."""
+class Predicate(ABC):
+    """A predicate, evaluated for all connections at once."""
 
     @abstractmethod
     def mask(self, columns: Columns) -> Mask:
-        """For every connection whether the answer is yes."""
+        """Return a boolean mask: True for each connection that satisfies the predicate."""
 
     @abstractmethod
     def fields(self) -> Iterator[Field]:
-        """The fields that it looks at."""
+        """Yield the fields that the predicate reads."""
 
 
 @dataclass(frozen=True)
-class Either(Test):
-    """One of several."""
+class Or(Predicate):
+    """The disjunction of several predicates."""
 
-    parts: tuple[Test, ...]
+    parts: tuple[Predicate, ...]
 
     def mask(self, columns: Columns) -> Mask:
-        """Yes where any says so."""
+        """True where any part is True."""
         mask: Mask = np.logical_or.reduce([part.mask(columns) for part in self.parts])
         return mask
 
     def fields(self) -> Iterator[Field]:
-        """The fields of all."""
+        """The fields of all parts."""
         return (field for part in self.parts for field in part.fields())
 
 
 @dataclass(frozen=True)
-class Both(Test):
-    """All of several."""
+class And(Predicate):
+    """The conjunction of several predicates."""
 
-    parts: tuple[Test, ...]
+    parts: tuple[Predicate, ...]
 
     def mask(self, columns: Columns) -> Mask:
-        """Yes where all say so."""
+        """True where all parts are True."""
         mask: Mask = np.logical_and.reduce([part.mask(columns) for part in self.parts])
         return mask
 
     def fields(self) -> Iterator[Field]:
-        """The fields of all."""
+        """The fields of all parts."""
         return (field for part in self.parts for field in part.fields())
 
 
 @dataclass(frozen=True)
-class Negation(Test):
-    """The opposite."""
+class Not(Predicate):
+    """The negation of a predicate."""
 
-    part: Test
+    part: Predicate
 
     def mask(self, columns: Columns) -> Mask:
-        """Yes where the other says no."""
+        """True where the part is False."""
         return ~self.part.mask(columns)
 
     def fields(self) -> Iterator[Field]:
-        """The other's fields."""
+        """The fields of the part."""
         return self.part.fields()
 
 
 @dataclass(frozen=True)
-class _OfField(Test):
+class _FieldPredicate(Predicate):
     field: Field
 
     def fields(self) -> Iterator[Field]:
-        """The one field."""
+        """The field itself."""
         yield self.field
 
 
 @dataclass(frozen=True)
-class Known(_OfField):
-    """Whether there is a value."""
+class IsKnown(_FieldPredicate):
+    """True where the field has a value."""
 
     def mask(self, columns: Columns) -> Mask:
-        """Yes where it is not null."""
+        """True where the value is not null."""
         return columns.of(self.field).known
 
 
 @dataclass(frozen=True)
-class Flag(_OfField):
-    """Whether a flag is set."""
+class IsTrue(_FieldPredicate):
+    """True where a boolean field is true."""
 
     def mask(self, columns: Columns) -> Mask:
-        """Yes where it is."""
+        """True where the flag is set."""
         column = columns.of(self.field)
-        assert isinstance(column, Numbers)  # noqa: S101 - kinds are checked when the expression is read
+        assert isinstance(column, Numbers)  # noqa: S101 - the parser has checked the type
         mask: Mask = column.known & (column.values != 0)
         return mask
 
 
 @dataclass(frozen=True)
-class Comparison(_OfField):
-    """A field beside a value; of addresses, beside a network from `low` to `high`."""
+class Comparison(_FieldPredicate):
+    """A field compared with a literal; for addresses, `low` and `high` are the ends of a network."""
 
     operator: str
     low: Any
     high: Any
 
     def mask(self, columns: Columns) -> Mask:
-        """Compare."""
+        """True where the comparison holds."""
         column = columns.of(self.field)
         if self.operator in ("==", "!="):
             equal = within(column, self.low, self.high)
@@ -134,66 +134,68 @@ class Comparison(_OfField):
 
 
 @dataclass(frozen=True)
-class FieldComparison(_OfField):
-    """A field beside another of the same kind."""
+class FieldComparison(_FieldPredicate):
+    """A field compared with another field of the same type."""
 
     operator: str
     other: Field
 
     def fields(self) -> Iterator[Field]:
-        """Both fields."""
+        """And fields."""
         yield self.field
         yield self.other
 
     def mask(self, columns: Columns) -> Mask:
-        """Compare."""
-        one, two = columns.of(self.field), columns.of(self.other)
-        known = one.known & two.known
+        """True where the comparison holds."""
+        left, right = columns.of(self.field), columns.of(self.other)
+        known = left.known & right.known
         if self.operator == "!=":
-            return ~(known & one.same(two))
+            return ~(known & left.same(right))
         if self.operator == "==":
-            return known & one.same(two)
-        assert isinstance(one, Numbers)  # noqa: S101
-        assert isinstance(two, Numbers)  # noqa: S101
-        mask: Mask = known & _OPERATORS[self.operator](one.values, two.values)
+            return known & left.same(right)
+        assert isinstance(left, Numbers)  # noqa: S101
+        assert isinstance(right, Numbers)  # noqa: S101
+        mask: Mask = known & _OPERATORS[self.operator](left.values, right.values)
         return mask
 
 
 @dataclass(frozen=True)
-class Membership(_OfField):
-    """A field among values and ranges."""
+class Membership(_FieldPredicate):
+    """A field tested against a set of values and inclusive ranges."""
 
     ranges: tuple[tuple[Any, Any], ...]
 
     def mask(self, columns: Columns) -> Mask:
-        """Yes where it is in one of them."""
+        """True where the value is in any of the ranges."""
         column = columns.of(self.field)
         mask: Mask = np.logical_or.reduce([within(column, low, high) for low, high in self.ranges])
         return mask
 
 
 @dataclass(frozen=True)
-class Matching(_OfField):
-    """A text in which a pattern is found."""
+class Matches(_FieldPredicate):
+    """A text field searched for a regular expression."""
 
     pattern: re.Pattern[str]
 
     def mask(self, columns: Columns) -> Mask:
-        """Yes where it is."""
+        """True where the pattern is found."""
         column = columns.of(self.field)
         assert isinstance(column, Words)  # noqa: S101
         return column.where(lambda word: self.pattern.search(word) is not None)
 
 
 @dataclass(frozen=True)
-class OfFinding(_OfField):
-    """Whether a connection is evidence of a finding of one of some kinds; `field` is the id of a connection."""
+class CitedByFinding(_FieldPredicate):
+    """True for connections cited by a finding whose id passes `matches_id`; `field` is the id of the connection."""
 
-    is_meant: Callable[[str], bool]
+    matches_id: Callable[[str], bool]
 
     def mask(self, columns: Columns) -> Mask:
-        """Yes where a finding cites it."""
-        cited = {number for each in columns.findings if self.is_meant(each.id) for number in each.evidence.connections}
+        """True where such a finding cites the connection."""
+        cited = {
+            number for each in columns.findings if self.matches_id(each.id) for number in each.evidence.connections
+        }
         column = columns.of(self.field)
         assert isinstance(column, Numbers)  # noqa: S101
         mask: Mask = np.isin(column.values, sorted(cited))
@@ -201,7 +203,7 @@ class OfFinding(_OfField):
 
 
 def within(column: Numbers | Words | Addresses, low: Any, high: Any) -> Mask:
-    """Where a column's value lies from `low` to `high`; words are equal or not."""
+    """Return the mask of values from `low` to `high` inclusive; words are only compared with `low`."""
     if isinstance(column, Words):
         return column.where(lambda word: word == low)
     if isinstance(column, Addresses):
