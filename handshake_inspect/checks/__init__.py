@@ -1,1 +1,1 @@
-"""Rules held against a report: what a build may depend on."""
+"""Checks of reports: rules for CI, comparison of two reports, pairing of two captures, and Wireshark as a reference."""

@@ -1,4 +1,4 @@
-"""The end of a command whose traffic is checked: an assertion of its own."""
+"""The assertion that the command run by `hsi check --live` succeeded."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import msgspec
 
 from handshake_inspect.report.checked import Assertion, Checked
 
-_BY_SIGNAL = 128  # added by shells to the number of the signal
+_SIGNAL_BASE = 128  # shells add it to the signal number
 
 
-def ended(name: str, status: int) -> Assertion:
-    """Measure an exit status against 0; `status` is negative for a signal, as subprocess has it."""
-    number = _BY_SIGNAL - status if status < 0 else status
+def exit_assertion(name: str, status: int) -> Assertion:
+    """Return the assertion that the exit status is 0; `status` is minus the signal number, as in subprocess."""
+    number = _SIGNAL_BASE - status if status < 0 else status
     how = f"killed by {_signal(-status)} (exit status {number})" if status < 0 else f"exit status {number}"
     return Assertion(
         f"command {name}", "failed" if status else "passed", how, "exit status 0", "exit-status", number, 0, 1
     )
 
 
-def behind(assertion: Assertion, checked: Checked) -> Checked:
-    """Put an assertion in front of those of a check: it passes only when this one did, too."""
+def prepend(assertion: Assertion, checked: Checked) -> Checked:
+    """Insert an assertion before the others; the check then passes only if this one does, too."""
     passed = checked.passed and assertion.status == "passed"
     return msgspec.structs.replace(checked, passed=passed, assertions=[assertion, *checked.assertions])
 

@@ -1,4 +1,4 @@
-"""Two reports side by side: which services came, went, began to fail, or became slower."""
+"""Comparison of two reports: services that are new, vanished, started to fail or became slower."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from handshake_inspect.report.services import distribution
 from handshake_inspect.wire.address import address_text
 from handshake_inspect.wire.text import duration, endpoint_text, probability, share
 
-By = Literal["service", "port", "host"]
-CHANCE = 0.01  # a p-value above this is noise
+GroupBy = Literal["service", "port", "host"]
+P_VALUE_LIMIT = 0.01  # differences with a larger p-value count as noise
 LEGS: tuple[LegName, ...] = get_args(LegName)
 SPANS: tuple[SpanName, ...] = get_args(SpanName)
-HELD: tuple[SpanName, ...] = ("tls", "response")  # the others are the client's own, or sums of these
+CHECKED_SPANS: tuple[SpanName, ...] = ("tls", "response")  # other spans depend on the client or are sums of these
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What is no regression yet."""
+    """Limits below which a change is not a regression."""
 
     rtt_increase_percent: Decimal = Decimal(20)
     rtt_shift_ns: int = 1_000_000
@@ -48,8 +48,8 @@ class Tolerance:
 
 
 @dataclass
-class _Side:
-    """One service in one report."""
+class _ServiceSample:
+    """One service in one report: outcome counts and measured times (ns)."""
 
     counts: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(OUTCOMES), dtype=np.int64))
     legs: dict[LegName, NDArray[np.int64]] = field(default_factory=dict)
@@ -64,14 +64,14 @@ class _Side:
         return int(sum(self.counts[OUTCOMES.index(word)] for word in TROUBLE_OUTCOMES))
 
     @property
-    def tried(self) -> int:
+    def attempted(self) -> int:
         return self.failed + int(self.counts[OUTCOMES.index("established")])
 
 
-def compare(old: Report, new: Report, by: By = "service", tolerance: Tolerance | None = None) -> Difference:
-    """What the new report has otherwise than the old one."""
+def compare(old: Report, new: Report, by: GroupBy = "service", tolerance: Tolerance | None = None) -> Difference:
+    """Return the differences of the new report from the old one, by service."""
     tolerance = tolerance or Tolerance()
-    then, now = _sides(old, by), _sides(new, by)
+    then, now = _services_of(old, by), _services_of(new, by)
     names = [*then, *(name for name in now if name not in then)]
     services = [_service(name, then.get(name), now.get(name), tolerance) for name in names]
     regressions = [f"{each.name}: {text}" for each in services for text in each.regressions]
@@ -98,15 +98,15 @@ def _finding(each: Finding) -> FindingDifference:
     return FindingDifference(each.id, each.severity, str(each.target) if each.target else None, each.title)
 
 
-def _sides(report: Report, by: By) -> dict[str, _Side]:
-    """The services of a report by name, busiest first."""
+def _services_of(report: Report, by: GroupBy) -> dict[str, _ServiceSample]:
+    """Return the services of a report by name, busiest first."""
     measured = {f"rtt.{leg}" for leg in LEGS} | {_span(span) for span in SPANS}
     columns = Columns(report.connections, [find(name) for name in ("outcome", *sorted(measured))])
-    names, of = _named(columns, by)
+    names, of = _group_by_server(columns, by)
     outcome = columns.of(find("outcome"))
     assert isinstance(outcome, Words)  # noqa: S101
     place = np.array([OUTCOMES.index(word) for word in outcome.vocabulary] or [0])
-    sides = [_Side() for _ in names]
+    sides = [_ServiceSample() for _ in names]
     for side, rows in zip(sides, _groups(of, len(names)), strict=True):
         side.counts = np.bincount(place[outcome.codes[rows]], minlength=len(OUTCOMES))
         side.legs = {leg: _values(columns, f"rtt.{leg}", rows) for leg in LEGS}
@@ -125,8 +125,8 @@ def _values(columns: Columns, name: str, rows: NDArray[np.intp]) -> NDArray[np.i
     return column.values[rows][column.known[rows]]
 
 
-def _named(columns: Columns, by: By) -> tuple[list[str], NDArray[np.intp]]:
-    """The names of the services, and the place of every connection's among them."""
+def _group_by_server(columns: Columns, by: GroupBy) -> tuple[list[str], NDArray[np.intp]]:
+    """Return the names of the services, and for each connection the index of its service."""
     address, port = columns.of(find("server.ip")), columns.of(find("server.port"))
     assert isinstance(address, Addresses)  # noqa: S101
     assert isinstance(port, Numbers)  # noqa: S101
@@ -139,7 +139,7 @@ def _named(columns: Columns, by: By) -> tuple[list[str], NDArray[np.intp]]:
     return [_name(key, by) for key in different.tolist()], of
 
 
-def _name(key: tuple[int, int, int], by: By) -> str:
+def _name(key: tuple[int, int, int], by: GroupBy) -> str:
     hi, lo, port = key
     if by == "port":
         return f"*:{port}"
@@ -152,45 +152,49 @@ def _groups(of: NDArray[np.intp], count: int) -> Iterator[NDArray[np.intp]]:
     return (order[ends[i] : ends[i + 1]] for i in range(count))
 
 
-def _service(name: str, old: _Side | None, new: _Side | None, tolerance: Tolerance) -> ServiceDifference:
-    then, now = old or _Side(), new or _Side()
-    p_value = proportions(now.failed, now.tried, then.failed, then.tried)
+def _service(
+    name: str, old: _ServiceSample | None, new: _ServiceSample | None, tolerance: Tolerance
+) -> ServiceDifference:
+    then, now = old or _ServiceSample(), new or _ServiceSample()
+    p_value = proportions(now.failed, now.attempted, then.failed, then.attempted)
     status = _status(old, new, p_value)
     legs = [_leg(leg, old.legs[leg], new.legs[leg]) for leg in LEGS] if old and new else []
     spans = [_span_difference(span, old.spans[span], new.spans[span]) for span in SPANS] if old and new else []
-    of_spans = [each for each in spans if each.span in HELD and _is_slower(each, tolerance)]
+    of_spans = [each for each in spans if each.span in CHECKED_SPANS and _is_slower(each, tolerance)]
     regressions = [
-        *_failing(status, then, now, tolerance),
-        *_slower_legs([leg for leg in legs if _is_slower(leg, tolerance)]),
-        *(f"median {_moved(each.span, each)} ({probability(each.p_value)})" for each in of_spans),
+        *_failure_regressions(status, then, now, tolerance),
+        *_leg_regressions([leg for leg in legs if _is_slower(leg, tolerance)]),
+        *(f"median {_median_change(each.span, each)} ({probability(each.p_value)})" for each in of_spans),
     ]
     return ServiceDifference(
-        name, status, old.outcomes if old else None, new.outcomes if new else None, then.failed, then.tried, now.failed,
-        now.tried, p_value, legs, regressions, spans,
+        name, status, old.outcomes if old else None, new.outcomes if new else None, then.failed, then.attempted,
+        now.failed, now.attempted, p_value, legs, regressions, spans,
     )  # fmt: skip
 
 
-def _status(old: _Side | None, new: _Side | None, p_value: float | None) -> ServiceStatus:
+def _status(old: _ServiceSample | None, new: _ServiceSample | None, p_value: float | None) -> ServiceStatus:
     if old is None or new is None:
         return "new" if old is None else "vanished"
     if new.failed and not old.failed:
         return "newly-failing"
-    if old.failed and new.tried and not new.failed:
+    if old.failed and new.attempted and not new.failed:
         return "recovered"
-    if p_value is not None and p_value < CHANCE:
-        return "worse" if new.failed * old.tried > old.failed * new.tried else "better"
+    if p_value is not None and p_value < P_VALUE_LIMIT:
+        return "worse" if new.failed * old.attempted > old.failed * new.attempted else "better"
     return "same"
 
 
-def _failing(status: ServiceStatus, then: _Side, now: _Side, tolerance: Tolerance) -> Iterator[str]:
+def _failure_regressions(
+    status: ServiceStatus, then: _ServiceSample, now: _ServiceSample, tolerance: Tolerance
+) -> Iterator[str]:
     if status == "vanished" and not tolerance.vanished:
         yield "vanished"
     if status in ("newly-failing", "worse"):
-        before = Decimal(100 * then.failed) / then.tried if then.tried else Decimal(0)
-        after = Decimal(100 * now.failed) / now.tried
+        before = Decimal(100 * then.failed) / then.attempted if then.attempted else Decimal(0)
+        after = Decimal(100 * now.failed) / now.attempted
         if after - before > tolerance.failure_increase_percent:
-            percent = share(now.failed, now.tried)
-            yield f"{now.failed:,} of {now.tried:,} fail ({percent}), before {then.failed:,} of {then.tried:,}"
+            percent = share(now.failed, now.attempted)
+            yield f"{now.failed:,} of {now.attempted:,} fail ({percent}), before {then.failed:,} of {then.attempted:,}"
 
 
 def _is_slower(leg: LegDifference | SpanDifference, tolerance: Tolerance) -> bool:
@@ -201,17 +205,17 @@ def _is_slower(leg: LegDifference | SpanDifference, tolerance: Tolerance) -> boo
     return shift > tolerance.rtt_shift_ns and 100 * shift > tolerance.rtt_increase_percent * before
 
 
-def _slower_legs(slower: Sequence[LegDifference]) -> Iterator[str]:
-    """One regression of what has one cause: the whole round trip, and by which of its halves."""
+def _leg_regressions(slower: Sequence[LegDifference]) -> Iterator[str]:
+    """Yield one regression per cause: the total RTT with the halves that explain it, else each half."""
     total = [leg for leg in slower if leg.leg == "total"]
     halves = [leg for leg in slower if leg.leg != "total"]
-    by = "; ".join(_moved(leg.leg, leg) for leg in halves) if total else ""
+    by = "; ".join(_median_change(leg.leg, leg) for leg in halves) if total else ""
     for leg in total or halves:
-        said = f"median {_moved(f'{leg.leg} RTT', leg)} ({probability(leg.p_value)})"
+        said = f"median {_median_change(f'{leg.leg} RTT', leg)} ({probability(leg.p_value)})"
         yield f"{said}: {by}" if by else said
 
 
-def _moved(name: str, leg: LegDifference | SpanDifference) -> str:
+def _median_change(name: str, leg: LegDifference | SpanDifference) -> str:
     return f"{name} {_median(leg.new)}, before {_median(leg.old)}"
 
 
@@ -220,23 +224,23 @@ def _median(values: Distribution) -> str:
 
 
 def _leg(leg: LegName, then: NDArray[np.int64], now: NDArray[np.int64]) -> LegDifference:
-    return LegDifference(leg, *_judged(then, now))
+    return LegDifference(leg, *_compare_samples(then, now))
 
 
 def _span_difference(span: SpanName, then: NDArray[np.int64], now: NDArray[np.int64]) -> SpanDifference:
-    return SpanDifference(span, *_judged(then, now))
+    return SpanDifference(span, *_compare_samples(then, now))
 
 
-def _judged(
+def _compare_samples(
     then: NDArray[np.int64], now: NDArray[np.int64]
 ) -> tuple[RttStatus, Distribution, Distribution, int | None, float | None]:
-    """Whether two samples differ by more than chance, their percentiles, and how far the median moved."""
+    """Compare two samples: return status, both distributions, shift of the median (ns) and p-value."""
     old, new = distribution(then), distribution(now)
     p_value = mann_whitney(then, now)
     shift = new.p50_ns - old.p50_ns if new.p50_ns is not None and old.p50_ns is not None else None
     status: RttStatus = "noise"
     if p_value is None or shift is None:
         status = "too-few"
-    elif p_value < CHANCE and shift:
+    elif p_value < P_VALUE_LIMIT and shift:
         status = "slower" if shift > 0 else "faster"
     return status, old, new, shift, p_value

@@ -1,9 +1,9 @@
-"""What became of the segments that only one of two captures has: lost, made between, or missed by the other capture.
+"""The fate of segments that only one of two captures has: lost, injected between, or not captured by the other.
 
-That a capture missed segments is shown by what it has: the receiver acknowledged bytes of which it has no copy, the
-sender went on behind bytes that it never seems to have sent, or it has one direction of a connection alone.  Where it
-has nothing at all for a while, and missed several segments then, it missed all.  Of pure acknowledgments nothing shows
-whether they came: where a capture misses segments now and then, they are not known.
+A capture provably missed segments if the receiver acknowledged bytes of which it has no copy, if the sender continued
+after bytes that it seems never to have sent, or if it has only one direction of a connection.  If it has no segments at
+all for a while and missed several then, it missed all in that gap.  Nothing proves the arrival of pure ACKs, so in a
+capture that misses segments now and then their fate is undecided.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.checks.segment_join import Shared
+from handshake_inspect.checks.segment_join import JoinedSegments
 from handshake_inspect.report.model import Capture
 from handshake_inspect.report.paired import Fate, Way
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.wire.const import ACK, RST, SYN
 
-MARGIN_NS = 1_000_000  # more than a queue of the capture lets two packets of one moment differ
-SEVERAL = 3  # segments that were missed show that more were
+MARGIN_NS = 1_000_000  # more than capture queues delay simultaneous packets
+SEVERAL = 3  # this many missed segments suggest that there are more
 
 Ints = NDArray[np.int64]
 Shift = Callable[[Way], tuple[int, int]]
@@ -30,15 +30,15 @@ Shift = Callable[[Way], tuple[int, int]]
 
 @dataclass(eq=False)
 class Point:
-    """One of the captures: its segments of joined connections, when any of its segments came, and what it says."""
+    """One capture: its segments of joined connections, the times of all its segments, and its metadata."""
 
-    shared: Shared
+    shared: JoinedSegments
     times: Ints  # sorted
     capture: Capture
-    leaks: bool = False  # it misses segments now and then
+    leaks: bool = False  # the capture misses segments now and then
 
     def ran(self, least: Ints, most: Ints) -> Bools:
-        """Whether it ran from `least` to `most`, by its clock."""
+        """Return a mask: whether the capture was running from `least` to `most`, by its own clock."""
         first, last = self.capture.first_ns, self.capture.last_ns
         if first is None or last is None:
             return np.zeros(len(least), dtype=np.bool_)
@@ -47,7 +47,7 @@ class Point:
 
     @cached_property
     def reaches(self) -> dict[bool, Ints]:
-        """By who sends, how far its segments begin at most, pair by pair; RSTs aside."""
+        """The highest relative sequence number per pair, by sender (True for the client); RSTs do not count."""
         count = int(self.shared.pair.max(initial=-1)) + 1
         far = {}
         for from_client in (True, False):
@@ -57,28 +57,28 @@ class Point:
         return far
 
     def reach(self, pair: int, *, from_client: bool) -> int:
-        """The same of one pair; -1 where it has nothing of that end."""
+        """Return the highest relative sequence number of one pair; -1 if nothing of that end was captured."""
         far = self.reaches[from_client]
         return int(far[pair]) if pair < len(far) - 1 else -1
 
 
 @dataclass(eq=False)
 class Direction:
-    """The segments of one way: places at the capture that they pass first, and at the other one."""
+    """The segments of one direction, as indices into the capture that they pass first and into the second."""
 
     way: Way
-    first: Shared
-    second: Shared
-    sent: Ints  # places in `first`
-    born: Ints  # places in `second`: a box between made them
-    missed: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))  # likewise: `first` lacks them
-    fates: dict[int, Fate] = field(default_factory=dict)  # of those of `sent` that did not arrive
+    first: JoinedSegments
+    second: JoinedSegments
+    sent: Ints  # indices in `first`
+    born: Ints  # indices in `second`, of segments that a middlebox made
+    missed: Ints = field(default_factory=lambda: np.empty(0, dtype=np.int64))  # indices in `second`; not in `first`
+    fates: dict[int, Fate] = field(default_factory=dict)  # by index, for segments of `sent` missing in `second`
 
 
 def directions(a: Point, b: Point, forth: tuple[Bools, Bools], shift: Shift) -> dict[Way, Direction]:
-    """What became of all segments; `forth`: which of A's and of B's go from A to B.
+    """Determine the fate of all segments; `forth` are the masks of A's and B's segments that go from A to B.
 
-    `shift`: what times at the far end of a way exceed those at the near one by, at least and at most.
+    `shift` returns minimum and maximum of the second capture's timestamp minus the first's (ns) for a direction.
     """
     ways = [
         _Lacking("a-to-b", a, b, forth[0], forth[1], shift("a-to-b")),
@@ -94,7 +94,7 @@ def directions(a: Point, b: Point, forth: tuple[Bools, Bools], shift: Shift) -> 
 
 
 def _gaps(times: Ints, proved: Ints) -> list[tuple[int, int]]:
-    """From when to when a capture that has segments at these times has none, and missed several."""
+    """Return the intervals between segments (`times`, sorted) in which several segments provably were missed."""
     place = np.searchsorted(times, proved)
     known, counts = np.unique(place, return_counts=True)
     inside = known[(counts >= SEVERAL) & (known > 0) & (known < len(times))]
@@ -102,7 +102,7 @@ def _gaps(times: Ints, proved: Ints) -> list[tuple[int, int]]:
 
 
 class _Lacking:
-    """The segments of one way that one of the captures lacks."""
+    """The segments of one direction that one of the captures lacks."""
 
     def __init__(self, way: Way, near: Point, far: Point, goes: Bools, came: Bools, span: tuple[int, int]) -> None:
         self.way, self.near, self.far = way, near, far
@@ -117,12 +117,12 @@ class _Lacking:
         self.fates: dict[int, Fate] = {
             at: "lost" if ran else "undecided" for at, ran in zip(self.missing.tolist(), watched.tolist(), strict=True)
         }
-        self.unseen: set[int] = set()  # of `extra`: the near capture missed them
+        self.unseen: set[int] = set()  # indices of `extra` that the near capture missed
         self._proved: dict[int, list[int]] = {id(near): [], id(far): []}
         self._look()
 
     def _look(self) -> None:
-        """What single segments prove."""
+        """Decide what single segments prove."""
         for at in (at for at, fate in self.fates.items() if fate == "lost"):
             one_sided = self._is_one_sided(self.near.shared, self.far, at)
             if one_sided or (_takes_room(self.near.shared, at) and self._was_received(at)):
@@ -137,11 +137,11 @@ class _Lacking:
                     self._proved[id(self.near)].append(int(self.far.shared.ts[at]) - self.middle)
 
     def proved(self, point: Point) -> Ints:
-        """When, by its clock, a capture missed what it should have."""
+        """Return the times (by its own clock) at which a capture provably missed segments."""
         return np.array(self._proved[id(point)], dtype=np.int64)
 
     def settle(self, point: Point, gaps: list[tuple[int, int]]) -> None:
-        """What a capture can have missed beside."""
+        """Decide which further segments a capture may have missed: those in gaps, and pure ACKs if it leaks."""
         if point is self.far:
             shared = self.near.shared
             for at in (at for at, fate in self.fates.items() if fate == "lost"):
@@ -156,14 +156,14 @@ class _Lacking:
                 self.unseen.add(at)
 
     def direction(self) -> Direction:
-        """All of it."""
+        """Return the result."""
         unseen = np.isin(self.extra, sorted(self.unseen))
         return Direction(
             self.way, self.near.shared, self.far.shared, self.sent, self.extra[~unseen], self.extra[unseen], self.fates
         )
 
     def _was_received(self, at: int) -> bool:
-        """Whether the receiver acknowledged numbers of which the far capture has no copy at all: it missed them."""
+        """Whether the receiver acknowledged the segment although the far capture has no copy: it missed it."""
         first, second = self.near.shared, self.far.shared
         begin, end = int(first.seq[at]), _end(first, at)
         mine = second.of_pair(int(first.pair[at]))
@@ -173,14 +173,14 @@ class _Lacking:
         return bool((~same & (second.ack[mine] >= end)).any())
 
     def _went_on(self, at: int) -> bool:
-        """Whether the sender went on, in the near capture, behind what that one lacks: it was sent there, too."""
+        """Whether the sender continued after the segment in the near capture: that capture missed it."""
         shared = self.far.shared
         if shared.flags[at] & RST or not _takes_room(shared, at):
             return False
         return self.near.reach(int(shared.pair[at]), from_client=bool(shared.from_client[at])) >= _end(shared, at)
 
-    def _is_one_sided(self, shared: Shared, other: Point, at: int) -> bool:
-        """Whether the other capture has nothing of this segment's sender, though it has what answers it."""
+    def _is_one_sided(self, shared: JoinedSegments, other: Point, at: int) -> bool:
+        """Whether the other capture has only the opposite direction of the segment's connection."""
         sender, pair = bool(shared.from_client[at]), int(shared.pair[at])
         if shared.flags[at] & RST or other.reach(pair, from_client=sender) >= 0:
             return False
@@ -193,15 +193,15 @@ def _is_in(gaps: list[tuple[int, int]], time: int) -> bool:
     return any(begin < time < end for begin, end in gaps)
 
 
-def _is_bare(shared: Shared, at: int) -> bool:
-    """Whether a segment is a pure acknowledgment."""
+def _is_bare(shared: JoinedSegments, at: int) -> bool:
+    """Whether a segment is a pure ACK."""
     return not _takes_room(shared, at) and not shared.flags[at] & RST
 
 
-def _takes_room(shared: Shared, at: int) -> bool:
-    """Whether a segment takes sequence numbers, which are acknowledged."""
+def _takes_room(shared: JoinedSegments, at: int) -> bool:
+    """Whether a segment occupies sequence space."""
     return _end(shared, at) > int(shared.seq[at])
 
 
-def _end(shared: Shared, at: int) -> int:
+def _end(shared: JoinedSegments, at: int) -> int:
     return int(shared.ends[at])

@@ -1,8 +1,8 @@
-"""Connections that were open before a capture began, by the numbers of their segments: there is no SYN to go by.
+"""Match midstream connections, which have no SYN, by the numbers of their segments.
 
-Two are one if most of the segments that both captures have once are of these two: with equal sequence and
-acknowledgment numbers, length and timestamp; or, where a box rewrites sequence numbers, with equal timestamp and
-length.  Who is the client may have been guessed from ports, and differently where NAT changes these.
+Two connections match if they share most of the segments that are unique in both captures: with equal sequence and
+acknowledgment numbers, length and timestamp or, if a middlebox rewrites sequence numbers, equal timestamp and length.
+Client and server may have been guessed from ports, and differently if NAT changes these.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.checks.pairing import Joins, Side, mixed, together
+from handshake_inspect.checks.pairing import CaptureSide, ConnectionPairs, hash_rows, merge_joins
 from handshake_inspect.report.paired import Basis
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.wire.const import ACK, FIN, RST, SYN
@@ -21,12 +21,12 @@ Ints = NDArray[np.int64]
 
 _STEPS: tuple[tuple[Basis, tuple[str, ...], int], ...] = (
     ("numbers", ("seq", "ack", "tsval"), 2),
-    ("timestamps", ("tsval",), 4),  # how many segments it takes
+    ("timestamps", ("tsval",), 4),  # the minimum number of equal segments
 )
 
 
 class _Votes(NamedTuple):
-    """Pairs of connections, by the segments that are equal: how many, and how many of them the same end sent."""
+    """Candidate pairs: the number of equal segments, and of those that the same end sent."""
 
     a: Ints
     b: Ints
@@ -34,8 +34,8 @@ class _Votes(NamedTuple):
     same_end: Ints
 
 
-def with_numbers(a: Side, b: Side, found: Joins) -> Joins:
-    """Those pairs, and the others whose segments have the same numbers."""
+def with_numbers(a: CaptureSide, b: CaptureSide, found: ConnectionPairs) -> ConnectionPairs:
+    """Return the pairs in `found` and those whose segments have the same numbers."""
     for basis, fields, least in _STEPS:
         left_a, left_b = np.setdiff1d(np.arange(a.count), found.a), np.setdiff1d(np.arange(b.count), found.b)
         if not len(left_a) or not len(left_b):
@@ -44,12 +44,12 @@ def with_numbers(a: Side, b: Side, found: Joins) -> Joins:
         chosen = _most(votes.a, votes.agreed) & _most(votes.b, votes.agreed) & (votes.agreed >= least)
         ids_a, ids_b, turned = votes.a[chosen], votes.b[chosen], (2 * votes.same_end < votes.agreed)[chosen]
         _turn(a, b, ids_a[turned], ids_b[turned])
-        found = together([(found.a, found.b, found.bases), (ids_a, ids_b, [basis] * len(ids_a))])
+        found = merge_joins([(found.a, found.b, found.bases), (ids_a, ids_b, [basis] * len(ids_a))])
     return found
 
 
-def _votes(a: Side, b: Side, left_a: Ints, left_b: Ints, fields: tuple[str, ...]) -> _Votes:
-    """What the segments say that each capture has once, of connections of which one has no SYN."""
+def _votes(a: CaptureSide, b: CaptureSide, left_a: Ints, left_b: Ints, fields: tuple[str, ...]) -> _Votes:
+    """Count the equal, unique segments of candidate pairs of which one connection has no SYN."""
     (keys_a, at_a), (keys_b, at_b) = _once(a, left_a, fields), _once(b, left_b, fields)
     _, where_a, where_b = np.intersect1d(keys_a, keys_b, assume_unique=True, return_indices=True)
     at_a, at_b = at_a[where_a], at_b[where_b]
@@ -63,27 +63,27 @@ def _votes(a: Side, b: Side, left_a: Ints, left_b: Ints, fields: tuple[str, ...]
     return _Votes(*np.divmod(pairs, max(b.count, 1)), count, agreed)
 
 
-def _once(side: Side, left: Ints, fields: tuple[str, ...]) -> tuple[Keys, Ints]:
-    """Keys of the segments of these connections that no other segment has, and their places."""
+def _once(side: CaptureSide, left: Ints, fields: tuple[str, ...]) -> tuple[Keys, Ints]:
+    """Return the unique keys of these connections' segments, and the indices of the segments."""
     rows, owners = side.rows, side.columns.owners
     says = (rows["payload_len"] > 0) | (rows["tsval"] > 0)
     if fields == ("tsval",):
         says = rows["tsval"] > 0
     at = np.flatnonzero(says & (owners >= 0) & np.isin(owners, left) & (rows["flags"] & (SYN | RST) == 0))
     flags = rows["flags"][at] & (FIN | ACK)
-    keys = mixed(rows["payload_len"][at], flags, *(rows[name][at] for name in fields))
+    keys = hash_rows(rows["payload_len"][at], flags, *(rows[name][at] for name in fields))
     known, first, counts = np.unique(keys, return_index=True, return_counts=True)
     return known[counts == 1], at[first[counts == 1]]
 
 
 def _most(ids: Ints, count: Ints) -> Bools:
-    """Which pairs have more than half of what their connection has in all."""
+    """Return the mask of pairs with more than half of their connection's equal segments."""
     most: Bools = 2 * count > np.bincount(ids, weights=count)[ids] if len(ids) else np.zeros(0, dtype=np.bool_)
     return most
 
 
-def _turn(a: Side, b: Side, ids_a: Ints, ids_b: Ints) -> None:
-    """Swap the ends of connections at the side that has guessed them."""
+def _turn(a: CaptureSide, b: CaptureSide, ids_a: Ints, ids_b: Ints) -> None:
+    """Swap client and server of connections in the capture that guessed the roles."""
     guessed = (b.syn[ids_b] < 0) & (b.synack[ids_b] < 0)
     b.turn(ids_b[guessed])
     a.turn(ids_a[~guessed])

@@ -1,4 +1,4 @@
-"""How much later the copies of segments are in one capture than in the other, pair of connections by pair."""
+"""Time differences of the same segments between two captures."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.checks.pairing import Joins, Side
-from handshake_inspect.checks.segment_join import Shared, bases
+from handshake_inspect.checks.pairing import CaptureSide, ConnectionPairs
+from handshake_inspect.checks.segment_join import JoinedSegments, bases
 from handshake_inspect.verdicts.arrays import Bools, Keys
 
 Ints = NDArray[np.int64]
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 class Copies(NamedTuple):
-    """The last copies of segments that are equal: their pair and sender, and B's time less A's; how long pairs last."""
+    """The last copies of equal segments: pair, sender and B's time minus A's (ns); and the duration of each pair."""
 
     pair: Ints
     from_client: Bools
@@ -24,11 +24,11 @@ class Copies(NamedTuple):
     span: Floats
 
 
-def copies(a: Side, b: Side, ids_a: Ints, ids_b: Ints) -> Copies:
-    """The copies that these pairs have in both captures."""
-    pairs = Joins(ids_a, ids_b, ["course"] * len(ids_a))
+def copies(a: CaptureSide, b: CaptureSide, ids_a: Ints, ids_b: Ints) -> Copies:
+    """Return the last copies of equal segments of these pairs."""
+    pairs = ConnectionPairs(ids_a, ids_b, ["course"] * len(ids_a))
     base_a, base_b = bases(a, b, pairs)
-    one, other = Shared(a, ids_a, base_a), Shared(b, ids_b, base_b)
+    one, other = JoinedSegments(a, ids_a, base_a), JoinedSegments(b, ids_b, base_b)
     (keys_a, at_a), (keys_b, at_b) = _last(one.keys()), _last(other.keys())
     _, where_a, where_b = np.intersect1d(keys_a, keys_b, assume_unique=True, return_indices=True)
     at_a, at_b = at_a[where_a], at_b[where_b]
@@ -40,20 +40,20 @@ def copies(a: Side, b: Side, ids_a: Ints, ids_b: Ints) -> Copies:
 
 
 def _last(keys: Keys) -> tuple[Keys, Ints]:
-    """Different keys, and where each stands last: that copy came to the other end, or another would have followed."""
+    """Return the unique keys and the last index of each: the last copy arrived, or it would have been repeated."""
     known, place = np.unique(keys[::-1], return_index=True)
     return known, len(keys) - 1 - place
 
 
-def later(a: Side, b: Side, found: Joins) -> tuple[int, int] | None:
-    """How much later packets of clients pass B than A, at least and at most, as those of all pairs show."""
+def later(a: CaptureSide, b: CaptureSide, found: ConnectionPairs) -> tuple[int, int] | None:
+    """Return minimum and maximum of B's timestamp minus A's (ns) over client packets of all pairs, or None."""
     known = copies(a, b, found.a, found.b)
     times = known.apart[known.from_client]
     return (int(times.min()), int(times.max())) if len(times) else None
 
 
 def common(low: Floats, high: Floats, fit: Bools, trusted: int) -> tuple[float, float] | None:
-    """The offsets that most intervals have in common, if these are more than half, and two at least."""
+    """Return the range of offsets common to most intervals, or None unless these are a majority of at least two."""
     sure = np.arange(len(low)) < trusted
     those = fit & sure if (fit & sure).any() else fit
     if not those.any():

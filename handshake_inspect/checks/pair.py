@@ -1,4 +1,4 @@
-"""Two captures of the same traffic: what was lost between them, how long it took, and what the box between changed."""
+"""Join two captures of the same traffic: loss and delay between them, and changes by a middlebox."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 from handshake_inspect.checks.changes import changes
 from handshake_inspect.checks.clocks import Bounds, bounds, clock
-from handshake_inspect.checks.course_join import recognised
+from handshake_inspect.checks.course_join import match_connections
 from handshake_inspect.checks.fates import Direction, Ints, Point, directions
-from handshake_inspect.checks.pairing import Joins, Side
-from handshake_inspect.checks.segment_join import Shared, matched
+from handshake_inspect.checks.pairing import CaptureSide, ConnectionPairs
+from handshake_inspect.checks.segment_join import JoinedSegments, match_segments
 from handshake_inspect.errors import UsageError
 from handshake_inspect.report.narrate import flag_letters
 from handshake_inspect.report.paired import (
@@ -33,20 +33,20 @@ from handshake_inspect.report.segment_columns import SegmentColumns, grouped
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.wire.const import ACK, RST, SYN
 
-LISTED = 100  # frame numbers of one passage
+MAX_FRAMES_LISTED = 100  # frame numbers listed per direction
 
 NOTHING = np.empty(0, dtype=np.int64)
 CaptureName = Literal["a", "b"]
 AloneFate = Literal["lost", "not-seen", "undecided"]
 
 
-def paired(a: SegmentColumns, b: SegmentColumns, wanted: int | None = None) -> Paired:
-    """Join two captures; `wanted` is the id in A of a connection whose segments are to be listed.
+def pair_captures(a: SegmentColumns, b: SegmentColumns, wanted: int | None = None) -> Paired:
+    """Join two captures; `wanted` is the id in A of a connection whose segments should be listed.
 
-    Raises UsageError where no connection is in both, or the wanted one is not.
+    Raises UsageError if no connection is in both captures, or `wanted` is not.
     """
-    side_a, side_b = Side(a), Side(b)
-    found = recognised(side_a, side_b)
+    side_a, side_b = CaptureSide(a), CaptureSide(b)
+    found = match_connections(side_a, side_b)
     if not len(found.a):
         raise UsageError("no connection is in both captures: are they of the same traffic, at the same time?")
     work = _Pairing(side_a, side_b, found)
@@ -66,23 +66,23 @@ def paired(a: SegmentColumns, b: SegmentColumns, wanted: int | None = None) -> P
 
 
 class _Pairing:
-    """All that is known of two joined captures."""
+    """Two joined captures: orientation, clock bounds, and the fate of every segment."""
 
-    def __init__(self, a: Side, b: Side, found: Joins) -> None:
+    def __init__(self, a: CaptureSide, b: CaptureSide, found: ConnectionPairs) -> None:
         self.side = {"a": a, "b": b}
         self.found = found
-        self.a, self.b = matched(a, b, found)
-        self.near: CaptureName = "a" if self._hops() >= 0 else "b"
+        self.a, self.b = match_segments(a, b, found)
+        self.near: CaptureName = "a" if self._client_side_sign() >= 0 else "b"
         self.bounds = self._bounds()
         self.clock = clock(self.bounds, *self._forth, *self._back)
         self.point = {"a": self._point(a, self.a), "b": self._point(b, self.b)}
-        forth = self._goes_forth(self.a), self._goes_forth(self.b)
+        forth = self._is_a_to_b(self.a), self._is_a_to_b(self.b)
         self.ways = directions(self.point["a"], self.point["b"], forth, self._shift)
 
-    # -- where and when ------------------------------------------------------------------------------------------------
+    # -- topology and clocks -------------------------------------------------------------------------------------------
 
-    def _hops(self) -> int:
-        """Above 0 where packets of clients pass A first: they have made fewer hops there; else round trips decide."""
+    def _client_side_sign(self) -> int:
+        """Return a positive number if client packets pass A first: by TTL, or else by SYN to SYN-ACK times."""
         at = np.flatnonzero((self.a.partner >= 0) & self.a.certain)
         hops = self.a.rows["ttl"][at].astype(np.int64) - self.b.rows["ttl"][self.a.partner[at]].astype(np.int64)
         hops = np.where(self.a.from_client[at], hops, -hops)
@@ -95,26 +95,26 @@ class _Pairing:
         longer = [one - other for one, other in zip(*times, strict=True) if one is not None and other is not None]
         return int(np.sign(longer).sum()) if longer else 0
 
-    def _goes_forth(self, shared: Shared) -> Bools:
-        """Which segments pass A first."""
+    def _is_a_to_b(self, shared: JoinedSegments) -> Bools:
+        """Return a mask of the segments that pass A before B."""
         mask: Bools = shared.from_client == (self.near == "a")
         return mask
 
     @cached_property
-    def _both(self) -> tuple[Ints, Ints]:
+    def _certain_pairs(self) -> tuple[Ints, Ints]:
         at = np.flatnonzero((self.a.partner >= 0) & self.a.certain)
         return at, self.a.partner[at]
 
     @cached_property
     def _forth(self) -> tuple[Ints, Ints]:
-        at, other = self._both
-        forth = self._goes_forth(self.a)[at]
+        at, other = self._certain_pairs
+        forth = self._is_a_to_b(self.a)[at]
         return self.a.ts[at][forth], (self.b.ts[other] - self.a.ts[at])[forth]
 
     @cached_property
     def _back(self) -> tuple[Ints, Ints]:
-        at, other = self._both
-        back = ~self._goes_forth(self.a)[at]
+        at, other = self._certain_pairs
+        back = ~self._is_a_to_b(self.a)[at]
         return self.a.ts[at][back], (self.a.ts[at] - self.b.ts[other])[back]
 
     def _bounds(self) -> Bounds:
@@ -123,21 +123,21 @@ class _Pairing:
     # -- fates ---------------------------------------------------------------------------------------------------------
 
     @staticmethod
-    def _point(side: Side, shared: Shared) -> Point:
+    def _point(side: CaptureSide, shared: JoinedSegments) -> Point:
         return Point(shared, np.sort(side.rows["ts_ns"].astype(np.int64)), side.columns.report.capture)
 
     def _shift(self, way: Way) -> tuple[int, int]:
-        """What times at the far end of a way exceed those here by, delays included, at least and at most."""
+        """Return minimum and maximum of the second capture's timestamp minus the first's (ns), delays included."""
         forth, back = self._forth[1], self._back[1]
         own, other = (forth, back) if way == "a-to-b" else (back, forth)
         if len(own):
             return int(own.min()), int(own.max())
         return (-int(other.max()), -int(other.min())) if len(other) else (0, 0)
 
-    # -- what is reported ----------------------------------------------------------------------------------------------
+    # -- report --------------------------------------------------------------------------------------------------------
 
     def connection(self, number: int) -> PairedConnection:
-        """One joined connection."""
+        """Return the report entry of a joined connection."""
         ids = {"a": int(self.found.a[number]), "b": int(self.found.b[number])}
         made = {name: self.side[name].made[ids[name]] for name in ("a", "b")}
         shown = made[self.near]
@@ -150,8 +150,8 @@ class _Pairing:
         )  # fmt: skip
 
     @cached_property
-    def _of_pair(self) -> dict[str, dict[int, Ints]]:
-        """Places of `sent`, `born` and `missed` by way, kind and pair."""
+    def _indices_by_pair(self) -> dict[str, dict[int, Ints]]:
+        """Indices of `sent`, `born` and `missed`, by direction and kind, then by pair."""
         return {
             f"{way} {kind}": grouped(shared.pair, places)
             for way, each in self.ways.items()
@@ -163,11 +163,11 @@ class _Pairing:
         }
 
     def passage(self, number: int | None, way: Way) -> Passage:
-        """What became of the segments of one way: of one pair, or of all."""
+        """Return counts of the segments of one direction by fate, for one pair or (`number` None) for all."""
         direction = self.ways[way]
-        sent = direction.sent if number is None else self._of_pair[f"{way} sent"].get(number, NOTHING)
-        born = direction.born if number is None else self._of_pair[f"{way} born"].get(number, NOTHING)
-        missed = direction.missed if number is None else self._of_pair[f"{way} missed"].get(number, NOTHING)
+        sent = direction.sent if number is None else self._indices_by_pair[f"{way} sent"].get(number, NOTHING)
+        born = direction.born if number is None else self._indices_by_pair[f"{way} born"].get(number, NOTHING)
+        missed = direction.missed if number is None else self._indices_by_pair[f"{way} missed"].get(number, NOTHING)
         first, second = direction.first, direction.second
         lacking = sent[(first.partner[sent] < 0) & ~first.covered[sent]].tolist()
         fates = Counter(direction.fates[at] for at in lacking)
@@ -176,12 +176,12 @@ class _Pairing:
         return Passage(
             way, "client" if (way == "a-to-b") == (self.near == "a") else "server", len(sent), len(sent) - len(lacking),
             fates["lost"], int(first.length[lost].sum()) if lost else 0, fates["not-captured"], fates["undecided"],
-            len(born), int(resets.sum()), [int(first.rows["frame"][at]) for at in lost[:LISTED]],
-            second.rows["frame"][born[:LISTED]].tolist(), self._delays(direction, sent), len(missed),
+            len(born), int(resets.sum()), [int(first.rows["frame"][at]) for at in lost[:MAX_FRAMES_LISTED]],
+            second.rows["frame"][born[:MAX_FRAMES_LISTED]].tolist(), self._delays(direction, sent), len(missed),
         )  # fmt: skip
 
     def _delays(self, direction: Direction, sent: Ints) -> Delays | None:
-        """How long the packets of one way took, as intervals."""
+        """Return minimum, median and maximum one-way delay as intervals."""
         first, second = direction.first, direction.second
         at = sent[(first.partner[sent] >= 0) & first.certain[sent]]
         if not len(at) or self.clock.offset is None:
@@ -193,14 +193,14 @@ class _Pairing:
         return Delays(len(at), *(Interval(int(low[place]), int(high[place])) for place in places))
 
     def _delay_bounds(self, way: Way, sent: Ints, came: Ints) -> tuple[Any, Any]:
-        low, high = self.bounds.at(sent if way == "a-to-b" else came)  # both by A's clock
+        low, high = self.bounds.at(sent if way == "a-to-b" else came)  # times by A's clock
         apart = (came - sent).astype(np.float64)
         if way == "a-to-b":
             return np.maximum(np.floor(apart - high), 0), np.maximum(np.ceil(apart - low), 0)
         return np.maximum(np.floor(apart + low), 0), np.maximum(np.ceil(apart + high), 0)
 
     def _syn(self, number: int) -> SynFate:
-        """How far the SYNs of a connection came, and what answered them."""
+        """Return how far the SYNs of a connection got and whether they were answered."""
         shared = self.a if self.near == "a" else self.b
         way: Way = "a-to-b" if self.near == "a" else "b-to-a"
         mine = shared.of_pair(number)
@@ -216,7 +216,7 @@ class _Pairing:
         return "answer-lost" if answered["b" if self.near == "a" else "a"] else "lost-beyond"
 
     def alone(self, name: CaptureName) -> list[Alone]:
-        """The connections that only one capture has."""
+        """Return the connections that only capture `name` has."""
         side = self.side[name]
         way: Way = "a-to-b" if name == "a" else "b-to-a"
         ids = self.found.a if name == "a" else self.found.b
@@ -233,7 +233,7 @@ class _Pairing:
         return found
 
     def segments(self, wanted: int | None) -> list[PairedSegment] | None:
-        """The segments of the connection with this id in A, by A's clock."""
+        """Return the segments of the connection with this id in A, sorted by A's clock."""
         if wanted is None:
             return None
         numbers = np.flatnonzero(self.found.a == wanted)
@@ -243,7 +243,7 @@ class _Pairing:
         offset = 0 if self.clock.offset is None else (self.clock.offset.min + self.clock.offset.max) // 2
         for way, direction in self.ways.items():
             partner = direction.first.partner
-            of_kind = {kind: self._of_pair[f"{way} {kind}"].get(number, NOTHING).tolist()
+            of_kind = {kind: self._indices_by_pair[f"{way} {kind}"].get(number, NOTHING).tolist()
                        for kind in ("sent", "born", "missed")}  # fmt: skip
             listed += [self._segment(direction, at, partner[at]) for at in of_kind["sent"]]
             listed += [self._segment(direction, -1, at) for at in of_kind["born"]]
@@ -255,8 +255,8 @@ class _Pairing:
         first, second = direction.first, direction.second
         shared, place = (first, at) if at >= 0 else (second, other)
         fate: Fate = unsent if at < 0 else direction.fates.get(at, "arrived")
-        here = _place(first, at)
-        there = _place(second, other)
+        here = _frame_and_time(first, at)
+        there = _frame_and_time(second, other)
         delay = None
         if at >= 0 and other >= 0 and first.certain[at] and self.clock.offset is not None:
             low, high = self._delay_bounds(direction.way, first.ts[at : at + 1], second.ts[other : other + 1])
@@ -269,6 +269,6 @@ class _Pairing:
         )  # fmt: skip
 
 
-def _place(shared: Shared, at: int) -> tuple[int | None, int | None]:
-    """The frame and the time of a segment; nothing for -1."""
+def _frame_and_time(shared: JoinedSegments, at: int) -> tuple[int | None, int | None]:
+    """Return frame number and time of a segment; None for index -1."""
     return (int(shared.rows["frame"][at]), int(shared.ts[at])) if at >= 0 else (None, None)

@@ -1,4 +1,4 @@
-"""What rules have in common: the server that they are about, and statistics and limits of times.
+"""Parsers that rules share: server patterns, statistics and time limits.  Examples of server patterns:
 
 10.0.0.2:443   10.0.0.0/24:80,443   [2001:db8::/32]:8000-8100   *:443   10.0.0.2
 """
@@ -15,12 +15,12 @@ from handshake_inspect.expression.predicates import And, IsKnown, Membership, Pr
 from handshake_inspect.report.fields import find
 from handshake_inspect.wire.address import address_halves
 
-_SIX = re.compile(r"\[([0-9A-Fa-f:./]+)\](?::(.+))?")
+_BRACKETED_IPV6 = re.compile(r"\[([0-9A-Fa-f:./]+)\](?::(.+))?")
 _PORTS = re.compile(r"\{?([0-9]{1,5}(?:(?:-|\.\.)[0-9]{1,5})?(?:,[0-9]{1,5}(?:(?:-|\.\.)[0-9]{1,5})?)*)\}?")
 
 
 def server(text: str) -> Predicate:
-    """The test that a pattern stands for; UsageError for what is none."""
+    """Parse a server pattern into a predicate; UsageError if it is invalid."""
     host, ports = _split(text)
     parts: list[Predicate] = []
     if host != "*":
@@ -31,13 +31,13 @@ def server(text: str) -> Predicate:
 
 
 def server_of(match: re.Match[str]) -> Predicate | None:
-    """The server that a rule names, if it does."""
+    """Return the predicate for the server named in a rule, or None."""
     return server(match["server"]) if match["server"] else None
 
 
-def names(test: Test | None, ip: str, port: int) -> bool:
-    """Whether a pattern means this server, too: one that no column of connections has, such as that of QUIC."""
-    if isinstance(test, Both):
+def names(test: Predicate | None, ip: str, port: int) -> bool:
+    """Whether a server pattern matches an endpoint that is not in the columns, such as that of a QUIC connection."""
+    if isinstance(test, And):
         return all(names(part, ip, port) for part in test.parts)
     if not isinstance(test, Membership):
         return True
@@ -46,7 +46,7 @@ def names(test: Test | None, ip: str, port: int) -> bool:
 
 
 def statistic_of(rule: str, text: str, match: re.Match[str]) -> str:
-    """`max`, `p95`, `p50` for `median`; UsageError for a percentile that is none."""
+    """Return the statistic (`min`, `max` or a percentile such as `p95`); UsageError if out of range."""
     statistic = "p50" if match["statistic"] == "median" else match["statistic"]
     if statistic.startswith("p") and not 0 < Decimal(statistic[1:]) <= 100:
         raise UsageError(f"{rule}: {text!r}: a percentile is above 0 and at most 100")
@@ -54,7 +54,7 @@ def statistic_of(rule: str, text: str, match: re.Match[str]) -> str:
 
 
 def limit_ns(rule: str, text: str, match: re.Match[str]) -> int:
-    """The time that a rule allows."""
+    """Return the time limit of a rule in nanoseconds."""
     try:
         return duration_ns(match["limit"])
     except ValueError as error:
@@ -62,7 +62,7 @@ def limit_ns(rule: str, text: str, match: re.Match[str]) -> int:
 
 
 def _split(text: str) -> tuple[str, str | None]:
-    bracketed = _SIX.fullmatch(text)
+    bracketed = _BRACKETED_IPV6.fullmatch(text)
     if bracketed:
         return bracketed[1], bracketed[2]
     host, colon, ports = text.rpartition(":")

@@ -1,4 +1,4 @@
-"""Holding rules against a report."""
+"""Evaluation of rules against a report: one assertion per rule."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.checks import setup_rule_results
-from handshake_inspect.checks.rules import Ceiling, Expectation, RttLimit, Rules
+from handshake_inspect.checks.rules import CountLimit, Expectation, RttLimit, Rules
 from handshake_inspect.expression.predicates import Predicate
 from handshake_inspect.expression.select import selected
 from handshake_inspect.report.checked import Assertion, Breach, Checked
@@ -21,28 +21,28 @@ from handshake_inspect.report.words import Severity
 from handshake_inspect.verdicts.percentiles import nearest_rank
 from handshake_inspect.wire.text import duration, plural, share
 
-SHOWN = 20  # connections that are listed of those that broke an assertion
+MAX_BREACHES = 20  # connections listed per failed assertion
 FINDINGS_SHOWN = 100
 
 
-def hold(report: Report, rules: Rules, shown: int = SHOWN) -> Checked:
-    """Check the report: every rule is one assertion.
+def hold(report: Report, rules: Rules, max_breaches: int = MAX_BREACHES) -> Checked:
+    """Evaluate the rules against a report; every rule becomes one assertion.
 
-    Connections that a rule ignores are out of everything.  Undecided ones are in no count, good or bad; they fail an
-    assertion of their own, or a note says how many they are.
+    Ignored connections are left out of everything.  Undecided ones count neither as good nor as bad: they fail their
+    own assertion, or a note gives their number.
     """
-    return Holder(report, rules, shown).checked()
+    return RuleEvaluation(report, rules, max_breaches).checked()
 
 
-class Holder:
-    """One report and the rules that it is held against; `broken` marks the connections that broke one."""
+class RuleEvaluation:
+    """The evaluation of rules against one report; `broken` is a mask of the connections that broke a rule."""
 
-    def __init__(self, report: Report, rules: Rules, shown: int = SHOWN) -> None:
-        """`shown`: how many connections an assertion lists."""
+    def __init__(self, report: Report, rules: Rules, max_breaches: int = MAX_BREACHES) -> None:
+        """`max_breaches` is the number of connections that an assertion lists."""
         self.broken: Mask = np.zeros(len(report.connections), dtype=bool)
         self.report = report
         self.rules = rules
-        self.shown = shown
+        self.max_breaches = max_breaches
         self.columns = Columns(report.connections, self._fields(), report.findings)
         self.notes: list[str] = []
         ignored = np.zeros(len(report.connections), dtype=bool)
@@ -55,15 +55,17 @@ class Holder:
         assert isinstance(decided, Numbers)  # noqa: S101
         self.ignored = ignored
         self.undecided: Mask = ~ignored & (decided.values == 0)
-        self.judged: Mask = ~ignored & (decided.values != 0)
+        self.decided_mask: Mask = ~ignored & (decided.values != 0)
 
     def _fields(self) -> Iterator[Field]:
-        tests = [test for _, test in self.rules.ignore] + [ceiling.counted for ceiling in self.rules.ceilings]
+        tests = [test for _, test in self.rules.ignore] + [
+            count_limit.counted for count_limit in self.rules.count_limits
+        ]
         for test in tests:
             yield from test.fields()
 
     def checked(self) -> Checked:
-        """Hold every rule."""
+        """Evaluate every rule."""
         assertions = list(self._assertions())
         undecided = int(self.undecided.sum())
         if undecided and self.rules.undecided == "ignore":
@@ -83,10 +85,10 @@ class Holder:
         )
 
     def _assertions(self) -> Iterator[Assertion]:
-        yield self._population()
+        yield self._min_connections()
         if self.rules.undecided == "fail":
             yield self._undecided()
-        yield from map(self._ceiling, self.rules.ceilings)
+        yield from map(self._ceiling, self.rules.count_limits)
         yield from map(self._rtt, self.rules.rtt)
         yield from setup_rule_results.assertions(self)
         yield from map(self._expectation, self.rules.expect)
@@ -94,10 +96,10 @@ class Holder:
         if self.rules.strict:
             yield self._capture()
 
-    # --- of connections -----------------------------------------------------------------------------------------------
+    # --- connections --------------------------------------------------------------------------------------------------
 
-    def _population(self) -> Assertion:
-        count, least = int(self.judged.sum()), self.rules.min_connections
+    def _min_connections(self) -> Assertion:
+        count, least = int(self.decided_mask.sum()), self.rules.min_connections
         undecided = int(self.undecided.sum())
         measured = plural(count, "connection") + (f" ({undecided:,} more undecided)" if undecided else "")
         return Assertion(
@@ -107,17 +109,17 @@ class Holder:
 
     def _undecided(self) -> Assertion:
         total = int((~self.ignored).sum())
-        return self._counted("undecided fail", self.undecided, total, 0, "none")
+        return self._count_assertion("undecided fail", self.undecided, total, 0, "none")
 
-    def _ceiling(self, rule: Ceiling) -> Assertion:
-        about = self.about(rule.text, rule.server)
-        total = int(about.sum())
+    def _ceiling(self, rule: CountLimit) -> Assertion:
+        in_scope = self.in_scope(rule.text, rule.server)
+        total = int(in_scope.sum())
         limit = int(rule.number * total / 100) if rule.percent else int(rule.number)
         most = f"{rule.number.normalize():f} %" if rule.percent else f"{limit:,}"
         allowed = "none" if not rule.number else f"at most {most}"
-        return self._counted(rule.text, about & rule.counted.mask(self.columns), total, limit, allowed)
+        return self._count_assertion(rule.text, in_scope & rule.counted.mask(self.columns), total, limit, allowed)
 
-    def _counted(self, text: str, mask: Mask, total: int, limit: int, allowed: str) -> Assertion:
+    def _count_assertion(self, text: str, mask: Mask, total: int, limit: int, allowed: str) -> Assertion:
         count = int(mask.sum())
         failed = count > limit
         measured = f"{count:,} of {plural(total, 'connection')}" + (f" ({share(count, total)})" if count else "")
@@ -126,21 +128,21 @@ class Holder:
             "connections", count, limit, total, count if failed else 0, self.breaches(mask) if failed else [],
         )  # fmt: skip
 
-    def about(self, text: str, server: Predicate | None) -> Mask:
-        """The judged connections that a rule is about."""
+    def in_scope(self, text: str, server: Predicate | None) -> Mask:
+        """Return a mask of the decided connections to the rule's server; note if there are none."""
         if server is None:
-            return self.judged
-        about = self.judged & server.mask(self.columns)
-        if not about.any():
+            return self.decided_mask
+        in_scope = self.decided_mask & server.mask(self.columns)
+        if not in_scope.any():
             self.notes.append(f"{text}: matches no connection")
-        return about
+        return in_scope
 
     def _rtt(self, rule: RttLimit) -> Assertion:
         column = self.columns.of(find(f"rtt.{rule.leg}"))
         assert isinstance(column, Numbers)  # noqa: S101
-        matched = self.about(rule.text, rule.server)
-        about = matched & column.known
-        values = np.sort(column.values[about])
+        matched = self.in_scope(rule.text, rule.server)
+        in_scope = matched & column.known
+        values = np.sort(column.values[in_scope])
         sign = "at most" if rule.inclusive else "below"
         allowed = f"{sign} {rule.written}"
         if not len(values):
@@ -148,28 +150,28 @@ class Holder:
                 self.notes.append(f"{rule.text}: no RTT was measured")
             return Assertion(rule.text, "failed", "nothing measured", allowed, "ns", None, rule.limit_ns, 0)
         measured = _statistic(values, rule.statistic)
-        said = f"{duration(measured)} over {plural(len(values), 'connection')}"
+        measured_text = f"{duration(measured)} over {plural(len(values), 'connection')}"
         held = measured <= rule.limit_ns if rule.inclusive else measured < rule.limit_ns
-        over = about & (column.values > rule.limit_ns if rule.inclusive else column.values >= rule.limit_ns)
+        over = in_scope & (column.values > rule.limit_ns if rule.inclusive else column.values >= rule.limit_ns)
         return Assertion(
-            rule.text, "passed" if held else "failed", said, allowed, "ns",
+            rule.text, "passed" if held else "failed", measured_text, allowed, "ns",
             measured, rule.limit_ns, len(values), 0 if held else int(over.sum()),
             [] if held else self.breaches(over, column.values),
         )  # fmt: skip
 
     def _expectation(self, rule: Expectation) -> Assertion:
-        about = self.about(rule.text, rule.server)
+        in_scope = self.in_scope(rule.text, rule.server)
         outcome = self.columns.of(find("outcome"))
         assert isinstance(outcome, Words)  # noqa: S101
-        good = about & outcome.where(lambda word: word in rule.outcomes)
-        count, total = int(good.sum()), int(about.sum())
+        good = in_scope & outcome.where(lambda word: word in rule.outcomes)
+        count, total = int(good.sum()), int(in_scope.sum())
         least, most = rule.least, rule.most
         enough = count == total and count > 0 if least is None else count >= least
         few_enough = most is None or count <= most
         undecided = int((self.undecided & rule.server.mask(self.columns)).sum())
         besides = f" ({undecided:,} more undecided)" if undecided else ""
         measured = f"{count:,} of {plural(total, 'connection')}{besides}"
-        wrong = about & ~good if not enough else good
+        wrong = in_scope & ~good if not enough else good
         failed = not (enough and few_enough)
         return Assertion(
             rule.text, "failed" if failed else "passed", measured, _range(least, most),
@@ -178,32 +180,34 @@ class Holder:
         )  # fmt: skip
 
     def breaches(self, mask: Mask, values: NDArray[Any] | None = None) -> list[Breach]:
-        """Note that these connections broke an assertion; the first of them, or those with the largest `values`."""
+        """Mark these connections as broken; return the first of them, or those with the largest `values`."""
         self.broken |= mask
         places = np.flatnonzero(mask)
         if values is not None:
             places = places[np.argsort(-values[places], kind="stable")]
-        return [self._breach(place, values) for place in places[: self.shown].tolist()]
+        return [self._breach(place, values) for place in places[: self.max_breaches].tolist()]
 
     def _breach(self, place: int, values: NDArray[Any] | None) -> Breach:
         c = self.report.connections[place]
         value = None if values is None else int(values[place])
         return Breach(c.id, c.client, c.server.service, c.outcome, c.evidence, c.why, value)
 
-    # --- of findings and of the capture -------------------------------------------------------------------------------
+    # --- findings and capture -----------------------------------------------------------------------------------------
 
     def _findings(self) -> Iterator[Assertion]:
         if not self.rules.no_finding and self.rules.fail_on is None:
             return
         findings = selected(self.report, ~self.ignored).findings if self.ignored.any() else self.report.findings
         for name in self.rules.no_finding:
-            yield self._found(f"no-finding {name}", [each for each in findings if each.id == name])
+            yield self._finding_assertion(f"no-finding {name}", [each for each in findings if each.id == name])
         if self.rules.fail_on is not None:
             order = get_args(Severity)
             grave = order[: order.index(self.rules.fail_on) + 1]
-            yield self._found(f"fail-on {self.rules.fail_on}", [each for each in findings if each.severity in grave])
+            yield self._finding_assertion(
+                f"fail-on {self.rules.fail_on}", [each for each in findings if each.severity in grave]
+            )
 
-    def _found(self, text: str, findings: list[Finding]) -> Assertion:
+    def _finding_assertion(self, text: str, findings: list[Finding]) -> Assertion:
         place = {int(number): i for i, number in enumerate(self._ids())} if findings else {}
         mask = np.zeros(len(self.report.connections), dtype=bool)
         mask[[place[i] for each in findings for i in each.evidence.connections if i in place]] = True
@@ -234,7 +238,7 @@ class Holder:
 
 
 def _statistic(values: np.ndarray, name: str) -> int:
-    """Of sorted values: `min`, `max`, or a percentile, `p99.9`, as the report has it."""
+    """Return a statistic of sorted values: `min`, `max` or a percentile such as `p99.9` (nearest rank)."""
     if name in ("min", "max"):
         return int(values[0 if name == "min" else -1])
     return nearest_rank(values, name[1:])

@@ -1,4 +1,4 @@
-"""Rules as people write them, and what they mean."""
+"""The rules of `hsi check`: parsing their text and what they assert."""
 
 from __future__ import annotations
 
@@ -8,14 +8,20 @@ from decimal import Decimal
 from typing import Literal, get_args
 
 from handshake_inspect.checks import patterns
-from handshake_inspect.checks.setup_rules import Allowed, LeastResumed, LeastVersion, SetupCeiling, SpanLimit
+from handshake_inspect.checks.setup_rules import (
+    AllowedServer,
+    MinResumedShare,
+    MinTlsVersion,
+    SetupCountLimit,
+    SpanLimit,
+)
 from handshake_inspect.errors import UsageError
 from handshake_inspect.expression.language import parse
 from handshake_inspect.expression.predicates import Predicate
 from handshake_inspect.report.words import OUTCOMES, FindingId, Severity
 
-# What each ceiling counts.
-COUNTED = {
+# The connections that each `max-…` rule counts.
+COUNT_EXPRESSIONS = {
     "refused": "outcome == refused",
     "rejected": "outcome == rejected",
     "timed-out": "outcome == timed-out",
@@ -34,8 +40,8 @@ _RTT = re.compile(
     r"(?:(?P<server>\S+) +)?(?P<leg>synack|ackdat|total)\.(?P<statistic>min|max|median|p[0-9]{1,3}(?:\.[0-9]{1,3})?)"
     r" *(?P<sign><=?) *(?P<limit>[0-9.]+ ?[a-zµμ]+)"
 )
-# Short forms for what is asked for most, and the statistic of the whole handshake RTT that each bounds.
-SHORT = {"max-rtt": "max", "max-p50": "p50", "max-p90": "p90", "max-p95": "p95", "max-p99": "p99"}
+# Shorthands for limits on the total handshake RTT, and the statistic that each limits.
+RTT_SHORTHANDS = {"max-rtt": "max", "max-p50": "p50", "max-p90": "p90", "max-p95": "p95", "max-p99": "p99"}
 _LIMIT = re.compile(r"(?:(?P<server>\S+) +)?(?P<limit>[0-9.]+ ?[a-zµμ]+)")
 _EXPECT = re.compile(
     r"(?P<server>\S+) +(?P<outcomes>[a-z-]+(?:\|[a-z-]+)*)"
@@ -44,8 +50,8 @@ _EXPECT = re.compile(
 
 
 @dataclass(frozen=True)
-class Ceiling:
-    """At most so many, or such a share, of the connections may be of a kind."""
+class CountLimit:
+    """A limit on the number or percentage of connections of a kind."""
 
     text: str
     kind: str
@@ -55,20 +61,20 @@ class Ceiling:
     server: Predicate | None = None
 
     @classmethod
-    def of(cls, kind: str, text: str) -> Ceiling:
-        """Read `5`, `2.5%`, `10.0.0.2:443 5`."""
+    def of(cls, kind: str, text: str) -> CountLimit:
+        """Parse `5`, `2.5%` or `10.0.0.2:443 5`."""
         match = _CEILING.fullmatch(text.strip())
         number = Decimal(match["number"]) if match else Decimal(-1)
         percent = bool(match and match["percent"])
         if match is None or (number > 100 if percent else number != int(number)):
             raise UsageError(f"max-{kind}: {text!r} is neither a number nor a percentage (such as 3, 5%, or '*:443 0')")
         server = patterns.server_of(match)
-        return cls(f"max-{kind} {text.strip()}", kind, parse(COUNTED[kind]), number, percent, server)
+        return cls(f"max-{kind} {text.strip()}", kind, parse(COUNT_EXPRESSIONS[kind]), number, percent, server)
 
 
 @dataclass(frozen=True)
 class RttLimit:
-    """A statistic of a leg must stay below a limit; `written` is the limit as it was typed."""
+    """A limit on a statistic of an RTT leg; `written` is the limit as typed."""
 
     text: str
     leg: str
@@ -80,7 +86,7 @@ class RttLimit:
 
     @classmethod
     def of(cls, text: str) -> RttLimit:
-        """Read `total.p95<50ms`, `10.0.0.2:443 synack.max <= 5 ms`."""
+        """Parse `total.p95<50ms` or `10.0.0.2:443 synack.max <= 5 ms`."""
         match = _RTT.fullmatch(text.strip())
         if match is None:
             raise UsageError(
@@ -92,11 +98,11 @@ class RttLimit:
 
     @classmethod
     def short(cls, rule: str, text: str) -> RttLimit:
-        """Read `50ms`, `10.0.0.2:443 5ms` of `max-p95` and the like: at most that, of the whole handshake."""
+        """Parse `50ms` or `10.0.0.2:443 5ms` for a shorthand such as `max-p95`: an inclusive limit on the total RTT."""
         match = _LIMIT.fullmatch(text.strip())
         if match is None:
             raise UsageError(f"{rule}: {text!r} is not a time: write 50ms, or '10.0.0.2:443 5ms'")
-        return cls._read(rule, text, match, "total", SHORT[rule], inclusive=True)
+        return cls._read(rule, text, match, "total", RTT_SHORTHANDS[rule], inclusive=True)
 
     @classmethod
     def _read(
@@ -109,7 +115,7 @@ class RttLimit:
 
 @dataclass(frozen=True)
 class Expectation:
-    """So many connections to a server must come to one of some outcomes; `least` None means all of them."""
+    """A required number of connections to a server with one of some outcomes; `least` None means all of them."""
 
     text: str
     server: Predicate
@@ -119,7 +125,7 @@ class Expectation:
 
     @classmethod
     def of(cls, text: str) -> Expectation:
-        """Read `10.0.0.2:443 established`, `10.0.0.0/24:80,443 refused|rejected 2..5`, `*:22 established none`."""
+        """Parse `10.0.0.2:443 established`, `10.0.0.0/24:80,443 refused|rejected 2..5` or `*:22 established none`."""
         match = _EXPECT.fullmatch(text.strip())
         if match is None:
             raise UsageError(
@@ -154,16 +160,16 @@ def _bounds(count: str | None) -> tuple[int | None, int | None]:
 
 @dataclass(frozen=True)
 class Rules:
-    """All that one run of `hsi check` asserts."""
+    """All rules of one run of `hsi check`."""
 
-    ceilings: tuple[Ceiling, ...] = ()
+    count_limits: tuple[CountLimit, ...] = ()
     rtt: tuple[RttLimit, ...] = ()
     setup: tuple[SpanLimit, ...] = ()
-    min_tls: tuple[LeastVersion, ...] = ()
-    min_resumed: tuple[LeastResumed, ...] = ()
-    max_tls_failed: tuple[SetupCeiling, ...] = ()
-    max_extra_round_trips: tuple[SetupCeiling, ...] = ()
-    allow: tuple[Allowed, ...] = ()
+    min_tls: tuple[MinTlsVersion, ...] = ()
+    min_resumed: tuple[MinResumedShare, ...] = ()
+    max_tls_failed: tuple[SetupCountLimit, ...] = ()
+    max_extra_round_trips: tuple[SetupCountLimit, ...] = ()
+    allow: tuple[AllowedServer, ...] = ()
     expect: tuple[Expectation, ...] = ()
     no_finding: tuple[str, ...] = ()
     fail_on: str | None = None
@@ -171,11 +177,11 @@ class Rules:
     ignore: tuple[tuple[str, Predicate], ...] = ()
     strict: bool = False
     undecided: Undecided = "ignore"
-    given: frozenset[str] = field(default_factory=frozenset)  # names of the rules that somebody asked for
+    given: frozenset[str] = field(default_factory=frozenset)  # names of the rules that were set explicitly
 
 
 def finding_id(text: str) -> str:
-    """The id of a kind of finding; UsageError for others."""
+    """Return `text` if it is the id of a finding; UsageError otherwise."""
     known = get_args(FindingId)
     if text not in known:
         raise UsageError(f"no-finding: there is no finding {text!r}; choose from {', '.join(known)}")
@@ -183,7 +189,7 @@ def finding_id(text: str) -> str:
 
 
 def severity(text: str) -> str:
-    """One of the severities; UsageError for others."""
+    """Return `text` if it is a severity; UsageError otherwise."""
     known = get_args(Severity)
     if text not in known:
         raise UsageError(f"fail-on: {text!r} is not a severity; choose from {', '.join(known)}")
@@ -191,7 +197,7 @@ def severity(text: str) -> str:
 
 
 def ignored(text: str) -> tuple[str, Predicate]:
-    """An expression whose connections are left out."""
+    """Parse the expression of an `ignore` rule; return its text and predicate."""
     try:
         return text, parse(text)
     except UsageError as error:

@@ -1,9 +1,8 @@
-"""Which segment of one capture is which of another, and what became of those that the other one lacks.
+"""Match the segments of joined connections between two captures.
 
-Segments are equal by their numbers, counted from the initial sequence numbers of each side, by flags, length,
-timestamps and the identification of IP; the nth of equal ones is the nth.  What a box between may have changed is left
-out in a second and third look.  Cards and kernels cut and join segments (TSO, GRO): what is left is compared by the
-bytes that it covers.
+Segments are equal if relative sequence and acknowledgment numbers, flags, length, timestamps and IP ID are; the nth of
+several equal segments matches the nth.  Second and third passes ignore fields that a middlebox may have changed.
+NICs and kernels split and merge segments (TSO, GRO), so the remaining ones are compared by the byte ranges they cover.
 """
 
 from __future__ import annotations
@@ -15,21 +14,21 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.checks.pairing import Joins, Side, mixed
+from handshake_inspect.checks.pairing import CaptureSide, ConnectionPairs, hash_rows
 from handshake_inspect.checks.shifts import shifts
 from handshake_inspect.report.segment_columns import grouped
 from handshake_inspect.verdicts.sets import run_starts
 from handshake_inspect.wire.const import ACK, FIN, MASK32, RST, SYN
 
 Ints = NDArray[np.int64]
-SLACK_NS = 1_000_000  # a delay may be this much less than the least that is certain
+SLACK_NS = 1_000_000  # a delay may be this much below the smallest certain one
 _KINDS = SYN | FIN | RST | ACK
 
 
-class Shared:
-    """The segments of joined connections in one capture, with numbers that both captures share."""
+class JoinedSegments:
+    """The segments of joined connections in one capture, as arrays with relative sequence numbers."""
 
-    def __init__(self, side: Side, ids: Ints, base: dict[str, Ints]) -> None:
+    def __init__(self, side: CaptureSide, ids: Ints, base: dict[str, Ints]) -> None:
         pair_of = np.full(side.count + 1, -1, dtype=np.int64)
         pair_of[ids] = np.arange(len(ids))
         pairs = pair_of[side.columns.owners]
@@ -47,16 +46,16 @@ class Shared:
         self.ts = rows["ts_ns"].astype(np.int64)
         self.flags = rows["flags"].astype(np.int64)
         self.ends = self.seq + self.length + (self.flags & SYN != 0) + (self.flags & FIN != 0)
-        self.stamped = np.zeros(len(rows), dtype=bool)  # both captures have timestamps of its connection
-        self.partner = np.full(len(rows), -1, dtype=np.int64)  # place of the same segment in the other `Shared`
-        self.covered = np.zeros(len(rows), dtype=bool)  # whole in pieces, or as part of a larger one
-        self.certain = np.zeros(len(rows), dtype=bool)  # the partner is it, and not another copy of it
+        self.has_timestamps = np.zeros(len(rows), dtype=bool)  # both captures have TCP timestamps for the connection
+        self.partner = np.full(len(rows), -1, dtype=np.int64)  # index of the same segment in the other `JoinedSegments`
+        self.covered = np.zeros(len(rows), dtype=bool)  # the other capture has its bytes in other segments
+        self.certain = np.zeros(len(rows), dtype=bool)  # the partner is this very segment, not another copy
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def of_pair(self, pair: int) -> Ints:
-        """The places of the segments of a joined connection."""
+        """Return the indices of the segments of a joined connection."""
         return self._by_pair.get(pair, np.empty(0, dtype=np.int64))
 
     @cached_property
@@ -64,25 +63,25 @@ class Shared:
         return grouped(self.pair)
 
     def keys(self, *names: str) -> NDArray[np.uint64]:
-        """A name of each segment, of what it says and of these fields."""
+        """Return a hash of each segment's content and of the named fields."""
         own = (self.pair, self.from_client, self.seq, self.ack, self.length, self.flags & _KINDS)
-        return mixed(*own, *(self.rows[name] for name in names))
+        return hash_rows(*own, *(self.rows[name] for name in names))
 
 
-def matched(a: Side, b: Side, pairs: Joins) -> tuple[Shared, Shared]:
-    """The segments of joined connections at both sides, each with its partner."""
+def match_segments(a: CaptureSide, b: CaptureSide, pairs: ConnectionPairs) -> tuple[JoinedSegments, JoinedSegments]:
+    """Match the segments of joined connections; return those of A and B with their partners."""
     base_a, base_b = bases(a, b, pairs)
-    at_a, at_b = Shared(a, pairs.a, base_a), Shared(b, pairs.b, base_b)
-    _find_stamped(at_a, at_b, len(pairs.a))
+    at_a, at_b = JoinedSegments(a, pairs.a, base_a), JoinedSegments(b, pairs.b, base_b)
+    _find_timestamped(at_a, at_b, len(pairs.a))
     for fields in (("tsval", "ip_id"), ("tsval",), ()):
         _match(at_a, at_b, fields)
-    _settle(at_a, at_b)
-    _cover(at_a, at_b)
+    _rematch_by_time(at_a, at_b)
+    _mark_covered(at_a, at_b)
     return at_a, at_b
 
 
-def bases(a: Side, b: Side, pairs: Joins) -> tuple[dict[str, Ints], dict[str, Ints]]:
-    """What numbers of joined connections are counted from at each side: ISNs, and what follows from the other's."""
+def bases(a: CaptureSide, b: CaptureSide, pairs: ConnectionPairs) -> tuple[dict[str, Ints], dict[str, Ints]]:
+    """Return the bases of relative sequence numbers in A and B: ISNs, or values derived from the other capture's."""
     at_a, at_b = {}, {}
     for who in ("client", "server"):
         mine, theirs = a.isn[who][pairs.a], b.isn[who][pairs.b]
@@ -95,29 +94,29 @@ def bases(a: Side, b: Side, pairs: Joins) -> tuple[dict[str, Ints], dict[str, In
     return at_a, at_b
 
 
-def _find_stamped(a: Shared, b: Shared, count: int) -> None:
-    """Where a box strips timestamps, they show nothing."""
+def _find_timestamped(a: JoinedSegments, b: JoinedSegments, count: int) -> None:
+    """Set `has_timestamps`: False for connections whose timestamps a middlebox strips."""
     known = np.ones(count, dtype=bool)
     for side in (a, b):
         data = side.flags & (SYN | RST) == 0
         known &= np.bincount(side.pair[data], weights=side.rows["tsval"][data] != 0, minlength=count)[:count] > 0
-    a.stamped, b.stamped = known[a.pair], known[b.pair]
+    a.has_timestamps, b.has_timestamps = known[a.pair], known[b.pair]
 
 
-def _match(a: Shared, b: Shared, fields: tuple[str, ...]) -> None:
-    """Join what is left by these fields: the nth of equal segments with the nth."""
-    left_a, left_b = (np.flatnonzero((side.partner < 0) & (bool(fields) | ~side.stamped)) for side in (a, b))
+def _match(a: JoinedSegments, b: JoinedSegments, fields: tuple[str, ...]) -> None:
+    """Match unmatched segments by these fields: the nth of equal segments with the nth."""
+    left_a, left_b = (np.flatnonzero((side.partner < 0) & (bool(fields) | ~side.has_timestamps)) for side in (a, b))
     key_a, key_b = a.keys(*fields)[left_a], b.keys(*fields)[left_b]
-    rank_a, count_a = _ranked(key_a)
-    rank_b, count_b = _ranked(key_b)
-    _, at_a, at_b = np.intersect1d(mixed(key_a, rank_a), mixed(key_b, rank_b), return_indices=True)
+    rank_a, count_a = _rank(key_a)
+    rank_b, count_b = _rank(key_b)
+    _, at_a, at_b = np.intersect1d(hash_rows(key_a, rank_a), hash_rows(key_b, rank_b), return_indices=True)
     a.partner[left_a[at_a]], b.partner[left_b[at_b]] = left_b[at_b], left_a[at_a]
     certain = count_a[at_a] == count_b[at_b]
     a.certain[left_a[at_a]], b.certain[left_b[at_b]] = certain, certain
 
 
-def _ranked(keys: NDArray[np.uint64]) -> tuple[Ints, Ints]:
-    """Which of its equals each key is, from 0, and how many they are."""
+def _rank(keys: NDArray[np.uint64]) -> tuple[Ints, Ints]:
+    """Return, for each key, its rank (from 0) among equal keys and the number of equal keys."""
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     starts = np.flatnonzero(run_starts(ordered))
@@ -128,14 +127,14 @@ def _ranked(keys: NDArray[np.uint64]) -> tuple[Ints, Ints]:
     return rank, count
 
 
-def _settle(a: Shared, b: Shared) -> None:
-    """Where one side has more of equal segments, times show which: the last that can have come in time.
+def _rematch_by_time(a: JoinedSegments, b: JoinedSegments) -> None:
+    """Rematch equal segments by time if one capture has more copies: each arrival is the last copy sent in time.
 
-    Delays are at least those of the segments that are certain.
+    Delays cannot be shorter than the smallest among certain matches.
     """
     groups: dict[int, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for number, side in enumerate((a, b)):
-        keys = np.where(side.stamped, side.keys("tsval"), side.keys())
+        keys = np.where(side.has_timestamps, side.keys("tsval"), side.keys())
         for at in np.flatnonzero(~side.certain).tolist():
             groups[int(keys[at])][number].append(at)
     certain = np.flatnonzero(a.certain)
@@ -147,11 +146,15 @@ def _settle(a: Shared, b: Shared) -> None:
         for mine, theirs in groups.values():
             if mine and theirs and len(mine) != len(theirs) and bool(a.from_client[mine[0]]) == way:
                 more, fewer, sign = (a, b, 1) if len(mine) > len(theirs) else (b, a, -1)
-                _by_time(more, fewer, *((mine, theirs) if sign > 0 else (theirs, mine)), int((sign * those).min()))
+                _assign_by_time(
+                    more, fewer, *((mine, theirs) if sign > 0 else (theirs, mine)), int((sign * those).min())
+                )
 
 
-def _by_time(more: Shared, fewer: Shared, many: list[int], few: list[int], least_ns: int) -> None:
-    """Give each of the few its partner among the many: the last that was sent early enough."""
+def _assign_by_time(
+    more: JoinedSegments, fewer: JoinedSegments, many: list[int], few: list[int], least_ns: int
+) -> None:
+    """Match each of `few` with the last of `many` that was sent early enough."""
     free = sorted(many, key=lambda at: int(more.ts[at]))
     more.partner[many], fewer.partner[few] = -1, -1
     for at in sorted(few, key=lambda at: -int(fewer.ts[at])):
@@ -162,31 +165,35 @@ def _by_time(more: Shared, fewer: Shared, many: list[int], few: list[int], least
                 break
 
 
-# --- what was cut or joined -------------------------------------------------------------------------------------------
+# --- split and merged segments ----------------------------------------------------------------------------------------
 
 
 @dataclass
 class _Group:
-    """Segments with data that are left of one direction of a connection, with one timestamp: places at A and at B."""
+    """Unmatched data segments of one direction with the same timestamp: indices in A and B."""
 
     a: list[int] = field(default_factory=list)
     b: list[int] = field(default_factory=list)
 
 
-def _cover(a: Shared, b: Shared) -> None:
-    """Mark what the other side has in pieces, or as part of larger segments."""
+def _mark_covered(a: JoinedSegments, b: JoinedSegments) -> None:
+    """Mark segments whose bytes the other capture has in smaller or larger segments."""
     groups: dict[tuple[int, bool, int], _Group] = defaultdict(_Group)
     for name, side in (("a", a), ("b", b)):
         for at in np.flatnonzero((side.partner < 0) & (side.length > 0)).tolist():
-            key = int(side.pair[at]), bool(side.from_client[at]), int(side.rows["tsval"][at]) if side.stamped[at] else 0
+            key = (
+                int(side.pair[at]),
+                bool(side.from_client[at]),
+                int(side.rows["tsval"][at]) if side.has_timestamps[at] else 0,
+            )
             getattr(groups[key], name).append(at)
     for group in groups.values():
         if group.a and group.b:
-            _cover_group(a, b, group)
+            _mark_covered_group(a, b, group)
 
 
-def _cover_group(a: Shared, b: Shared, group: _Group) -> None:
-    """Of every stretch of bytes, as many copies went on as came; of equal ones the first is missing."""
+def _mark_covered_group(a: JoinedSegments, b: JoinedSegments, group: _Group) -> None:
+    """Compare the number of copies of every byte range; of equal segments, the first ones count as missing."""
     edges = sorted({int(side.seq[at]) + more
                     for side, places in ((a, group.a), (b, group.b)) for at in places
                     for more in (0, int(side.length[at]))})  # fmt: skip

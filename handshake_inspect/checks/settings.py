@@ -1,4 +1,4 @@
-"""Rules from a profile, a file and the command line: what is nearer to the user wins, rule by rule."""
+"""Merge rules from a profile, a file and the command line; for each rule, the last of these wins."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from handshake_inspect.checks.rules import (
-    COUNTED,
-    SHORT,
-    Ceiling,
+    COUNT_EXPRESSIONS,
+    RTT_SHORTHANDS,
+    CountLimit,
     Expectation,
     RttLimit,
     Rules,
@@ -20,13 +20,19 @@ from handshake_inspect.checks.rules import (
     ignored,
     severity,
 )
-from handshake_inspect.checks.setup_rules import Allowed, LeastResumed, LeastVersion, SetupCeiling, SpanLimit
+from handshake_inspect.checks.setup_rules import (
+    AllowedServer,
+    MinResumedShare,
+    MinTlsVersion,
+    SetupCountLimit,
+    SpanLimit,
+)
 from handshake_inspect.errors import UsageError
 
 FILES = ("hsi.toml", "pyproject.toml")
-MAXIMA = tuple(f"max-{kind}" for kind in COUNTED)
+MAXIMA = tuple(f"max-{kind}" for kind in COUNT_EXPRESSIONS)
 SETUP = ("setup", "min-tls", "min-resumed", "max-tls-failed", "max-extra-round-trips", "allow")
-LISTS = ("rtt", *SHORT, *SETUP, "no-finding", "expect", "ignore", *MAXIMA)
+LISTS = ("rtt", *RTT_SHORTHANDS, *SETUP, "no-finding", "expect", "ignore", *MAXIMA)
 KEYS = ("profile", "fail-on", "min-connections", "strict", "undecided", *LISTS)
 
 Raw = Mapping[str, Any]
@@ -43,7 +49,7 @@ PROFILES: dict[str, Raw] = {
 
 
 def read(path: Path) -> Raw:
-    """The rules of a file: all of it, or `[tool.hsi]` of a pyproject.toml.  UsageError where it cannot be read."""
+    """Read rules from a TOML file (of pyproject.toml, the table `[tool.hsi]`); UsageError if it is invalid."""
     try:
         document: Any = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -63,7 +69,7 @@ def read(path: Path) -> Raw:
 
 
 def found(directory: Path) -> Path | None:
-    """The file that holds rules here: hsi.toml, else a pyproject.toml with [tool.hsi]."""
+    """Return the rules file in a directory: hsi.toml, else pyproject.toml with [tool.hsi], else None."""
     for name in FILES:
         path = directory / name
         if path.is_file() and (name == "hsi.toml" or read(path)):
@@ -72,7 +78,7 @@ def found(directory: Path) -> Path | None:
 
 
 def rules(options: Raw, file: Raw | None = None, where: str = "") -> Rules:
-    """Put together what was asked for; `where` names the file in errors."""
+    """Merge profile, file and options into rules; `where` is the name of the file, for errors."""
     file = file or {}
     name = options.get("profile", file.get("profile"))
     if name is not None and name not in PROFILES:
@@ -83,11 +89,11 @@ def rules(options: Raw, file: Raw | None = None, where: str = "") -> Rules:
     def source(key: str) -> str:
         return f"{where}: " if key in file and key not in options else ""
 
-    return _Reader(merged, source).rules()
+    return _RuleParser(merged, source).rules()
 
 
-class _Reader:
-    """Raw values to rules; every mistake names the rule, and the file that it stands in."""
+class _RuleParser:
+    """Parses raw values into rules; errors name the rule and its file."""
 
     def __init__(self, raw: Raw, source: Callable[[str], str]) -> None:
         self.raw = raw
@@ -95,21 +101,23 @@ class _Reader:
 
     def rules(self) -> Rules:
         return Rules(
-            ceilings=tuple(
-                ceiling for kind in COUNTED for ceiling in self._all(f"max-{kind}", partial(Ceiling.of, kind))
+            count_limits=tuple(
+                count_limit
+                for kind in COUNT_EXPRESSIONS
+                for count_limit in self._all(f"max-{kind}", partial(CountLimit.of, kind))
             ),
             rtt=(
                 *self._all("rtt", RttLimit.of),
-                *(limit for name in SHORT for limit in self._all(name, partial(RttLimit.short, name))),
+                *(limit for name in RTT_SHORTHANDS for limit in self._all(name, partial(RttLimit.short, name))),
             ),
             setup=tuple(self._all("setup", SpanLimit.of)),
-            min_tls=tuple(self._all("min-tls", LeastVersion.of)),
-            min_resumed=tuple(self._all("min-resumed", LeastResumed.of)),
-            max_tls_failed=tuple(self._all("max-tls-failed", partial(SetupCeiling.of, "max-tls-failed"))),
+            min_tls=tuple(self._all("min-tls", MinTlsVersion.of)),
+            min_resumed=tuple(self._all("min-resumed", MinResumedShare.of)),
+            max_tls_failed=tuple(self._all("max-tls-failed", partial(SetupCountLimit.of, "max-tls-failed"))),
             max_extra_round_trips=tuple(
-                self._all("max-extra-round-trips", partial(SetupCeiling.of, "max-extra-round-trips"))
+                self._all("max-extra-round-trips", partial(SetupCountLimit.of, "max-extra-round-trips"))
             ),
-            allow=tuple(self._all("allow", Allowed.of)),
+            allow=tuple(self._all("allow", AllowedServer.of)),
             expect=tuple(self._all("expect", Expectation.of)),
             no_finding=tuple(self._all("no-finding", finding_id)),
             fail_on=next(iter(self._all("fail-on", severity)), None),
@@ -120,20 +128,20 @@ class _Reader:
             given=frozenset(self.raw) - {"profile"},
         )
 
-    def _all(self, key: str, made: Callable[[str], Any]) -> Iterable[Any]:
+    def _all(self, key: str, parse_rule: Callable[[str], Any]) -> Iterable[Any]:
         value = self.raw.get(key, ())
         texts = list(value) if isinstance(value, (list, tuple)) else [value]
         for text in texts:
             if isinstance(text, bool) or not isinstance(text, (str, int)):
                 raise UsageError(f"{self.source(key)}{key}: {text!r} is not a valid rule")
             try:
-                yield made(str(text))
+                yield parse_rule(str(text))
             except UsageError as error:
                 error.args = (f"{self.source(key)}{error.args[0]}",)
                 raise
 
-    def _number(self, key: str, otherwise: int) -> int:
-        value = self.raw.get(key, otherwise)
+    def _number(self, key: str, default: int) -> int:
+        value = self.raw.get(key, default)
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise UsageError(f"{self.source(key)}{key}: {value!r} is not a number of connections")
         return value

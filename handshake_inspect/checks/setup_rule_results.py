@@ -1,4 +1,4 @@
-"""Holding rules on connection set-up and on names against a report."""
+"""Evaluation of the rules on connection set-up and server names."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from handshake_inspect.checks.rules import Rules
 from handshake_inspect.checks.setup_rules import (
     QUIC,
     SPANS,
-    Allowed,
-    LeastResumed,
-    LeastVersion,
-    SetupCeiling,
+    AllowedServer,
+    MinResumedShare,
+    MinTlsVersion,
+    SetupCountLimit,
     SpanLimit,
 )
 from handshake_inspect.expression.predicates import Predicate
@@ -32,76 +32,76 @@ from handshake_inspect.report.setup import Setup
 from handshake_inspect.verdicts.percentiles import nearest_rank
 from handshake_inspect.wire.text import duration, plural, printable, share
 
-LISTED = 100  # servers that a rule on names lists
+MAX_SERVERS = 100  # servers listed by the `allow` assertion
 
 
-class Holding(Protocol):
-    """What holds rules against a report: see `held.Holder`."""
+class EvaluationContext(Protocol):
+    """The part of `rule_results.RuleEvaluation` that these rules need."""
 
     report: Report
     rules: Rules
     columns: Columns
     notes: list[str]
     ignored: Mask
-    judged: Mask
+    decided_mask: Mask
 
-    def about(self, text: str, server: Predicate | None) -> Mask:
-        """The judged connections that a rule is about."""
+    def in_scope(self, text: str, server: Predicate | None) -> Mask:
+        """Return a mask of the decided connections to the rule's server."""
 
     def breaches(self, mask: Mask, values: NDArray[Any] | None = None) -> list[Breach]:
-        """Note that these connections broke an assertion; the first of them, or those with the largest `values`."""
+        """Mark these connections as broken; return the first of them, or those with the largest `values`."""
 
 
-def assertions(holder: Holding) -> Iterator[Assertion]:
-    """One for each rule."""
-    rules = holder.rules
-    held: tuple[tuple[Callable[[Holding, Any], Assertion], Iterable[Any]], ...] = (
+def assertions(context: EvaluationContext) -> Iterator[Assertion]:
+    """Yield one assertion per rule."""
+    rules = context.rules
+    held: tuple[tuple[Callable[[EvaluationContext, Any], Assertion], Iterable[Any]], ...] = (
         (_span, rules.setup), (_version, rules.min_tls), (_resumed, rules.min_resumed),
         (_tls_failed, rules.max_tls_failed), (_extra, rules.max_extra_round_trips),
     )  # fmt: skip
-    for hold, those in held:
-        yield from (hold(holder, rule) for rule in those)
+    for evaluate, those in held:
+        yield from (evaluate(context, rule) for rule in those)
     if rules.allow:
-        yield _allowed(holder, rules.allow)
+        yield _allowed(context, rules.allow)
 
 
-def _numbers(holder: Holding, name: str) -> Numbers:
-    column = holder.columns.of(find(name))
+def _numbers(context: EvaluationContext, name: str) -> Numbers:
+    column = context.columns.of(find(name))
     assert isinstance(column, Numbers)  # noqa: S101
     return column
 
 
-def _words(holder: Holding, name: str) -> Words:
-    column = holder.columns.of(find(name))
+def _words(context: EvaluationContext, name: str) -> Words:
+    column = context.columns.of(find(name))
     assert isinstance(column, Words)  # noqa: S101
     return column
 
 
-# -- how long parts of it take ---------------------------------------------------------------------------------------
+# -- durations of spans ----------------------------------------------------------------------------------------------
 
 
-def _span(holder: Holding, rule: SpanLimit) -> Assertion:
-    """Of TCP and QUIC connections.  Where no value could be named, the upper bound counts."""
-    of_quic = _quic_times(holder, rule)
+def _span(context: EvaluationContext, rule: SpanLimit) -> Assertion:
+    """Evaluate a limit on a span of TCP and QUIC connections; spans with bounds only count with their upper bound."""
+    of_quic = _quic_times(context, rule)
     late = int(_over(rule, of_quic).sum())
     if rule.span == QUIC:
         return _limit(rule, of_quic, late, list)
-    value, most = (_numbers(holder, f"{SPANS[rule.span]}.{part}") for part in ("value_ns", "max_ns"))
-    matched = _about(holder, rule, bool(len(of_quic)))
-    about = matched & most.known
+    value, most = (_numbers(context, f"{SPANS[rule.span]}.{part}") for part in ("value_ns", "max_ns"))
+    matched = _in_scope(context, rule, bool(len(of_quic)))
+    in_scope = matched & most.known
     times = np.where(value.known, value.values, most.values)
-    over = about & _over(rule, times)
-    if matched.any() and not about.any() and not len(of_quic):
-        holder.notes.append(f"{rule.text}: nothing was measured")
-    every = np.concatenate([times[about], of_quic])
-    return _limit(rule, every, int(over.sum()) + late, lambda: holder.breaches(over, times))
+    over = in_scope & _over(rule, times)
+    if matched.any() and not in_scope.any() and not len(of_quic):
+        context.notes.append(f"{rule.text}: nothing was measured")
+    every = np.concatenate([times[in_scope], of_quic])
+    return _limit(rule, every, int(over.sum()) + late, lambda: context.breaches(over, times))
 
 
-def _about(holder: Holding, rule: SpanLimit | SetupCeiling, of_quic: bool) -> Mask:
-    """The TCP connections that a rule is about: there need be none where it is about QUIC connections."""
+def _in_scope(context: EvaluationContext, rule: SpanLimit | SetupCountLimit, of_quic: bool) -> Mask:
+    """Return a mask of the TCP connections to the rule's server; it may be empty if QUIC connections match."""
     if of_quic and rule.server is not None:
-        return holder.judged & rule.server.mask(holder.columns)
-    return holder.about(rule.text, rule.server)
+        return context.decided_mask & rule.server.mask(context.columns)
+    return context.in_scope(rule.text, rule.server)
 
 
 def _over(rule: SpanLimit, times: NDArray[Any]) -> Mask:
@@ -109,17 +109,19 @@ def _over(rule: SpanLimit, times: NDArray[Any]) -> Mask:
     return over
 
 
-def _quic_times(holder: Holding, rule: SpanLimit) -> NDArray[np.int64]:
-    """How long the span took in the QUIC connections that the rule is about, of those that have it."""
+def _quic_times(context: EvaluationContext, rule: SpanLimit) -> NDArray[np.int64]:
+    """Return the durations of the span (ns) in the QUIC connections to the rule's server."""
     part = attrgetter(SPANS.get(rule.span, f"setup.spans.{QUIC}").removeprefix("setup."))
-    parts = [part(setup) for setup in _quic_setups(holder, rule.server)]
+    parts = [part(setup) for setup in _quic_setups(context, rule.server)]
     found = [each.max_ns if each.value_ns is None else each.value_ns for each in parts if each is not None]
     return np.array([took for took in found if took is not None], dtype=np.int64)
 
 
-def _quic_setups(holder: Holding, server: Test | None) -> list[Setup]:
-    """The set-ups of the QUIC connections to a server."""
-    mine = [each for each in holder.report.quic_connections if patterns.names(server, each.server.ip, each.server.port)]
+def _quic_setups(context: EvaluationContext, server: Predicate | None) -> list[Setup]:
+    """Return the set-ups of the QUIC connections to a server."""
+    mine = [
+        each for each in context.report.quic_connections if patterns.names(server, each.server.ip, each.server.port)
+    ]
     return [each.setup for each in mine if each.setup is not None]
 
 
@@ -131,100 +133,105 @@ def _limit(rule: SpanLimit, times: NDArray[Any], over: int, breaches: Callable[[
     edge = {"min": 0, "max": -1}.get(rule.statistic)
     measured = int(ordered[edge]) if edge is not None else nearest_rank(ordered, rule.statistic[1:])
     held = measured <= rule.limit_ns if rule.inclusive else measured < rule.limit_ns
-    said = f"{duration(measured)} over {plural(len(times), 'connection')}"
+    measured_text = f"{duration(measured)} over {plural(len(times), 'connection')}"
     return Assertion(
-        rule.text, "passed" if held else "failed", said, allowed, "ns", measured, rule.limit_ns, len(times),
+        rule.text, "passed" if held else "failed", measured_text, allowed, "ns", measured, rule.limit_ns, len(times),
         0 if held else over, [] if held else breaches(),
     )  # fmt: skip
 
 
-# -- what was agreed on ----------------------------------------------------------------------------------------------
+# -- TLS and round trips ---------------------------------------------------------------------------------------------
 
 
-def _version(holder: Holding, rule: LeastVersion) -> Assertion:
-    about = holder.about(rule.text, rule.server) & setup_rules.established.mask(holder.columns)
-    old = about & _words(holder, "tls.version").where(lambda word: word in rule.older)
-    count, total = int(old.sum()), int(about.sum())
+def _version(context: EvaluationContext, rule: MinTlsVersion) -> Assertion:
+    in_scope = context.in_scope(rule.text, rule.server) & setup_rules.established.mask(context.columns)
+    old = in_scope & _words(context, "tls.version").where(lambda word: word in rule.older)
+    count, total = int(old.sum()), int(in_scope.sum())
     measured = f"{count:,} of {plural(total, 'TLS connection')} older" + (f" ({share(count, total)})" if count else "")
     return Assertion(
         rule.text, "failed" if count else "passed", measured, f"TLS {rule.version} or newer", "connections",
-        count, 0, total, count, holder.breaches(old) if count else [],
+        count, 0, total, count, context.breaches(old) if count else [],
     )  # fmt: skip
 
 
-def _resumed(holder: Holding, rule: LeastResumed) -> Assertion:
-    about = holder.about(rule.text, rule.server) & setup_rules.established.mask(holder.columns)
-    resumed = about & _words(holder, "tls.kind").where(lambda word: word == "resumed")
-    count, total = int(resumed.sum()), int(about.sum())
+def _resumed(context: EvaluationContext, rule: MinResumedShare) -> Assertion:
+    in_scope = context.in_scope(rule.text, rule.server) & setup_rules.established.mask(context.columns)
+    resumed = in_scope & _words(context, "tls.kind").where(lambda word: word == "resumed")
+    count, total = int(resumed.sum()), int(in_scope.sum())
     failed = not total or 100 * count < rule.percent * total
-    full = about & ~resumed
+    full = in_scope & ~resumed
     measured = f"{count:,} of {plural(total, 'TLS connection')}" + (f" ({share(count, total)})" if total else "")
     return Assertion(
         rule.text, "failed" if failed else "passed", measured, f"at least {rule.percent.normalize():f} %",
-        "connections", count, None, total, int(full.sum()) if failed else 0, holder.breaches(full) if failed else [],
+        "connections", count, None, total, int(full.sum()) if failed else 0, context.breaches(full) if failed else [],
     )  # fmt: skip
 
 
-def _tls_failed(holder: Holding, rule: SetupCeiling) -> Assertion:
-    about = holder.about(rule.text, rule.server) & setup_rules.begun.mask(holder.columns)
-    return _ceiling(holder, rule, about, about & setup_rules.failed.mask(holder.columns), "TLS connection")
+def _tls_failed(context: EvaluationContext, rule: SetupCountLimit) -> Assertion:
+    in_scope = context.in_scope(rule.text, rule.server) & setup_rules.begun.mask(context.columns)
+    return _ceiling(context, rule, in_scope, in_scope & setup_rules.failed.mask(context.columns), "TLS connection")
 
 
-def _extra(holder: Holding, rule: SetupCeiling) -> Assertion:
-    of_quic = [bool(setup.extra_round_trips) for setup in _quic_setups(holder, rule.server)]
-    about = _about(holder, rule, bool(of_quic)) & _words(holder, "setup.protocol").known
-    extra = np.zeros(len(about), dtype=bool)
-    for place in np.flatnonzero(about).tolist():
-        setup = holder.report.connections[place].setup
+def _extra(context: EvaluationContext, rule: SetupCountLimit) -> Assertion:
+    of_quic = [bool(setup.extra_round_trips) for setup in _quic_setups(context, rule.server)]
+    in_scope = _in_scope(context, rule, bool(of_quic)) & _words(context, "setup.protocol").known
+    extra = np.zeros(len(in_scope), dtype=bool)
+    for place in np.flatnonzero(in_scope).tolist():
+        setup = context.report.connections[place].setup
         extra[place] = setup is not None and bool(setup.extra_round_trips)
-    return _ceiling(holder, rule, about, extra, "connection", of_quic)
+    return _ceiling(context, rule, in_scope, extra, "connection", of_quic)
 
 
 def _ceiling(
-    holder: Holding, rule: SetupCeiling, about: Mask, counted: Mask, noun: str, others: Sequence[bool] = ()
+    context: EvaluationContext,
+    rule: SetupCountLimit,
+    in_scope: Mask,
+    counted: Mask,
+    noun: str,
+    others: Sequence[bool] = (),
 ) -> Assertion:
-    count, total = int(counted.sum()) + sum(others), int(about.sum()) + len(others)
+    count, total = int(counted.sum()) + sum(others), int(in_scope.sum()) + len(others)
     limit = int(rule.number * total / 100) if rule.percent else int(rule.number)
     most = f"{rule.number.normalize():f} %" if rule.percent else f"{limit:,}"
     failed = count > limit
     measured = f"{count:,} of {plural(total, noun)}" + (f" ({share(count, total)})" if count else "")
     return Assertion(
         rule.text, "failed" if failed else "passed", measured, f"at most {most}" if rule.number else "none",
-        "connections", count, limit, total, count if failed else 0, holder.breaches(counted) if failed else [],
+        "connections", count, limit, total, count if failed else 0, context.breaches(counted) if failed else [],
     )  # fmt: skip
 
 
-# -- whom clients talk to --------------------------------------------------------------------------------------------
+# -- allowed servers -------------------------------------------------------------------------------------------------
 
 
-def _allowed(holder: Holding, rules: tuple[Allowed, ...]) -> Assertion:
-    """Every connection and QUIC connection must go to an allowed name or address; the others are listed by name."""
-    wrong = np.zeros(len(holder.judged), dtype=bool)
-    strangers: Counter[str] = Counter()
-    about = np.flatnonzero(~holder.ignored)
-    for place in about.tolist():
-        server = holder.report.connections[place].server
+def _allowed(context: EvaluationContext, rules: tuple[AllowedServer, ...]) -> Assertion:
+    """Require that every TCP and QUIC connection goes to an allowed name or address; list the other servers."""
+    wrong = np.zeros(len(context.decided_mask), dtype=bool)
+    others: Counter[str] = Counter()
+    in_scope = np.flatnonzero(~context.ignored)
+    for place in in_scope.tolist():
+        server = context.report.connections[place].server
         if not _is_allowed(rules, server):
             wrong[place] = True
-            strangers[_whom(server)] += 1
-    strangers.update(
-        _whom(each.server) for each in holder.report.quic_connections if not _is_allowed(rules, each.server)
+            others[_server_text(server)] += 1
+    others.update(
+        _server_text(each.server) for each in context.report.quic_connections if not _is_allowed(rules, each.server)
     )
-    count, total = strangers.total(), len(about) + len(holder.report.quic_connections)
-    listed = [f"{whom}: {plural(times, 'connection')}" for whom, times in strangers.most_common(LISTED)]
+    count, total = others.total(), len(in_scope) + len(context.report.quic_connections)
+    listed = [f"{server_text}: {plural(times, 'connection')}" for server_text, times in others.most_common(MAX_SERVERS)]
     return Assertion(
         f"allow {' '.join(rule.text for rule in rules)}", "failed" if count else "passed",
         f"{count:,} of {plural(total, 'connection')} to others", "none", "connections", count, 0, total, count,
-        holder.breaches(wrong) if wrong.any() else [], listed,
+        context.breaches(wrong) if wrong.any() else [], listed,
     )  # fmt: skip
 
 
-def _is_allowed(rules: tuple[Allowed, ...], server: Server) -> bool:
-    """Whether every name that the server may have is allowed, or its address."""
+def _is_allowed(rules: tuple[AllowedServer, ...], server: Server) -> bool:
+    """Whether all possible names of the server, or its address, are allowed."""
     names: list[str | None] = [server.name] if server.name else list(server.names or ()) or [None]
     return all(any(rule.holds(name, server.ip) for rule in rules) for name in names)
 
 
-def _whom(server: Server) -> str:
+def _server_text(server: Server) -> str:
     name = server.name or " or ".join(server.names or [])
     return f"{printable(name)} ({server.service})" if name else str(server.service)

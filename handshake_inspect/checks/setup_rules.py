@@ -1,4 +1,4 @@
-"""Rules on connection set-up and on names, as people write them."""
+"""The rules of `hsi check` on connection set-up and server names: parsing their text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from handshake_inspect.errors import UsageError
 from handshake_inspect.expression.language import parse
 from handshake_inspect.expression.predicates import Predicate
 
-# What a span is called in a rule, and the field that has it.
+# The names of spans in rules, and their fields.
 SPANS = {
     **{
         name: f"setup.spans.{name}"
@@ -23,7 +23,7 @@ SPANS = {
     "server.response": "setup.server.response",
     "client.finished": "setup.client.finished",
 }
-QUIC = "quic"  # the one span of QUIC connections alone; of the others, they have those that mean the same
+QUIC = "quic"  # a span of QUIC connections only; they share the spans with the same meaning
 VERSIONS = ("SSL 2.0", "SSL 3.0", "1.0", "1.1", "1.2", "1.3")
 TLS_BEGUN = 'tls.outcome in {"established", "failed", "no-answer", "not-tls"}'
 TLS_FAILED = 'tls.outcome in {"failed", "no-answer", "not-tls"}'
@@ -40,7 +40,7 @@ _CEILING = re.compile(r"(?:(?P<server>\S+) +)?(?P<number>[0-9]{1,12}(?:\.[0-9]{1
 
 @dataclass(frozen=True)
 class SpanLimit:
-    """A statistic of a span must stay below a limit; `written` is the limit as it was typed."""
+    """A limit on a statistic of a span; `written` is the limit as typed."""
 
     text: str
     span: str
@@ -52,7 +52,7 @@ class SpanLimit:
 
     @classmethod
     def of(cls, text: str) -> SpanLimit:
-        """Read `tls.p95<100ms`, `*:443 first_byte.median<300ms`, `server.hello.max<=50 ms`."""
+        """Parse `tls.p95<100ms`, `*:443 first_byte.median<300ms` or `server.hello.max<=50 ms`."""
         match = _SETUP.fullmatch(text.strip())
         if match is None:
             raise UsageError(
@@ -70,16 +70,16 @@ class SpanLimit:
 
 
 @dataclass(frozen=True)
-class LeastVersion:
-    """TLS connections that were established must have agreed on this version or a newer one."""
+class MinTlsVersion:
+    """The minimum TLS version of established TLS connections."""
 
     text: str
     version: str
     server: Predicate | None = None
 
     @classmethod
-    def of(cls, text: str) -> LeastVersion:
-        """Read `1.2`, `10.0.0.2:443 1.3`."""
+    def of(cls, text: str) -> MinTlsVersion:
+        """Parse `1.2` or `10.0.0.2:443 1.3`."""
         match = _VERSION.fullmatch(text.strip())
         if match is None:
             raise UsageError(f"min-tls: {text!r} is not a version of TLS: write 1.2, 1.3, or '*:443 1.3'")
@@ -87,21 +87,21 @@ class LeastVersion:
 
     @property
     def older(self) -> tuple[str, ...]:
-        """Versions that break the rule."""
+        """The versions that break the rule."""
         return VERSIONS[: VERSIONS.index(self.version)]
 
 
 @dataclass(frozen=True)
-class LeastResumed:
-    """At least such a share of the TLS connections that were established must have resumed a session."""
+class MinResumedShare:
+    """The minimum percentage of established TLS connections that resumed a session."""
 
     text: str
     percent: Decimal
     server: Predicate | None = None
 
     @classmethod
-    def of(cls, text: str) -> LeastResumed:
-        """Read `50%`, `10.0.0.2:443 80 %`."""
+    def of(cls, text: str) -> MinResumedShare:
+        """Parse `50%` or `10.0.0.2:443 80 %`."""
         match = _SHARE.fullmatch(text.strip())
         if match is None or Decimal(match["number"]) > 100:
             raise UsageError(f"min-resumed: {text!r} is not a percentage (such as 50%, or '*:443 80%')")
@@ -109,8 +109,8 @@ class LeastResumed:
 
 
 @dataclass(frozen=True)
-class SetupCeiling:
-    """At most so many, or such a share, of the connections of a population may be of a kind."""
+class SetupCountLimit:
+    """A limit on the number or percentage of connections with a set-up problem."""
 
     text: str
     kind: str
@@ -119,8 +119,8 @@ class SetupCeiling:
     server: Predicate | None = None
 
     @classmethod
-    def of(cls, kind: str, text: str) -> SetupCeiling:
-        """Read `0`, `5%`, `*:443 2`."""
+    def of(cls, kind: str, text: str) -> SetupCountLimit:
+        """Parse `0`, `5%` or `*:443 2`."""
         match = _CEILING.fullmatch(text.strip())
         number = Decimal(match["number"]) if match else Decimal(-1)
         percent = bool(match and match["percent"])
@@ -130,16 +130,16 @@ class SetupCeiling:
 
 
 @dataclass(frozen=True)
-class Allowed:
-    """A name, with `*` for any part of it, or addresses, that clients may connect to."""
+class AllowedServer:
+    """A name (with `*` wildcards) or network that clients may connect to."""
 
     text: str
     name: str | None
     network: ipaddress.IPv4Network | ipaddress.IPv6Network | None
 
     @classmethod
-    def of(cls, text: str) -> Allowed:
-        """Read `*.example.org`, `api.example.org`, `10.0.0.0/8`, `2001:db8::1`."""
+    def of(cls, text: str) -> AllowedServer:
+        """Parse `*.example.org`, `api.example.org`, `10.0.0.0/8` or `2001:db8::1`."""
         try:
             return cls(text, None, ipaddress.ip_network(text, strict=False))
         except ValueError:
@@ -151,7 +151,7 @@ class Allowed:
         return cls(text, text.lower().rstrip("."), None)
 
     def holds(self, name: str | None, address: str) -> bool:
-        """Whether a connection to a server of this name and address is allowed."""
+        """Whether a connection to this name and address is allowed."""
         if self.network is not None:
             return ipaddress.ip_address(address) in self.network
         return name is not None and self.name is not None and fnmatchcase(name.lower().rstrip("."), self.name)

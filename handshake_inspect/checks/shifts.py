@@ -1,7 +1,7 @@
-"""How much a box adds to the sequence numbers of connections whose ISNs one capture lacks.
+"""The amount that a middlebox adds to sequence numbers, for connections whose ISN is missing in a capture.
 
-Segments with the same timestamp and length (without timestamps: the same identification) are the same, so their
-numbers differ by it.
+Segments with the same timestamp (or, without timestamps, IP ID) and length are taken as the same segment; the
+difference of their sequence numbers is the shift.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.checks.pairing import Side, mixed
+from handshake_inspect.checks.pairing import CaptureSide, hash_rows
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.sets import run_starts
 from handshake_inspect.wire.const import FIN, MASK32, RST, SYN
 
 Ints = NDArray[np.int64]
-LEAST = 2  # segments that agree
+LEAST = 2  # segments that must agree
 
 
-def shifts(a: Side, b: Side, ids_a: Ints, ids_b: Ints, *, from_client: bool) -> Ints:
-    """Sequence numbers at B less those at A, of one end of each of these pairs; 0 where nothing shows another."""
+def shifts(a: CaptureSide, b: CaptureSide, ids_a: Ints, ids_b: Ints, *, from_client: bool) -> Ints:
+    """Return sequence number at B minus that at A (modulo 2^32) for one end of each pair; 0 if unknown."""
     (keys_a, seq_a, pair_a), (keys_b, seq_b, _) = (
         _once(side, ids, from_client) for side, ids in ((a, ids_a), (b, ids_b))
     )
@@ -27,8 +27,8 @@ def shifts(a: Side, b: Side, ids_a: Ints, ids_b: Ints, *, from_client: bool) -> 
     return _commonest(pair_a[at_a], (seq_b[at_b] - seq_a[at_a]) & MASK32, len(ids_a))
 
 
-def _once(side: Side, ids: Ints, from_client: bool) -> tuple[NDArray[np.uint64], Ints, Ints]:
-    """Segments that only one of their pair is like: keys, sequence numbers and pairs."""
+def _once(side: CaptureSide, ids: Ints, from_client: bool) -> tuple[NDArray[np.uint64], Ints, Ints]:
+    """Return keys, sequence numbers and pairs of the segments whose key is unique."""
     pair_of = np.full(side.count + 1, -1, dtype=np.int64)
     pair_of[ids] = np.arange(len(ids))
     pairs, rows = pair_of[side.columns.owners], side.rows
@@ -38,18 +38,18 @@ def _once(side: Side, ids: Ints, from_client: bool) -> tuple[NDArray[np.uint64],
     )
     stamp = rows["tsval"][at]
     ident = np.where(stamp > 0, 0, rows["ip_id"][at])
-    keys = mixed(pairs[at], stamp, ident, rows["payload_len"][at], rows["flags"][at] & FIN)
+    keys = hash_rows(pairs[at], stamp, ident, rows["payload_len"][at], rows["flags"][at] & FIN)
     known, first, counts = np.unique(keys, return_index=True, return_counts=True)
     at = at[first[counts == 1]]
     return known[counts == 1], rows["seq"][at].astype(np.int64), pairs[at]
 
 
 def _commonest(pair: Ints, apart: Ints, count: int) -> Ints:
-    """The value that most of each pair have, if it is `LEAST` at least; else 0."""
+    """Return the most common value of each pair if it occurs at least `LEAST` times, else 0."""
     found = np.zeros(count, dtype=np.int64)
     order = np.lexsort((apart, pair))
     pair, apart = pair[order], apart[order]
-    starts = np.flatnonzero(run_starts(mixed(pair, apart)))
+    starts = np.flatnonzero(run_starts(hash_rows(pair, apart)))
     lengths = np.diff(starts, append=len(pair))
     starts, lengths = starts[lengths >= LEAST], lengths[lengths >= LEAST]
     rising = np.argsort(lengths, kind="stable")  # the longest run is written last

@@ -1,4 +1,4 @@
-"""Whether two samples differ by more than chance."""
+"""Significance tests for two samples."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST = 8  # values on each side, below which the normal approximation says nothing
+MIN_SAMPLES = 8  # minimum size of each sample for the normal approximation
 
 
 def mann_whitney(one: NDArray[Any], other: NDArray[Any]) -> float | None:
-    """The two-sided p-value of the Mann-Whitney U test, in its normal approximation with ties; None for too few."""
+    """Return the two-sided p-value of the Mann-Whitney U test (normal approximation with ties); None if too few."""
     n, m = len(one), len(other)
-    if n < LEAST or m < LEAST:
+    if n < MIN_SAMPLES or m < MIN_SAMPLES:
         return None
     _, place, counts = np.unique(np.concatenate([one, other]), return_inverse=True, return_counts=True)
     ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
@@ -24,12 +24,12 @@ def mann_whitney(one: NDArray[Any], other: NDArray[Any]) -> float | None:
     deviation = math.sqrt(n * m / 12 * (size + 1 - ties))
     if not deviation:
         return 1.0
-    distance = max(abs(u - n * m / 2) - 0.5, 0.0)  # corrected for continuity
+    distance = max(abs(u - n * m / 2) - 0.5, 0.0)  # continuity correction
     return _two_sided(distance / deviation)
 
 
 def proportions(failed: int, tried: int, failed_then: int, tried_then: int) -> float | None:
-    """The two-sided p-value of the test for two proportions, pooled; None where one side tried nothing."""
+    """Return the two-sided p-value of the pooled two-proportion z-test; None if a sample is empty."""
     if not tried or not tried_then:
         return None
     pooled = (failed + failed_then) / (tried + tried_then)

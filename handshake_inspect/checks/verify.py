@@ -1,7 +1,7 @@
-"""hsi's report beside Wireshark's dissection of the same capture: where they differ, and why.
+"""Compare hsi's report with Wireshark's dissection of the same capture, and explain the differences.
 
-A difference has a reason when the capture itself shows one: the rule looks at the segments, never at which sample it
-is.  One without is `unexplained`: a bug of hsi, of Wireshark, or of this list.
+A difference gets a reason only if the segments of the capture show one.  A difference without a reason is
+`unexplained`: a bug in hsi, in Wireshark or in this list.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, get_args
 import numpy as np
 
 from handshake_inspect.capture.wireshark import Dissected
-from handshake_inspect.checks.wireshark_join import Again, Joined
+from handshake_inspect.checks.wireshark_join import RetransmittedSegments, WiresharkJoin
 from handshake_inspect.report.model import Connection, Tool
 from handshake_inspect.report.segment_columns import SegmentColumns
 from handshake_inspect.report.verified import (
@@ -31,7 +31,7 @@ from handshake_inspect.wire.text import plural
 
 ROUNDING_NS = 1_000  # Wireshark's times are differences of floats
 ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
-_BAD = ("unexplained", "the capture shows no reason: please report it with the capture")
+_UNEXPLAINED = ("unexplained", "the capture shows no reason: please report it with the capture")
 
 # Why hsi and Wireshark differ, in words: docs/verify.md has each.
 REASONS = {
@@ -60,14 +60,14 @@ REASONS = {
 }
 
 
-def verified(columns: SegmentColumns, dissected: Iterable[Dissected], dissector: Tool) -> Verified:
-    """Compare the report of a trace with what Wireshark says of its segments."""
-    joined = Joined(columns, dissected)
+def compare_with_wireshark(columns: SegmentColumns, dissected: Iterable[Dissected], dissector: Tool) -> Verified:
+    """Compare the report of a trace with Wireshark's dissection of its segments."""
+    joined = WiresharkJoin(columns, dissected)
     report = columns.report
     shared = Counter(_ends(connection) for connection in report.connections)
-    connections = [_Compared(joined, each, shared[_ends(each)] > 1).made() for each in report.connections]
-    whole = list(_whole(joined))
-    aspects = [_counted(aspect, connections, whole) for aspect in ASPECTS]
+    connections = [_ConnectionComparison(joined, each, shared[_ends(each)] > 1).result() for each in report.connections]
+    whole = list(_outside_connections(joined))
+    aspects = [_aspect_counts(aspect, connections, whole) for aspect in ASPECTS]
     return Verified(
         tool=report.tool, dissector=dissector, capture=report.capture,
         passed=not any(each.unexplained for each in aspects), aspects=aspects, whole=whole, connections=connections,
@@ -78,7 +78,7 @@ def _ends(connection: Connection) -> frozenset[tuple[str, int]]:
     return frozenset((end.ip, end.port) for end in (connection.client, connection.server))
 
 
-def _counted(aspect: Aspect, connections: list[VerifiedConnection], whole: list[Disagreement]) -> VerifiedAspect:
+def _aspect_counts(aspect: Aspect, connections: list[VerifiedConnection], whole: list[Disagreement]) -> VerifiedAspect:
     counts: Counter[str] = Counter(
         each.agreement for connection in connections for each in connection.disagreements if each.aspect == aspect
     )
@@ -87,22 +87,22 @@ def _counted(aspect: Aspect, connections: list[VerifiedConnection], whole: list[
     return VerifiedAspect(aspect, agrees, counts["hsi-knows-more"], counts["unexplained"])
 
 
-def _because(aspect: Aspect, reason: str | None) -> Disagreement:
+def _disagreement(aspect: Aspect, reason: str | None) -> Disagreement:
     if reason is None:
-        return Disagreement(aspect, "unexplained", *_BAD)
+        return Disagreement(aspect, "unexplained", *_UNEXPLAINED)
     return Disagreement(aspect, "hsi-knows-more", reason, REASONS[reason])
 
 
 # --- one connection ---------------------------------------------------------------------------------------------------
 
 
-class _Compared:
-    """One connection in both views."""
+class _ConnectionComparison:
+    """The comparison of one connection."""
 
-    def __init__(self, joined: Joined, connection: Connection, shares: bool) -> None:
+    def __init__(self, joined: WiresharkJoin, connection: Connection, reused_tuple: bool) -> None:
         self.joined = joined
         self.connection = connection
-        self.shares = shares  # its 4-tuple with other incarnations
+        self.reused_tuple = reused_tuple  # the 4-tuple was used by several connections
         self.rows = joined.rows(connection.id)
         ends = connection.client_to_server, connection.server_to_client
         self.copies = sum(end.duplicates for end in ends)
@@ -114,8 +114,8 @@ class _Compared:
         )  # fmt: skip
         self.theirs = joined.view(connection.id)
 
-    def made(self) -> VerifiedConnection:
-        """Both views, and where they differ."""
+    def result(self) -> VerifiedConnection:
+        """Return both views and their differences."""
         connection = self.connection
         found = list(self._disagreements())
         worst: Agreement = "agrees"
@@ -128,31 +128,31 @@ class _Compared:
 
     def _disagreements(self) -> Iterator[Disagreement]:
         if self.theirs is None:
-            yield _because("segments", _unseen(self.rows))
+            yield _disagreement("segments", _why_not_shown(self.rows))
             return
-        unlike = self._stream()
-        if unlike is not None:
-            yield unlike
-        for aspect, look in _LOOKS.items():
+        stream_mismatch = self._stream()
+        if stream_mismatch is not None:
+            yield stream_mismatch
+        for aspect, look in _ASPECT_CHECKS.items():
             found = look(self, self.theirs)
-            if found is not None and found.agreement == "unexplained" and unlike is not None:
-                found = _because(aspect, "stream") if unlike.agreement != "unexplained" else found
+            if found is not None and found.agreement == "unexplained" and stream_mismatch is not None:
+                found = _disagreement(aspect, "stream") if stream_mismatch.agreement != "unexplained" else found
             if found is not None:
                 yield found
 
     def _stream(self) -> Disagreement | None:
-        """Whether one connection is one stream."""
+        """Return the disagreement if connection and stream do not correspond one to one."""
         streams = self.joined.streams_of[self.connection.id]
         owners = self.joined.owners_of[streams[0]]
         if len(streams) > 1:
-            return _because("stream", self._further_streams(streams[1:]))
+            return _disagreement("stream", self._further_streams(streams[1:]))
         if len([owner for owner in owners if owner >= 0]) == 1:
             return None
         syn = self.connection.handshake.syn_frame == self.connection.first_frame
-        return _because("stream", "same-isn" if syn or owners[0] == self.connection.id else None)
+        return _disagreement("stream", "same-isn" if syn or owners[0] == self.connection.id else None)
 
     def _further_streams(self, streams: list[int]) -> str | None:
-        """Why Wireshark parts the connection: every further stream begins with a SYN of another ISN."""
+        """Return why Wireshark splits the connection: each further stream begins with a SYN with another ISN."""
         begins = [self.joined.streams[stream].first_frame for stream in streams]
         first = {int(row["frame"]): row for row in self.rows if int(row["frame"]) in begins}
         if len(first) < len(begins) or any(int(row["flags"]) & (SYN | ACK) != SYN for row in first.values()):
@@ -160,32 +160,34 @@ class _Compared:
         return "renumbered-copies" if self.copies else "another-isn"
 
     def segments(self, theirs: View) -> Disagreement | None:
-        """How many there are."""
+        """Compare the number of segments."""
         if self.ours.segments == theirs.segments:
             return None
         if len(np.unique(self.rows["frame"])) < len(self.rows):
-            return _because("segments", "several-in-a-frame")
-        return _because("segments", _unseen(self.rows) or ("other-incarnation" if self.shares else None))
+            return _disagreement("segments", "several-in-a-frame")
+        return _disagreement(
+            "segments", _why_not_shown(self.rows) or ("other-incarnation" if self.reused_tuple else None)
+        )
 
     def completeness(self, theirs: View) -> Disagreement | None:
-        """What of a whole connection there is."""
+        """Compare `tcp.completeness`."""
         ours, bits = self.ours.completeness, theirs.completeness
         if ours == bits or ours is None or bits is None:
             return None
         if ours ^ bits == COMPLETE_SYN and ours & COMPLETE_SYN:
-            return _because("completeness", "syn-not-first")
-        if self.shares and ours ^ bits == COMPLETE_RST:
-            return _because("completeness", "other-incarnation")
-        return _because("completeness", None)
+            return _disagreement("completeness", "syn-not-first")
+        if self.reused_tuple and ours ^ bits == COMPLETE_RST:
+            return _disagreement("completeness", "other-incarnation")
+        return _disagreement("completeness", None)
 
     def initial_rtt(self, theirs: View) -> Disagreement | None:
-        """The time that the handshake took."""
+        """Compare the handshake RTT with `tcp.analysis.initial_rtt`."""
         total, value = self.connection.rtt.total, theirs.initial_rtt_ns
         if total.value_ns is None and value is None:
             return None
         if total.value_ns is not None and value is not None and abs(total.value_ns - value) <= ROUNDING_NS:
             return None
-        return _because("initial-rtt", self._other_rtt(value))
+        return _disagreement("initial-rtt", self._other_rtt(value))
 
     def _other_rtt(self, value: int | None) -> str | None:
         total = self.connection.rtt.total
@@ -202,7 +204,7 @@ class _Compared:
         return "answered-copy" if total.method == "tsecr" or self._is_from_a_syn(value) else None
 
     def _is_from_a_syn(self, value: int) -> bool:
-        """Whether any SYN came so long before the final ACK."""
+        """Whether some SYN precedes the final ACK by `value` ns."""
         ended_ns = self.connection.handshake.ack_ns
         if ended_ns is None:
             return False
@@ -210,13 +212,13 @@ class _Compared:
         return bool((np.abs(ended_ns - began_ns - value) <= ROUNDING_NS).any())
 
     def retransmissions(self, theirs: View) -> Disagreement | None:
-        """How many segments were sent again."""
+        """Compare the number of retransmissions."""
         beyond = self.ours.retransmissions - theirs.retransmissions
         if beyond == 0:
             return None
         if self.copies:
-            return _because("retransmissions", "copies")
-        again = Again(self.rows)
+            return _disagreement("retransmissions", "copies")
+        again = RetransmittedSegments(self.rows)
         streams = [self.joined.streams[number] for number in self.joined.streams_of[self.connection.id]]
         marked = {frame for stream in streams for frame in stream.retransmissions}
         reason = None
@@ -228,59 +230,61 @@ class _Compared:
             reason = "again"
         elif 0 < beyond <= sum(len(stream.out_of_order) for stream in streams):
             reason = "late"
-        return _because("retransmissions", reason)
+        return _disagreement("retransmissions", reason)
 
     def resets(self, theirs: View) -> Disagreement | None:
-        """How many RSTs there are."""
+        """Compare the number of RSTs."""
         if self.ours.resets == theirs.resets:
             return None
-        return _because("resets", _unseen(self.rows) or ("other-incarnation" if self.shares else None))
+        return _disagreement(
+            "resets", _why_not_shown(self.rows) or ("other-incarnation" if self.reused_tuple else None)
+        )
 
 
-_LOOKS: dict[Aspect, Callable[[_Compared, View], Disagreement | None]] = {
-    "segments": _Compared.segments,
-    "completeness": _Compared.completeness,
-    "initial-rtt": _Compared.initial_rtt,
-    "retransmissions": _Compared.retransmissions,
-    "resets": _Compared.resets,
+_ASPECT_CHECKS: dict[Aspect, Callable[[_ConnectionComparison, View], Disagreement | None]] = {
+    "segments": _ConnectionComparison.segments,
+    "completeness": _ConnectionComparison.completeness,
+    "initial-rtt": _ConnectionComparison.initial_rtt,
+    "retransmissions": _ConnectionComparison.retransmissions,
+    "resets": _ConnectionComparison.resets,
 }
 
 
-def _unseen(rows: Any) -> str | None:
-    """Why Wireshark does not see some of these segments."""
+def _why_not_shown(rows: Any) -> str | None:
+    """Return why Wireshark does not show some of these segments, or None."""
     notes = rows["notes"]
     if (notes & (NOTE_FIRST_FRAGMENT | NOTE_CONTINUED)).any():
         return "fragments"
     return "tunnel" if (notes & NOTE_TUNNELED).any() else None
 
 
-# --- the whole of it --------------------------------------------------------------------------------------------------
+# --- the whole trace --------------------------------------------------------------------------------------------------
 
 
-def _whole(joined: Joined) -> Iterator[Disagreement]:
-    """What belongs to no connection: segments that one of both does not see, and streams that hsi has not."""
+def _outside_connections(joined: WiresharkJoin) -> Iterator[Disagreement]:
+    """Yield differences outside connections: segments that only one tool shows, and streams without a connection."""
     kinds = {problem.kind for problem in joined.columns.report.capture.problems}
-    alone = joined.columns.rows[joined.ours_alone]
+    alone = joined.columns.rows[joined.hsi_only]
     if len(alone):
-        found = _because("segments", _unseen(alone))
-        yield _of(
+        found = _disagreement("segments", _why_not_shown(alone))
+        yield _with_prefix(
             found, f"{plural(len(alone), 'segment')} that Wireshark does not show, from frame {alone['frame'][0]}"
         )
-    if theirs := joined.theirs_alone:
+    if theirs := joined.wireshark_only:
         fragments = (joined.columns.rows["notes"] & NOTE_FIRST_FRAGMENT).any() or "fragments" in kinds
-        # Of a tunnel's packet in fragments, hsi reads the first one, and Wireshark shows it at the last.
+        # For a fragmented tunnel packet, hsi reads the first fragment, and Wireshark shows the segment at the last.
         fragments = fragments or len(theirs) <= ((alone["notes"] & NOTE_TUNNELED) != 0).sum()
         wrong = kinds & {"bad-checksum", "bad-ip-checksum"}
-        found = _because("segments", "fragments" if fragments else "wrong-checksum" if wrong else None)
-        yield _of(found, f"{plural(len(theirs), 'segment')} that hsi does not show, from frame {theirs[0]}")
+        found = _disagreement("segments", "fragments" if fragments else "wrong-checksum" if wrong else None)
+        yield _with_prefix(found, f"{plural(len(theirs), 'segment')} that hsi does not show, from frame {theirs[0]}")
     elsewhere = {(each.answered_from.ip, each.answered_from.port) for each in joined.columns.report.connections
                  if each.answered_from is not None}  # fmt: skip
     translated = any(each.translated_to is not None for each in joined.columns.report.connections)
     strays = [number for number, owners in joined.owners_of.items() if owners == [-1]]
     if strays:
-        found = _because("stream", "translated" if translated else "answered-from" if elsewhere else None)
-        yield _of(found, f"{plural(len(strays), 'stream')} without a connection, from {min(strays)}")
+        found = _disagreement("stream", "translated" if translated else "answered-from" if elsewhere else None)
+        yield _with_prefix(found, f"{plural(len(strays), 'stream')} without a connection, from {min(strays)}")
 
 
-def _of(found: Disagreement, what: str) -> Disagreement:
+def _with_prefix(found: Disagreement, what: str) -> Disagreement:
     return Disagreement(found.aspect, found.agreement, found.reason, f"{what}: {found.text}")

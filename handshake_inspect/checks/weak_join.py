@@ -1,10 +1,10 @@
-"""Connections that one number alone recognises: it may be equal by chance, so something else must speak for it.
+"""Match connections by a single number, which may be a coincidence and needs confirmation.
 
-ISNs repeat, of 32 bits, in captures of 100,000 connections each, and always with clients that use one for all; a
-4-tuple is used again, and then its ISNs are as different as if a box had rewritten them.  So the bytes of both captures
-must be cut alike, options must be such as no box makes, and the packets must be as much later in B as those of the
-pairs that are known, within a second.  Where there are none, most of these must agree; one that is alone needs its
-4-tuple, its timestamp, or a port that did not change.
+The 32 bits of an ISN collide in captures of 100,000 connections, and some clients use the same ISN for all.  A reused
+4-tuple has different ISNs, as if a middlebox had rewritten them.  So segment boundaries must agree, SYN options must
+not differ in ways that no middlebox causes, and the packets must be later in B by the same time as those of known
+pairs, within a second.  Without known pairs, most candidates must agree on that time; a single candidate needs the same
+4-tuple, timestamp or an unchanged port.
 """
 
 from __future__ import annotations
@@ -14,31 +14,33 @@ from bisect import bisect_left
 import numpy as np
 
 from handshake_inspect.checks.offsets import Copies, Floats, Ints, copies, later
-from handshake_inspect.checks.pairing import WEAK_STEPS, Joins, Side, together, unique_in_both
-from handshake_inspect.checks.segment_join import Shared, bases
+from handshake_inspect.checks.pairing import WEAK_STEPS, CaptureSide, ConnectionPairs, match_unique_keys, merge_joins
+from handshake_inspect.checks.segment_join import JoinedSegments, bases
 from handshake_inspect.report.paired import Basis
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.wire.const import ACK, SYN
 
-DOUBT_NS = 1_000_000_000  # a path that is overloaded holds packets as long
+DOUBT_NS = 1_000_000_000  # queueing delay of an overloaded path
 
 Span = tuple[float, float]
 
 
-def with_weak(a: Side, b: Side, found: Joins) -> Joins:
-    """Those pairs, and the others that a weak sign recognises and something else confirms."""
+def with_weak(a: CaptureSide, b: CaptureSide, found: ConnectionPairs) -> ConnectionPairs:
+    """Return the pairs in `found` and the confirmed matches of `WEAK_STEPS`."""
     for basis, keys in WEAK_STEPS:
         left_a, left_b = np.setdiff1d(np.arange(a.count), found.a), np.setdiff1d(np.arange(b.count), found.b)
-        ids_a, ids_b = unique_in_both(keys(a), keys(b), left_a, left_b)
+        ids_a, ids_b = match_unique_keys(keys(a), keys(b), left_a, left_b)
         if len(ids_a):
             good = _corroborated(a, b, ids_a, ids_b, basis, found)
-            found = together([(found.a, found.b, found.bases),
+            found = merge_joins([(found.a, found.b, found.bases),
                               (ids_a[good], ids_b[good], [basis] * int(good.sum()))])  # fmt: skip
     return found
 
 
-def _corroborated(a: Side, b: Side, ids_a: Ints, ids_b: Ints, basis: Basis, found: Joins) -> Bools:
-    """Which of these pairs something else speaks for, and nothing against."""
+def _corroborated(
+    a: CaptureSide, b: CaptureSide, ids_a: Ints, ids_b: Ints, basis: Basis, found: ConnectionPairs
+) -> Bools:
+    """Return the mask of pairs that other evidence confirms and nothing contradicts."""
     good = _cut_alike(a, b, ids_a, ids_b) & _offer_alike(a, b, ids_a, ids_b)
     known = copies(a, b, ids_a, ids_b)
     span = later(a, b, found) or _agreed(known, good)
@@ -50,14 +52,14 @@ def _corroborated(a: Side, b: Side, ids_a: Ints, ids_b: Ints, basis: Basis, foun
     return good
 
 
-def _cut_alike(a: Side, b: Side, ids_a: Ints, ids_b: Ints) -> Bools:
-    """Pairs whose bytes begin and end at the same places, at least half of those that the shorter one has.
+def _cut_alike(a: CaptureSide, b: CaptureSide, ids_a: Ints, ids_b: Ints) -> Bools:
+    """Return the mask of pairs that share at least half of the segment boundaries of the smaller one.
 
-    Cards cut and join segments, and captures end sooner or later; but what an application wrote begins where it began.
+    NICs split and merge segments, and captures end at different times, but the boundaries of application writes stay.
     """
-    pairs = Joins(ids_a, ids_b, ["isn"] * len(ids_a))
+    pairs = ConnectionPairs(ids_a, ids_b, ["isn"] * len(ids_a))
     base_a, base_b = bases(a, b, pairs)
-    edges = [_edges(Shared(side, ids, base)) for side, ids, base in ((a, ids_a, base_a), (b, ids_b, base_b))]
+    edges = [_edges(JoinedSegments(side, ids, base)) for side, ids, base in ((a, ids_a, base_a), (b, ids_b, base_b))]
     count = len(ids_a)
     alike = np.ones(count, dtype=np.bool_)
     for way in (True, False):
@@ -68,8 +70,8 @@ def _cut_alike(a: Side, b: Side, ids_a: Ints, ids_b: Ints) -> Bools:
     return alike
 
 
-def _edges(shared: Shared) -> np.ndarray:
-    """Where the segments of each pair end, each place once."""
+def _edges(shared: JoinedSegments) -> np.ndarray:
+    """Return the distinct ends of data segments, by pair and sender."""
     data = np.flatnonzero(shared.length > 0)
     rows = np.empty(len(data), dtype=[("pair", np.int64), ("from_client", np.bool_), ("end", np.int64)])
     rows["pair"], rows["from_client"] = shared.pair[data], shared.from_client[data]
@@ -77,8 +79,8 @@ def _edges(shared: Shared) -> np.ndarray:
     return np.unique(rows)
 
 
-def _offer_alike(a: Side, b: Side, ids_a: Ints, ids_b: Ints) -> Bools:
-    """Pairs whose SYNs do not differ in what boxes strip, and never set: timestamp and window scale."""
+def _offer_alike(a: CaptureSide, b: CaptureSide, ids_a: Ints, ids_b: Ints) -> Bools:
+    """Return the mask of pairs whose SYNs agree in timestamp and window scale; middleboxes only strip these."""
     alike = np.ones(len(ids_a), dtype=np.bool_)
     both = (a.syn[ids_a] >= 0) & (b.syn[ids_b] >= 0)
     scales = [side.of(side.syn[ids], "window_scale") for side, ids in ((a, ids_a), (b, ids_b))]
@@ -92,7 +94,7 @@ def _offer_alike(a: Side, b: Side, ids_a: Ints, ids_b: Ints) -> Bools:
 
 
 def _agreed(known: Copies, good: Bools) -> Span | None:
-    """How much later most of these pairs are, if they are two at least: all within two seconds."""
+    """Return the range of time differences (ns, at most two seconds wide) of most pairs, if these are at least two."""
     middle = _middles(known, len(good))
     times = np.sort(middle[good & np.isfinite(middle)])
     if len(times) < 2:
@@ -106,7 +108,7 @@ def _agreed(known: Copies, good: Bools) -> Span | None:
 
 
 def _middles(known: Copies, count: int) -> Floats:
-    """The median of what the packets of each pair are later; NaN where there are none."""
+    """Return the median time difference of each pair (ns); NaN if there is none."""
     order = np.lexsort((known.apart, known.pair))
     numbers = np.bincount(known.pair, minlength=count)
     starts = np.cumsum(numbers) - numbers
@@ -116,8 +118,8 @@ def _middles(known: Copies, count: int) -> Floats:
     return middle
 
 
-def _are_timely(a: Side, b: Side, ids_a: Ints, ids_b: Ints, known: Copies, span: Span) -> Bools:
-    """Pairs whose packets are later by what others show; of SYNs without an answer, any that fits."""
+def _are_timely(a: CaptureSide, b: CaptureSide, ids_a: Ints, ids_b: Ints, known: Copies, span: Span) -> Bools:
+    """Return the mask of pairs whose time difference fits `span`; for unanswered SYNs, any fitting copy suffices."""
     low, high = span[0] - DOUBT_NS, span[1] + DOUBT_NS
     middle = _middles(known, len(ids_a))
     timely: Bools = (middle >= low) & (middle <= high)
@@ -130,7 +132,7 @@ def _are_timely(a: Side, b: Side, ids_a: Ints, ids_b: Ints, known: Copies, span:
     return timely
 
 
-def _syn_times(side: Side) -> dict[int, list[float]]:
+def _syn_times(side: CaptureSide) -> dict[int, list[float]]:
     own = side.columns.from_client & (side.columns.owners >= 0) & (side.rows["flags"] & (SYN | ACK) == SYN)
     times: dict[int, list[float]] = {}
     for number, time in zip(side.columns.owners[own].tolist(), side.rows["ts_ns"][own].tolist(), strict=True):
@@ -143,8 +145,8 @@ def _has_within(times: list[float], low: float, high: float) -> bool:
     return at < len(times) and times[at] <= high
 
 
-def _have_a_port(a: Side, b: Side, ids_a: Ints, ids_b: Ints) -> Bools:
-    """Pairs whose client or server has the port that it had."""
+def _have_a_port(a: CaptureSide, b: CaptureSide, ids_a: Ints, ids_b: Ints) -> Bools:
+    """Return the mask of pairs with the same source or destination port in both captures."""
     same = np.zeros(len(ids_a), dtype=np.bool_)
     for name in ("src_port", "dst_port"):
         same |= a.of(a.syn[ids_a], name) == b.of(b.syn[ids_b], name)

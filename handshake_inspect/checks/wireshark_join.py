@@ -1,4 +1,4 @@
-"""Two views of one trace, joined by frame number: hsi's segments and connections, Wireshark's streams."""
+"""Join hsi's connections with Wireshark's streams by frame number."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from handshake_inspect.report.segment_columns import SegmentColumns, grouped
 from handshake_inspect.report.verified import View
 from handshake_inspect.wire.const import ACK, FIN, MASK32, RST, SYN
 
-JUMP = 1 << 30  # of sequence numbers, beyond every window (RFC 7323 section 2.2)
+JUMP = 1 << 30  # a step in sequence numbers larger than any window (RFC 7323 section 2.2)
 
 
 @dataclass
 class Stream:
-    """What Wireshark says of one `tcp.stream`."""
+    """One `tcp.stream` of Wireshark."""
 
     number: int
     first_frame: int
@@ -31,31 +31,31 @@ class Stream:
     out_of_order: list[int] = field(default_factory=list)
     resets: int = 0
 
-    def add(self, said: Dissected) -> None:
-        """Take what is said of one of its segments."""
+    def add(self, segment: Dissected) -> None:
+        """Add the dissection of one segment."""
         self.segments += 1
-        self.completeness = said.completeness
-        if said.initial_rtt_ns >= 0:
-            self.initial_rtt_ns = said.initial_rtt_ns
-        if said.is_retransmission:
-            self.retransmissions.append(said.frame)
-        elif said.is_out_of_order:
-            self.out_of_order.append(said.frame)
-        self.resets += said.is_reset
+        self.completeness = segment.completeness
+        if segment.initial_rtt_ns >= 0:
+            self.initial_rtt_ns = segment.initial_rtt_ns
+        if segment.is_retransmission:
+            self.retransmissions.append(segment.frame)
+        elif segment.is_out_of_order:
+            self.out_of_order.append(segment.frame)
+        self.resets += segment.is_reset
 
 
-class Joined:
-    """Which connection is which stream."""
+class WiresharkJoin:
+    """The correspondence of connections and streams."""
 
     def __init__(self, columns: SegmentColumns, dissected: Iterable[Dissected]) -> None:
         self.columns = columns
         self.streams: dict[int, Stream] = {}
         self.stream_of: dict[int, int] = {}  # by frame
-        for said in dissected:
-            if said.stream not in self.streams:
-                self.streams[said.stream] = Stream(said.stream, said.frame)
-            self.streams[said.stream].add(said)
-            self.stream_of[said.frame] = said.stream
+        for segment in dissected:
+            if segment.stream not in self.streams:
+                self.streams[segment.stream] = Stream(segment.stream, segment.frame)
+            self.streams[segment.stream].add(segment)
+            self.stream_of[segment.frame] = segment.stream
         self.rows_of = grouped(columns.owners)
         self.streams_of: dict[int, list[int]] = {}  # by connection
         self.owners_of: dict[int, list[int]] = defaultdict(list)  # by stream
@@ -66,23 +66,23 @@ class Joined:
                 self.owners_of[stream].append(owner)
 
     @cached_property
-    def ours_alone(self) -> Any:
-        """Places of segments in frames in which Wireshark sees no TCP."""
+    def hsi_only(self) -> Any:
+        """Indices of segments in frames that Wireshark does not show as TCP."""
         frames = np.fromiter(self.stream_of, dtype=np.uint64, count=len(self.stream_of))
         return np.flatnonzero(~np.isin(self.columns.rows["frame"], frames))
 
     @cached_property
-    def theirs_alone(self) -> list[int]:
-        """Frames in which hsi sees no TCP."""
+    def wireshark_only(self) -> list[int]:
+        """Numbers of frames in which only Wireshark sees TCP."""
         known = set(self.columns.rows["frame"].tolist())
         return [frame for frame in self.stream_of if frame not in known]
 
     def rows(self, connection: int) -> Any:
-        """The segments of a connection."""
+        """Return the segments of a connection."""
         return self.columns.rows[self.rows_of.get(connection, np.empty(0, dtype=np.intp))]
 
     def view(self, connection: int) -> View | None:
-        """Wireshark's view of a connection: of all streams that its segments are in."""
+        """Return Wireshark's view of a connection, summed over all its streams; None if there is none."""
         streams = [self.streams[number] for number in self.streams_of.get(connection, ())]
         if not streams:
             return None
@@ -95,33 +95,33 @@ class Joined:
         )  # fmt: skip
 
 
-class Again:
-    """Which segments of a connection repeat something that its sender had sent before, as the capture has it."""
+class RetransmittedSegments:
+    """The segments of a connection that repeat bytes or flags that the capture already has from the same sender."""
 
     def __init__(self, rows: Any) -> None:
         self.frames: set[int] = set()
-        self.jumps = False  # numbers run on by more than any window: most of it is not in the capture
-        sent: dict[tuple[int, int, int], _Sent] = {}
+        self.jumps = False  # sequence numbers jump by more than any window: the capture lacks most segments
+        sent: dict[tuple[int, int, int], _SentData] = {}
         for row in rows:
             sender = (int(row["src_hi"]), int(row["src_lo"]), int(row["src_port"]))
-            known = sent.setdefault(sender, _Sent())
-            if known.repeats(int(row["seq"]), int(row["payload_len"]), int(row["flags"])):
+            sender_data = sent.setdefault(sender, _SentData())
+            if sender_data.repeats(int(row["seq"]), int(row["payload_len"]), int(row["flags"])):
                 self.frames.add(int(row["frame"]))
-            self.jumps = self.jumps or known.jumped
+            self.jumps = self.jumps or sender_data.jumped
 
 
-class _Sent:
-    """What one end has sent: SYNs and FINs by number, and bytes as ranges, sorted and apart."""
+class _SentData:
+    """What one end has sent: SYNs and FINs by sequence number, and data as sorted, disjoint ranges."""
 
     def __init__(self) -> None:
         self.marks: set[tuple[int, int]] = set()
         self.ranges: list[tuple[int, int]] = []
-        self.base: int | None = None  # numbers count from here, beyond 2^32 too
+        self.base: int | None = None  # origin of unwrapped sequence numbers
         self.next = 0
         self.jumped = False
 
     def repeats(self, seq: int, length: int, flags: int) -> bool:
-        """Take note of a segment; whether any of it was sent before."""
+        """Record a segment; return True if any of it was sent before."""
         if self.base is None:
             self.base = (seq - JUMP) & MASK32
             self.next = JUMP
@@ -145,7 +145,7 @@ class _Sent:
         return any(start < end and begin < beyond for start, beyond in reversed(self.ranges))
 
     def _add(self, begin: int, end: int) -> None:
-        if self.ranges and self.ranges[-1][1] == begin:  # as nearly always
+        if self.ranges and self.ranges[-1][1] == begin:  # the usual case: data in order
             self.ranges[-1] = (self.ranges[-1][0], end)
             return
         apart = [each for each in self.ranges if each[1] < begin or end < each[0]]

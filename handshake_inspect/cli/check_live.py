@@ -31,7 +31,7 @@ from handshake_inspect.live.session import open_live
 _SIGNALS_S = 0.2  # interval of checks for signals that were delivered to another thread
 
 if TYPE_CHECKING:
-    from handshake_inspect.checks.rule_results import Holder
+    from handshake_inspect.checks.rule_results import RuleEvaluation
     from handshake_inspect.live.base import LiveSource
     from handshake_inspect.report.model import Report
 
@@ -59,7 +59,7 @@ def check_live(args: CheckOptions, command_words: Sequence[str]) -> bool:
         evaluation = runner.evaluate(report)
         checked = evaluation.checked()
         if status is not None:
-            checked = command.behind(command.ended(name, status), checked)
+            checked = command.prepend(command.exit_assertion(name, status), checked)
         target.put(lambda stream: runner.show(checked, runner.render_options(evaluation, target), stream))
         if breach_writer is not None:
             breach_writer.write(report, evaluation)
@@ -160,7 +160,7 @@ class BreachWriter:
         with suppress(OSError):  # already unlinked, or root privileges were dropped since
             Path(self.path).unlink()
 
-    def write(self, report: Report, evaluation: Holder) -> None:
+    def write(self, report: Report, evaluation: RuleEvaluation) -> None:
         """Write the frames of the connections that broke a rule."""
         from handshake_inspect.engine.extract import extract
 

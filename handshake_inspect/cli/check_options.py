@@ -35,7 +35,7 @@ from handshake_inspect.cli.options import (
 from handshake_inspect.render import CHECKS, FORMATS, Options
 
 if TYPE_CHECKING:
-    from handshake_inspect.checks.rule_results import Holder
+    from handshake_inspect.checks.rule_results import RuleEvaluation
     from handshake_inspect.checks.rules import Rules
     from handshake_inspect.cli.output import Target
     from handshake_inspect.report.checked import Checked
@@ -209,13 +209,13 @@ class CheckRunner:
         self.saved = (args.write or "") if args.capture.live else ""
         self.verbosity = -int(args.quiet)
 
-    def evaluate(self, report: Report) -> Holder:
+    def evaluate(self, report: Report) -> RuleEvaluation:
         """Evaluate the rules against the connections of `report` that pass the filter."""
-        from handshake_inspect.checks.rule_results import Holder
+        from handshake_inspect.checks.rule_results import RuleEvaluation
 
-        return Holder(filter_report(report, self.test), self.rules, self.limit)
+        return RuleEvaluation(filter_report(report, self.test), self.rules, self.limit)
 
-    def render_options(self, evaluation: Holder, target: Target) -> Options:
+    def render_options(self, evaluation: RuleEvaluation, target: Target) -> Options:
         """Return the render options for `target`."""
         return Options(
             target.width, target.colored(self.color), target.encoding, verbosity=self.verbosity,
@@ -227,7 +227,7 @@ class CheckRunner:
         FORMATS[self.form].render_check(checked, stream, render_options)
 
 
-def broken(evaluation: Holder) -> Connections:
+def broken(evaluation: RuleEvaluation) -> Connections:
     """Return the connections that broke a rule."""
     from handshake_inspect.expression.select import selected
 

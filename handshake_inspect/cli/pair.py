@@ -64,7 +64,7 @@ def command(args: PairOptions) -> None:
     Connections are recognised by addresses and ports or, through NAT, by sequence numbers and timestamps. Shown are
     the segments that were lost between, one-way delays as intervals, and what a box between changed.
     """
-    from handshake_inspect.checks.pair import paired
+    from handshake_inspect.checks.pair import pair_captures
     from handshake_inspect.engine.segment_columns import segment_columns
 
     paths = check_paths([args.a, args.b])
@@ -76,7 +76,7 @@ def command(args: PairOptions) -> None:
         for path in paths:
             with ProgressBar(wanted=show_progress, inputs=[path]) as meter:
                 columns.append(segment_columns([path], options=args.analysis.settings, progress=meter.update))
-        found = paired(columns[0], columns[1], args.explain)
+        found = pair_captures(columns[0], columns[1], args.explain)
         render_options = Options(
             target.width, target.colored(args.analysis.color), target.encoding, every=args.every,
             verbosity=-int(args.quiet),

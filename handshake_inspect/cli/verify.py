@@ -61,7 +61,7 @@ def command(args: VerifyOptions) -> None:
     the capture shows (hsi-knows-more), or is unexplained.
     """
     from handshake_inspect.capture import wireshark
-    from handshake_inspect.checks.verify import verified
+    from handshake_inspect.checks.verify import compare_with_wireshark
     from handshake_inspect.engine.segment_columns import segment_columns
     from handshake_inspect.report.model import Tool
 
@@ -75,7 +75,7 @@ def command(args: VerifyOptions) -> None:
         with ProgressBar(wanted=not (args.analysis.no_progress or args.quiet)) as meter:
             columns = segment_columns(paths, options=args.analysis.settings, progress=meter.update)
         dissector = Tool("tshark", wireshark.version(tshark))
-        found = verified(columns, wireshark.dissected(tshark, args.capture), dissector)
+        found = compare_with_wireshark(columns, wireshark.dissected(tshark, args.capture), dissector)
         render_options = Options(
             target.width, target.colored(args.analysis.color), target.encoding, every=args.every,
             verbosity=-int(args.quiet),

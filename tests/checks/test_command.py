@@ -2,8 +2,8 @@
 
 import pytest
 
-from handshake_inspect.checks.command import behind, ended
-from handshake_inspect.checks.rule_results import hold
+from handshake_inspect.checks.command import exit_assertion, prepend
+from handshake_inspect.checks.rule_results import evaluate_rules
 from handshake_inspect.checks.rules import Rules
 from handshake_inspect.engine import analyze
 
@@ -18,7 +18,7 @@ from handshake_inspect.engine import analyze
     ],
 )
 def test_the_exit_status_is_measured_against_0(status, measured, value):
-    found = ended("make", status)
+    found = exit_assertion("make", status)
     assert (found.rule, found.measured, found.allowed) == ("command make", measured, "exit status 0")
     assert (found.status, found.value, found.limit, found.unit) == (
         "failed" if status else "passed",
@@ -31,8 +31,8 @@ def test_the_exit_status_is_measured_against_0(status, measured, value):
 @pytest.mark.parametrize("command", [0, 1])
 @pytest.mark.parametrize("least", [1, 2])
 def test_both_must_pass(pcaps, command, least):
-    checked = hold(analyze([pcaps / "handshake.pcap"]), Rules(min_connections=least))
-    both = behind(ended("make", command), checked)
+    checked = evaluate_rules(analyze([pcaps / "handshake.pcap"]), Rules(min_connections=least))
+    both = prepend(exit_assertion("make", command), checked)
     assert both.passed == (command == 0 and least == 1)
     assert [each.rule.split()[0] for each in both.assertions] == ["command", "min-connections"]
     assert checked.assertions == both.assertions[1:]

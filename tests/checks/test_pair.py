@@ -11,8 +11,8 @@ import pytest
 from support import captures, frames
 from support.paths import MS, START, Box, Path, Sent, talk
 
-from handshake_inspect.checks import moments, offsets
-from handshake_inspect.checks.pair import paired
+from handshake_inspect.checks import offsets, syn_timing_join
+from handshake_inspect.checks.pair import pair_captures
 from handshake_inspect.engine.segment_columns import segment_columns
 from handshake_inspect.errors import UsageError
 from handshake_inspect.render import FORMATS, Options
@@ -25,7 +25,7 @@ SECOND = 1000 * MS
 
 def joined(path, wanted=None):
     files, lost = path.captures()
-    return paired(*(segment_columns([file]) for file in files), wanted), lost
+    return pair_captures(*(segment_columns([file]) for file in files), wanted), lost
 
 
 def traffic(path, *, connections=5, loss=0.2, stamps=True, **how):
@@ -222,7 +222,7 @@ def test_syns_of_one_moment_of_which_one_was_lost_are_undecided():
 
 def test_a_flood_is_not_compared_with_itself_syn_by_syn(monkeypatch):
     """A million SYNs of one second would be as many comparisons squared: they stay undecided."""
-    monkeypatch.setattr(moments, "MOST", 20)
+    monkeypatch.setattr(syn_timing_join, "MAX_SYN_PAIRS", 20)
     path = Path(box=BLIND)
     around(path, 9)
     for port in range(40_000, 40_010):
@@ -272,15 +272,15 @@ def test_delays_are_in_their_intervals(seed):
     files, _ = path.captures()
     sides = [segment_columns([file]) for file in files]
     count = 0
-    for connection in paired(*sides).connections:
-        for each in paired(*sides, connection.a).segments:
+    for connection in pair_captures(*sides).connections:
+        for each in pair_captures(*sides, connection.a).segments:
             if each.delay is not None:
                 frame = each.a_frame if each.sender == "client" else each.b_frame
                 true = path.took[each.sender == "client", frame]
                 assert each.delay.min - 1000 <= true <= each.delay.max + 1000
                 count += 1
     assert count > 50
-    clock = paired(*sides).clock
+    clock = pair_captures(*sides).clock
     assert clock.offset.min <= path.offset_ns + path.drift * 5 * SECOND
     assert path.offset_ns - path.drift * 5 * SECOND <= clock.offset.max + path.drift * 60 * SECOND
 
@@ -308,7 +308,7 @@ def test_options_that_one_capture_lacks_are_not_called_changed(length):
     talk(path, loss=0, rounds=1)
     (whole, other), _ = path.captures()
     snapped = BytesIO(captures.snapped(other.getvalue(), length))
-    (connection,) = paired(segment_columns([whole]), segment_columns([snapped])).connections
+    (connection,) = pair_captures(segment_columns([whole]), segment_columns([snapped])).connections
     assert {change.what for change in connection.changes} == {"syn-ttl", "synack-ttl"}
 
 
@@ -383,10 +383,10 @@ def test_the_order_of_the_captures_does_not_matter():
     path = Path(seed=3, box=Box(client=NAT))
     traffic(path, connections=2)
     (a, b), _ = path.captures()
-    there = paired(segment_columns([a]), segment_columns([b]))
+    there = pair_captures(segment_columns([a]), segment_columns([b]))
     a.seek(0)
     b.seek(0)
-    back = paired(segment_columns([b]), segment_columns([a]))
+    back = pair_captures(segment_columns([b]), segment_columns([a]))
     assert (there.nearer_to_clients, back.nearer_to_clients) == ("a", "b")
     assert losses(there) == losses(back)
 
@@ -398,7 +398,7 @@ def test_a_clock_that_was_set_gives_no_delays():
     files, _ = path.captures()
     path.clock_b = lambda ns: ns + (5 * SECOND if ns > START + 100 * MS else 0)
     (_, b), _ = path.captures()
-    found = paired(segment_columns([files[0]]), segment_columns([b]))
+    found = pair_captures(segment_columns([files[0]]), segment_columns([b]))
     assert (found.clock.consistent, found.clock.offset, found.summary.a_to_b.delays) == (False, None, None)
 
 
@@ -409,7 +409,7 @@ def test_captures_of_other_traffic_are_refused():
     (a, _), _ = one.captures()
     (_, b), _ = other.captures()
     with pytest.raises(UsageError, match="no connection is in both"):
-        paired(segment_columns([a]), segment_columns([b]))
+        pair_captures(segment_columns([a]), segment_columns([b]))
 
 
 def test_json_and_text_show_it():

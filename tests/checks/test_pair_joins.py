@@ -4,7 +4,7 @@ import pytest
 from support import frames
 from support.paths import MS, START, Box, Path, Sent, talk
 
-from handshake_inspect.checks.pair import paired
+from handshake_inspect.checks.pair import pair_captures
 from handshake_inspect.engine.segment_columns import segment_columns
 from handshake_inspect.errors import UsageError
 
@@ -14,7 +14,7 @@ SECOND = 1000 * MS
 
 def joined(path):
     files, _ = path.captures()
-    return paired(*(segment_columns([file]) for file in files))
+    return pair_captures(*(segment_columns([file]) for file in files))
 
 
 def ports(found):

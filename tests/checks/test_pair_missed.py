@@ -6,7 +6,7 @@ from io import BytesIO
 import pytest
 from support.paths import MS, START, Box, Path, talk
 
-from handshake_inspect.checks.pair import paired
+from handshake_inspect.checks.pair import pair_captures
 from handshake_inspect.engine.segment_columns import segment_columns
 from handshake_inspect.render import FORMATS, Options
 
@@ -16,7 +16,7 @@ BOXES = [Box(), Box(client=("203.0.113.9", 1000)), Box(client_isn_shift=7, serve
 
 def joined(path, wanted=None):
     files, _ = path.captures()
-    return paired(*(segment_columns([file]) for file in files), wanted)
+    return pair_captures(*(segment_columns([file]) for file in files), wanted)
 
 
 def traffic(path, *, stamps=True):

@@ -4,7 +4,7 @@ import pytest
 from support import reports
 
 from handshake_inspect.checks import patterns, settings
-from handshake_inspect.checks.rule_results import hold
+from handshake_inspect.checks.rule_results import evaluate_rules
 from handshake_inspect.errors import UsageError
 from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.model import Endpoint, Problem
@@ -27,7 +27,9 @@ def report(**capture):
 
 
 def check(what=None, **raw):
-    return hold(what or report(), settings.rules({key.replace("_", "-"): value for key, value in raw.items()}))
+    return evaluate_rules(
+        what or report(), settings.rules({key.replace("_", "-"): value for key, value in raw.items()})
+    )
 
 
 def last(checked):
@@ -138,7 +140,7 @@ def test_strict_is_about_the_capture():
 
 
 def test_connections_that_broke_a_rule_are_listed_up_to_a_limit():
-    checked = hold(reports.troubled(), settings.rules({"expect": "* midstream none"}), shown=2)
+    checked = evaluate_rules(reports.troubled(), settings.rules({"expect": "* midstream none"}), max_breaches=2)
     each = last(checked)
     assert (each.broken, len(each.breaches)) == (5, 2)
     breach = each.breaches[0]
@@ -183,8 +185,8 @@ def test_options_win_over_the_file_and_the_file_over_the_profile():
     file = {"profile": "smoke", "max-refused": "5%", "rtt": ["total.p95<1s", "synack.max<1s"]}
     rules = settings.rules({"rtt": ("total.p50<1ms",)}, file, "hsi.toml")
     assert [rule.text for rule in rules.rtt] == ["rtt total.p50<1ms"]
-    assert rules.ceilings[0].text == "max-refused 5%"
-    assert rules.ceilings[1].text == "max-rejected 0"
+    assert rules.count_limits[0].text == "max-refused 5%"
+    assert rules.count_limits[1].text == "max-rejected 0"
     assert rules.fail_on == "critical"
     with pytest.raises(UsageError, match=r"^hsi.toml: max-refused: 'x' is neither"):
         settings.rules({}, {"max-refused": "x"}, "hsi.toml")

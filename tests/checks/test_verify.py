@@ -10,8 +10,8 @@ from support.captures import pcap
 
 from handshake_inspect.capture import wireshark
 from handshake_inspect.capture.wireshark import Dissected
-from handshake_inspect.checks.verify import REASONS, verified
-from handshake_inspect.checks.wireshark_join import Again
+from handshake_inspect.checks.verify import REASONS, compare_with_wireshark
+from handshake_inspect.checks.wireshark_join import RetransmittedSegments
 from handshake_inspect.engine.segment_columns import segment_columns
 from handshake_inspect.errors import HsiError
 from handshake_inspect.render import FORMATS, Options
@@ -37,13 +37,13 @@ def said(count, completeness=7, rtt=2 * MS, **changed):
 
 
 def found(wire, rows):
-    result = verified(columns(*wire), rows, Tool("tshark", "4.0"))
+    result = compare_with_wireshark(columns(*wire), rows, Tool("tshark", "4.0"))
     every = [*result.whole, *(each for one in result.connections for each in one.disagreements)]
     return result.passed, {(each.aspect, each.agreement, each.reason) for each in every}
 
 
 def test_both_say_the_same():
-    result = verified(columns(*HANDSHAKE), said(3), Tool("tshark", "4.0"))
+    result = compare_with_wireshark(columns(*HANDSHAKE), said(3), Tool("tshark", "4.0"))
     assert result.passed
     assert {aspect.agrees for aspect in result.aspects} == {1}
     assert result.connections[0].hsi == result.connections[0].wireshark
@@ -130,12 +130,12 @@ def test_a_stream_without_a_connection_is_unexplained():
 )
 def test_what_was_sent_before(sent, again, jumps):
     wire = [frames.data(b"x" * length, seq=seq, ack=1) for seq, length in sent]
-    known = Again(columns(*wire).rows)
+    known = RetransmittedSegments(columns(*wire).rows)
     assert (known.frames, known.jumps) == (again, jumps)
 
 
 def test_the_json_is_what_its_schema_says():
-    result = verified(columns(*HANDSHAKE, DATA), said(4, 15, rtt=-1), Tool("tshark", "4.0"))
+    result = compare_with_wireshark(columns(*HANDSHAKE, DATA), said(4, 15, rtt=-1), Tool("tshark", "4.0"))
     out = BytesIO()
     FORMATS["json"].render_verified(result, out, Options())
     document = json.loads(out.getvalue())

@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "pcaps"))
 from lab.capture import Capture
 from lab.sample import Sample
 
-from handshake_inspect.checks.pair import paired
+from handshake_inspect.checks.pair import pair_captures
 from handshake_inspect.engine.segment_columns import segment_columns
 
 DELAY_S, JITTER_S = 0.01, 0.004
@@ -82,7 +82,7 @@ def main():
             for each in captures:
                 each.settle()
                 each.stop()
-        found = paired(*(segment_columns([str(file)]) for file in files))
+        found = pair_captures(*(segment_columns([str(file)]) for file in files))
     ways = {"client": found.summary.a_to_b, "server": found.summary.b_to_a}
     print("lost on the path", dict(lost), "found", {who: way.lost for who, way in ways.items()})
     right = all(way.lost == lost[who] and not way.born for who, way in ways.items())

@@ -17,7 +17,7 @@ from support.samples import DIRECTORY, SAMPLES
 
 from handshake_inspect import engine
 from handshake_inspect.checks import settings
-from handshake_inspect.checks.rule_results import hold
+from handshake_inspect.checks.rule_results import evaluate_rules
 from handshake_inspect.render import CHECKS, FORMATS, Options
 from handshake_inspect.report.docs import FINDING_DOCS, RULE_DOCS
 from handshake_inspect.report.model import Evidence, Finding, Problem, Target
@@ -41,7 +41,7 @@ def report_of(name):
 def written(command, form, report):
     out = io.BytesIO()
     if command == "check":
-        FORMATS[form].render_check(hold(report, STRICT), out, Options())
+        FORMATS[form].render_check(evaluate_rules(report, STRICT), out, Options())
     else:
         FORMATS[form].render(report, out, Options())
     return out.getvalue()

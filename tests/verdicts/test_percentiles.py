@@ -10,7 +10,7 @@ from support import reports
 
 from handshake_inspect.checks import settings
 from handshake_inspect.checks.compare import compare
-from handshake_inspect.checks.rule_results import hold
+from handshake_inspect.checks.rule_results import evaluate_rules
 from handshake_inspect.engine.expiry import Histogram
 from handshake_inspect.report.services import distribution
 from handshake_inspect.verdicts import percentiles
@@ -71,7 +71,7 @@ def test_reports_and_findings_say_the_same(count):
 def test_checks_say_the_same(count):
     report = report_of(values_of(count).tolist())
     rules = settings.rules({"rtt": [f"synack.p{percent}<=1h" for percent in range(1, 100)]})
-    measured = [each.value for each in hold(report, rules).assertions if each.unit == "ns"]
+    measured = [each.value for each in evaluate_rules(report, rules).assertions if each.unit == "ns"]
     assert measured == [1000 * truth(count, percent) for percent in range(1, 100)]
 
 

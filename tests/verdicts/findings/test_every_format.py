@@ -15,7 +15,7 @@ from support.wire import validator
 
 from handshake_inspect import engine
 from handshake_inspect.checks import settings as rules
-from handshake_inspect.checks.rule_results import hold
+from handshake_inspect.checks.rule_results import evaluate_rules
 from handshake_inspect.render import CHECKS, FORMATS, REPORTS, Options
 from handshake_inspect.verdicts import plain_values
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
@@ -199,7 +199,7 @@ def write_all(report) -> None:
         each.render(report, out, Options(every=True, verbosity=1))
         if form == "json":
             validator().validate(json.loads(out.getvalue()))
-    checked = hold(report, rules.rules({"profile": "strict", "fail-on": "info", "max-refused": "0"}))
+    checked = evaluate_rules(report, rules.rules({"profile": "strict", "fail-on": "info", "max-refused": "0"}))
     for form in CHECKS:
         FORMATS[form].render_check(checked, io.BytesIO(), Options())
 
