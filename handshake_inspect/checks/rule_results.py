@@ -25,7 +25,7 @@ MAX_BREACHES = 20  # connections listed per failed assertion
 FINDINGS_SHOWN = 100
 
 
-def hold(report: Report, rules: Rules, max_breaches: int = MAX_BREACHES) -> Checked:
+def evaluate_rules(report: Report, rules: Rules, max_breaches: int = MAX_BREACHES) -> Checked:
     """Evaluate the rules against a report; every rule becomes one assertion.
 
     Ignored connections are left out of everything.  Undecided ones count neither as good nor as bad: they fail their

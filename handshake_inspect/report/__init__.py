@@ -1,1 +1,1 @@
-"""The report: frozen models, their JSON Schema, and building them from rows and verdicts."""
+"""The report: frozen models, their JSON Schema, and the code that builds them from tracker rows and verdicts."""

@@ -1,4 +1,4 @@
-"""What became of connections once they were open: how they ended, what was sent again, who holds TIME_WAIT."""
+"""Models for what happened to connections after the handshake: endings, retransmissions, hosts in TIME_WAIT."""
 
 from msgspec import Struct
 

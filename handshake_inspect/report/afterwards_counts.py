@@ -1,4 +1,4 @@
-"""Counting what became of open connections: over columns of rows, or of connections that exist already."""
+"""Count what happened after the handshake, from columns of rows or from `Connection` objects."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ HOLDERS = 5
 
 
 def of_rows(case: Case, names: Array, rows: Array | None = None, *, waiting: bool = True) -> Afterwards | None:
-    """Of these attempts, all if not given; `names` are the ids in row order.  None where none was ever open.
+    """Count over the attempts `rows` (all if None); return None if none of them was ever open.
 
-    Who holds TIME_WAIT is counted if `waiting`.
+    `names` are the ids in row order.  `waiting` also counts the hosts that hold connections in TIME_WAIT.
     """
     outcome = case.attempts.of_connections(case.outcomes.outcome)
     is_open = (outcome == ESTABLISHED) | (outcome == MIDSTREAM)
@@ -49,7 +49,7 @@ def of_rows(case: Case, names: Array, rows: Array | None = None, *, waiting: boo
 
 
 def _in_time_wait(case: Case, full: Array) -> Counter[str]:
-    """How many of these connections hosts hold in TIME_WAIT: those with the most, and all with as many as the last."""
+    """Count connections in TIME_WAIT per host, for the top hosts including ties with the last one."""
     trace, held = case.attempts, Counter[str]()
     waiting = [full[trace.of_connections(states)[full] == TcpState.TIME_WAIT] for states in case.states]
     rows = np.concatenate(waiting)
@@ -70,7 +70,7 @@ def _in_time_wait(case: Case, full: Array) -> Counter[str]:
 
 
 def of_connections(connections: Iterable[Connection]) -> Afterwards | None:
-    """Of connections that exist already."""
+    """Count over `Connection` objects; return None if none of them was ever open."""
     lives = [each for each in connections if each.outcome in ("established", "midstream")]
     if not lives:
         return None
@@ -89,7 +89,7 @@ def of_connections(connections: Iterable[Connection]) -> Afterwards | None:
 
 
 def added(kept: Afterwards | None, gone: Afterwards | None) -> Afterwards | None:
-    """Both together; examples, and who holds TIME_WAIT, are of those that are `kept`, where there are any."""
+    """Add two counts; examples and TIME_WAIT hosts come from `kept` if it has any."""
     if kept is None or gone is None:
         return kept or gone
     endings = {(each.how, each.by): each for each in gone.endings}
@@ -114,16 +114,16 @@ def _sum(kept: Tally | None, gone: Tally | None) -> Tally | None:
 
 
 class _Count:
-    """What is counted of connections, some at a time: their columns stay in a near cache, and are gone at once."""
+    """Accumulates counts over chunks of connections, so that the columns of a chunk fit the CPU cache."""
 
     def __init__(self) -> None:
         self._connections = self._segments = self._shut_ns = 0
-        self._endings: dict[Close, tuple[int, int]] = {}  # how many, and the lowest id
+        self._endings: dict[Close, tuple[int, int]] = {}  # number of connections, and the lowest id
         self._tallies: dict[str, Tally] = {}
-        self._most: dict[str, int] = {}  # segments of the examples of tallies
+        self._most: dict[str, int] = {}  # segments of the example of each tally
 
     def add(self, ids: Array, codes: Array, meanings: Mapping[int, Close], sent: Callable[[str], Array]) -> None:
-        """Count some more: how each ended, as a code with its meaning, and what both its ends `sent` by name."""
+        """Add a chunk: ids, codes of endings with their `meanings`, and `sent(name)`, a counter summed over both ends."""
         self._connections += len(ids)
         self._segments += int(sent("frames").sum())
         self._shut_ns += int(sent("zero_window_ns").sum())
@@ -141,12 +141,12 @@ class _Count:
         example, before = int(ids[segments == most].min()), self._most.get(name, 0)
         tally = Tally(int(segments.sum()), int(np.count_nonzero(segments)), example)
         if (known := self._tallies.get(name)) is not None:
-            example = min([(-before, known.example), (-most, example)])[1]  # of those with as many, the first
+            example = min([(-before, known.example), (-most, example)])[1]  # the lowest id on ties
             tally = Tally(known.segments + tally.segments, known.connections + tally.connections, example)
         self._tallies[name], self._most[name] = tally, max(before, most)
 
     def made(self, held: Counter[str]) -> Afterwards:
-        """All of it, with the hosts that hold TIME_WAIT."""
+        """Return the result; `held` is the number of connections in TIME_WAIT per host."""
         most_first = sorted(held.items(), key=lambda item: (-item[1], item[0]))
         return Afterwards(
             self._connections,

@@ -1,4 +1,4 @@
-"""What is odd about a segment: read from the rows that it changed, in plain words, with the RFC that describes it."""
+"""Anomalies of a segment, derived from the rows that it changed, as sentences with the RFC that applies."""
 
 from collections.abc import Callable, Iterator
 
@@ -34,7 +34,7 @@ BACK_OFF = "RFC 6298 section 5"
 
 
 def anomalies(change: Change, names: Names) -> Iterator[Mark]:
-    """What is odd about the segment of this change."""
+    """Yield the anomalies of the segment of this change."""
     if change.segment.kind == KIND_ICMP_ERROR:
         yield from _soft_error(change, names)
         return
@@ -119,7 +119,7 @@ def _windows(change: Change, names: Names) -> Iterator[Mark]:
 
 
 def _is_probe(change: Change) -> bool:
-    """Whether something is sent into a window that is shut, beyond nothing new."""
+    """Whether the segment is a zero-window probe: sent into a closed window without advancing SND.NXT."""
     shut = change.peer_before.zero_windows and not change.peer_before.window
     old = change.sender.snd_nxt == change.sender_before.snd_nxt and not change.counted("retransmissions")
     return bool(shut and old and change.segment.seq != change.sender.snd_nxt)

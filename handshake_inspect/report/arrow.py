@@ -1,6 +1,6 @@
-"""Connections as Arrow's record batches, and the data frames made of these: integers stay integers, absent is null.
+"""Connections as Arrow record batches and as data frames: integers stay integers, missing values are null.
 
-Needs pyarrow, which comes with `handshake-inspect[arrow]`, and for frames what comes with `handshake-inspect[frames]`.
+Needs pyarrow (`handshake-inspect[arrow]`), and pandas or polars for data frames (`handshake-inspect[frames]`).
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ from handshake_inspect.errors import UsageError
 from handshake_inspect.report.fields import Field, chosen
 from handshake_inspect.report.sequence import Connections
 
-CHUNK = 2_000  # connections made and forgotten at a time
+CHUNK = 2_000  # connections per record batch
 
 
 def pyarrow() -> Any:
-    """The library; UsageError where it is not installed."""
+    """Import and return pyarrow; UsageError if it is not installed."""
     return _library("pyarrow", "arrow")
 
 
 def schema(fields: Sequence[Field]) -> Any:
-    """The Arrow schema of these fields."""
+    """Return the Arrow schema of these fields."""
     pa = pyarrow()
     return pa.schema([pa.field(field.name, _type(pa, field)) for field in fields])
 
 
 def batches(connections: Connections, fields: Sequence[Field]) -> Iterator[Any]:
-    """These fields of the connections, as record batches."""
+    """Yield these fields of the connections as record batches."""
     return batches_of(connections.values([field.name for field in fields], CHUNK), fields)
 
 
 def batches_of(pieces: Iterable[Sequence[list[Any]]], fields: Sequence[Field]) -> Iterator[Any]:
-    """Record batches of columns that are there already, piece by piece."""
+    """Yield a record batch per chunk of columns."""
     pa, columns = pyarrow(), schema(fields)
     for values in pieces:
         cells = [_texts(each) if field.kind == "texts" else each for field, each in zip(fields, values, strict=True)]
@@ -42,20 +42,20 @@ def batches_of(pieces: Iterable[Sequence[list[Any]]], fields: Sequence[Field]) -
 
 
 def table(connections: Connections, names: Sequence[str]) -> Any:
-    """The columns with these names as one table."""
+    """Return the fields with these names as one Arrow table."""
     fields = chosen(names)
     return pyarrow().Table.from_batches(batches(connections, fields), schema(fields))
 
 
 def pandas_frame(connections: Connections, names: Sequence[str]) -> Any:
-    """The same as a frame of pandas, with its nullable types."""
+    """Return the fields with these names as a pandas data frame with nullable types."""
     pd, pa = _library("pandas", "frames"), pyarrow()
     nullable = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype(), pa.string(): pd.StringDtype()}
     return table(connections, names).to_pandas(types_mapper=nullable.get)
 
 
 def polars_frame(connections: Connections, names: Sequence[str]) -> Any:
-    """The same as a frame of polars."""
+    """Return the fields with these names as a polars data frame."""
     return _library("polars", "frames").from_arrow(table(connections, names))
 
 

@@ -1,6 +1,6 @@
-"""Columns of some attempts, whichever rows hold them.
+"""Columns over attempts, which are either connection rows or lone (unanswered) SYNs.
 
-Columns have connections first and lone SYNs behind them (see `verdicts.attempts`).
+In every column, connections come first, then lone SYNs (see `verdicts.attempts`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LONE: dict[Who, dict[str, str | int]] = {"client": LONE_CLIENT, "server": LONE_
 
 
 class Taken(dict[str, Array]):
-    """Columns of some rows of a table, each taken when it is asked for."""
+    """Columns of some rows of a table, selected on first access."""
 
     def __init__(self, table: Any, rows: Any) -> None:
         self._table, self._rows = table, rows
@@ -38,13 +38,13 @@ class Taken(dict[str, Array]):
 
 
 class AttemptColumns:
-    """Some attempts: `full` are numbers of connection rows, `alone` of lone SYNs; `...` for all."""
+    """Columns of some attempts: `full` are indices of connection rows, `alone` of lone SYNs; `...` means all."""
 
     def __init__(self, case: Case, names: Array, full: Any, alone: Any) -> None:
         """`names` are the ids of all attempts, in row order."""
         trace = case.attempts
         clients: Any = trace.client_rows[full]
-        if full is not ...:  # NumPy takes longer with numbers that are not as wide as an address
+        if full is not ...:  # NumPy indexes faster with pointer-sized integers
             full, clients = full.astype(np.intp, copy=False), clients.astype(np.intp)
         self.case, self.trace, self.names, self.full, self.alone = case, trace, names, full, alone
         self.c = Taken(trace.connections, full)
@@ -53,7 +53,7 @@ class AttemptColumns:
         self.alone_count = len(trace.embryos) if alone is ... else len(alone)
 
     def __len__(self) -> int:
-        """How many attempts there are."""
+        """Return the number of attempts."""
         return self.full_count + self.alone_count
 
     @cached_property
@@ -62,7 +62,7 @@ class AttemptColumns:
         return self.trace.embryos if self.alone is ... else self.trace.embryos[self.alone]
 
     def joined(self, full: Any, alone: Any, kind: Any = np.int64) -> Array:
-        """One column of what is known of connections, and of lone SYNs; either may be one value for all."""
+        """Concatenate the values of connections and of lone SYNs; either may be a scalar."""
         if not self.alone_count and isinstance(full, np.ndarray):
             return full.astype(kind, copy=False)
         column = np.empty(len(self), dtype=kind)
@@ -70,40 +70,40 @@ class AttemptColumns:
         return column
 
     def where(self, full: Any, known: Any, alone: Any = 0, *, lone_known: bool = False) -> Numbers:
-        """What is known of some connections, and of all lone SYNs or of none."""
+        """Return a column with a mask of known values; lone SYNs are all known or all unknown."""
         return Numbers(self.joined(full, alone), self.joined(known, lone_known, bool))
 
     def measured(self, full: Any) -> Numbers:
-        """What is -1 where nothing is known, and of connections only."""
+        """Return a column of connections in which -1 means unknown; it is unknown for lone SYNs."""
         return self.where(full, full >= 0, -1)
 
     def word(self, full: Any, alone: Any, vocabulary: Sequence[str]) -> Words:
-        """Places in a vocabulary."""
+        """Return a column of words, given as indices into a vocabulary."""
         return Words(self.joined(full, alone, np.intp), vocabulary)
 
     def of_all(self, values: Array) -> Array:
-        """What a column of all attempts of the trace, in row order, says of these."""
+        """Select these attempts from a column over all attempts of the trace in row order."""
         if self.full is ... and self.alone is ...:
             return values
         full: Array = self.trace.of_connections(values)[self.full]
         return np.concatenate([full, self.trace.of_lone(values)[self.alone]]) if self.alone_count else full
 
     def connection(self, name: str, kind: Any = np.int64) -> Array:
-        """A field of connection rows."""
+        """Return a field of connection rows."""
         return self.joined(self.c[name], self._alone(LONE_SYN, name), kind)
 
     @cached_property
     def _aftermath(self) -> tuple[Array, Array]:
-        """Which of these attempts have a row of what happened after the handshake, and which row that is."""
+        """Indices of the attempts that have a row in `aftermaths`, and the index of that row."""
         places = self.connection("aftermath")
         known = np.flatnonzero(places)
         return known, places[known] - 1
 
     def shut_ns(self, who: Who) -> Array:
-        """How long the windows of the clients or servers were zero, up to their last segments."""
+        """Return how long the windows of the clients or servers were zero, up to their last segments, in ns."""
         known, rows = self._aftermath
         side = self.connection("client")[known] ^ int(who == "server")
-        # A field of both sides at a time: NumPy copies whole rows field by field.
+        # Select one field at a time: NumPy copies structured rows field by field.
         since, before = (self.trace.aftermaths[name][rows, side] for name in ("shut_since_ns", "shut_ns"))
         lasting = np.maximum(self.connection("last_ns")[known] - since, 0)
         shut = np.zeros(len(self), dtype=np.int64)
@@ -111,7 +111,7 @@ class AttemptColumns:
         return shut
 
     def end(self, who: Who, name: str) -> Array:
-        """A field of the endpoint rows of the clients or servers, or how long their windows were zero."""
+        """Return a field of the endpoint rows of the clients or servers, or `zero_window_ns`."""
         if name == "zero_window_ns":
             return self.shut_ns(who)
         rows = self.client if who == "client" else self.server
@@ -122,30 +122,30 @@ class AttemptColumns:
         return self.lone[source] if isinstance(source, str) else source
 
     def address(self, who: Who, part: str, kind: Any = np.uint64) -> Array:
-        """`hi`, `lo` or `port` of the clients or servers."""
+        """Return `hi`, `lo` or `port` of the clients or servers."""
         far = int(who == "server")
         full = np.where(self.c["client"] == far, self.c[f"{part}0"], self.c[f"{part}1"])
         return self.joined(full, self.lone[f"{who}_{part}"], kind)
 
     @property
     def first_frame(self) -> Array:
-        """The first frame of each."""
+        """The number of each attempt's first frame."""
         if self.alone is ...:
             return np.asarray(self.of_all(self.trace.first_frame)).astype(np.int64)
         return self.joined(self.c["first_frame"], self.trace.embryo_frames(self.alone))
 
     @property
     def ids(self) -> Array:
-        """The id of each."""
+        """The id of each attempt."""
         return self.of_all(self.names)
 
     def both(self, name: str) -> Array:
-        """A counter of both ends of each together."""
+        """Return a counter summed over both ends."""
         return self.end("client", name) + self.end("server", name)
 
     @property
     def streams(self) -> Array:
-        """Wireshark's `tcp.stream` of each: it also counts what has no row of its own here."""
+        """Wireshark's `tcp.stream` of each; Wireshark also numbers streams that have no row of their own here."""
         parts = (part for part in (self.trace.elsewhere, self.trace.translated) if part is not None)
         others = [np.asarray(part.answers["first_frame"]).astype(np.int64) for part in parts]
         if not others:
@@ -154,21 +154,21 @@ class AttemptColumns:
 
     @cached_property
     def outcome(self) -> Array:
-        """The outcome of each, as a place in OUTCOMES."""
+        """The outcome of each, as an index into OUTCOMES."""
         return self.of_all(self.case.outcomes.outcome)
 
     @cached_property
     def syns(self) -> AnsweredCopies:
-        """The SYNs to show of connections."""
+        """The SYN to report for each connection: the answered copy."""
         return answered_syns(self.trace, self.c, self.client)
 
     @cached_property
     def syn_acks(self) -> AnsweredCopies:
-        """The SYN-ACKs to show of connections."""
+        """The SYN-ACK to report for each connection: the acknowledged copy."""
         return answered_syn_acks(self.trace, self.c, self.server)
 
     def frames(self, name: str) -> Array:
-        """The whole numbers of the frames that were the `name` of connections; 0 for none."""
+        """Return the full frame number of the `name` segment of each connection; 0 if there is none."""
         low = self.syns.frame if name == "syn" else self.syn_acks.frame if name == "synack" else self.c[f"{name}_frame"]
         return whole_frames(self.c["first_frame"], low)
 
@@ -179,6 +179,6 @@ class AttemptColumns:
 
     @property
     def completeness(self) -> Array:
-        """Wireshark's `tcp.completeness`; a lone SYN is nothing but a SYN."""
+        """Wireshark's `tcp.completeness`; 1 (SYN) for lone SYNs."""
         frames = self.client["frames"] + self.server["frames"]
         return self.joined(aliases.completeness(self.c["completeness"], frames), 1)

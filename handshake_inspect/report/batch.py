@@ -1,7 +1,7 @@
-"""Rows to connections of the report, a batch at a time and column by column: a third of the time of row by row.
+"""Build `Connection` objects from connection rows, batch by batch; three times as fast as row by row.
 
-Each column of a batch becomes a list, with None where nothing is known, and `map` makes the parts and the connections
-of them.  What is not as usual in a row is put right afterwards.
+Each column of a batch becomes a list, with None for unknown values, and `map` builds the parts and connections from
+these lists.  Unusual rows are corrected afterwards.
 """
 
 from collections.abc import Callable, Iterable
@@ -52,11 +52,11 @@ from handshake_inspect.wire.address import address_text
 from handshake_inspect.wire.const import OPT_SIGNED
 
 _MISSING = (None, "direction", "SYN", "SYN-ACK")
-_COUNTS = 1 << 16  # of segments of a kind
+_COUNTS = 1 << 16  # range of segment counters
 
 
 class Batch(Parts):
-    """Some connection rows."""
+    """Builds connections, or some of their fields, from connection rows."""
 
     def __init__(self, case: Case, names: Array, rows: Array) -> None:
         """`names` are the ids of all attempts, in row order."""
@@ -70,11 +70,11 @@ class Batch(Parts):
 
     @property
     def decided(self) -> Any:
-        """Whether the capture suffices to decide."""
+        """Whether the capture shows enough to decide, per connection."""
         return self.listed("decided")
 
     def frames(self, name: str) -> list[Any]:
-        """The numbers of the frames that were the `name` of their connections; None for none."""
+        """Return the frame number of the `name` segment of each connection, or None."""
         if name not in self._frames:
             frames = self.attempts.frames(name)
             self._frames[name] = Numbers(frames, frames != 0).listed()
@@ -82,14 +82,14 @@ class Batch(Parts):
 
     @cached_property
     def ends(self) -> tuple[list[Endpoint], list[Server]]:
-        """Clients and servers."""
+        """The client and server endpoints."""
         c, first = self.c, self.c["client"] == 0
         client = (np.where(first, c[f"{part}0"], c[f"{part}1"]).tolist() for part in ("hi", "lo", "port"))
         server = (np.where(first, c[f"{part}1"], c[f"{part}0"]).tolist() for part in ("hi", "lo", "port"))
         return endpoints(*client), parts.named_servers(map(parts.service, *server), names_of(self.attempts))
 
     def sentences(self) -> Words:
-        """Why each has its outcome; of most connections few sentences are true."""
+        """Return the sentences for `why`; since few combinations of facts occur, each sentence is made once."""
         c = self.c
         first: Any = self.column("close.first")
         digits = (
@@ -124,7 +124,7 @@ class Batch(Parts):
         )
 
     def _missing(self) -> Array:
-        """What of each handshake the capture lacks, as a place in `_MISSING`."""
+        """Return what the capture lacks of each handshake, as an index into `_MISSING`."""
         facts = self.c["facts"]
         both_seen = (self.client["traits"] & self.server["traits"] & TRAIT_SEEN) != 0
         lacks = [facts & (FACT_SYN | FACT_SYNACK) == FACT_SYN | FACT_SYNACK, ~both_seen, facts & FACT_SYN == 0]
@@ -164,7 +164,7 @@ class Batch(Parts):
 
     @cached_property
     def _last_syns(self) -> Array:
-        """When their SYNs were last sent."""
+        """The times of the last SYNs (ns)."""
         return last_syn_ns(self.trace, ConnectionRows(self.rows))
 
     def _server(self, i: int) -> str:
@@ -178,16 +178,16 @@ class Batch(Parts):
         return address_text(int(retries["reporter_hi"]), int(retries["reporter_lo"]))
 
     def _error(self, i: int) -> str | None:
-        """What the ICMP error says that quotes the SYN-ACK or its ACK."""
+        """Return the cause given by the ICMP error that quotes the SYN-ACK or its ACK, or None."""
         if not int(self.c["facts"][i]) & (FACT_ACK_REJECTED | FACT_SYNACK_REJECTED):
             return None
         return CAUSES[icmp_cause(self.trace.connections[self.rows[i]])]
 
     def evidence(self) -> list[list[int]]:
-        """The frames that prove each outcome: mostly the three of a handshake, in order."""
+        """Return the frames that prove each outcome: usually the three frames of the handshake, in order."""
         syn, synack, ack = (self.c[f"{name}_frame"] for name in parts.EVIDENCE["established"])
         usual = (self.outcome == ESTABLISHED) & (syn < synack) & (synack < ack)
-        usual &= syn >= self.c["first_frame"]  # else there is none, or their numbers are beyond 32 bits
+        usual &= syn >= self.c["first_frame"]  # else there is no SYN, or frame numbers exceed 32 bits
         listed = np.stack([self.attempts.frames(name) for name in parts.EVIDENCE["established"]], axis=1).tolist()
         for i in np.flatnonzero(~usual).tolist():
             proofs = {self.frames(name)[i] for name in parts.EVIDENCE[self.words[i]]} - {None}
@@ -196,16 +196,16 @@ class Batch(Parts):
 
     @cached_property
     def answers(self) -> list[Any]:
-        """The rows of what answered them from elsewhere; None for none."""
+        """The row of the answer from another address, or None, per connection."""
         return parts.answers(self.trace, self.rows)
 
     @cached_property
     def translations(self) -> list[Any]:
-        """The second capture of each with translated addresses; None for none."""
+        """The endpoints of the NAT-translated copy in the same capture, or None, per connection."""
         return parts.translations(self.trace, self.rows)
 
     def handshakes(self) -> Iterable[Handshake]:
-        """The segments that opened them."""
+        """Return the `Handshake` of each connection."""
         given = {
             **{f"{name}_frame": self.frames(name) for name in parts.EVIDENCE["established"]},
             "client_options": _options_of(self.attempts.syns, self.client["traits"] & TRAIT_ISS != 0),
@@ -214,21 +214,21 @@ class Batch(Parts):
         return self.part("handshake", Handshake, given)
 
     def rtts(self) -> Iterable[Rtt]:
-        """The RTT of the handshakes, or why there is none."""
+        """Return the handshake `Rtt` of each connection."""
         legs = {leg: self.part(f"rtt.{leg}", Leg, {}) for leg in ("synack", "ackdat", "total")}
         return self.part("rtt", Rtt, legs)
 
     def states(self) -> Iterable[States]:
-        """Final states."""
+        """Return the final states of both ends, per connection."""
         clients, servers = self.case.states
         return map(parts.states, clients[self.rows].tolist(), servers[self.rows].tolist())
 
     def histories(self) -> list[str]:
-        """Zeek's histories."""
+        """Return Zeek's history of each connection."""
         return names.history_texts(self.trace.aliases, self.rows)
 
     def community_ids(self) -> list[str]:
-        """Their Community IDs."""
+        """Return the Community ID of each connection."""
         return names.community_ids(*(self.c[part] for part in ("hi0", "lo0", "hi1", "lo1", "port0", "port1")))
 
 

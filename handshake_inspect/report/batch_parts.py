@@ -1,4 +1,4 @@
-"""What batches of rows make: connections, or only those parts of them that are asked for."""
+"""The base of batches of rows: builds whole connections, or only the requested fields."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -15,20 +15,20 @@ from handshake_inspect.wire.address import address_text
 
 
 class Parts:
-    """The fields of some connections, as columns; each is made when it is asked for."""
+    """The fields of some connections, as columns made on demand."""
 
     def __init__(self, attempts: AttemptColumns, makers: Mapping[str, Callable[[Any], Words | Iterable[Any]]]) -> None:
-        """`makers` gives the parts of a connection, and those fields that have no column in the table of fields."""
+        """`makers` build the parts of a connection, and the fields that have no column in `report.fields`."""
         self.attempts, self._makers = attempts, makers
         self._columns: dict[str, Column] = {}
         self._listed: dict[str, list[Any] | None] = {}
 
     def connections(self) -> list[Connection]:
-        """Make the connections."""
+        """Build the connections."""
         return list(map(Connection, *map(self._made, Connection.__struct_fields__)))
 
     def values(self, names: Sequence[str]) -> list[list[Any]]:
-        """The fields with these names (`rtt.total.value_ns`), a list each; None where a part on the way is absent."""
+        """Return a list per named field (such as `rtt.total.value_ns`); None where an enclosing part is absent."""
         made: dict[str, list[Any]] = {}
         columns = []
         for name in names:
@@ -42,12 +42,12 @@ class Parts:
         return columns
 
     def part(self, path: str, model: type[Struct], made: Mapping[str, Iterable[Any]]) -> Iterable[Any]:
-        """A part of each connection: fields that are not in `made` come from their columns."""
+        """Build a part of each connection; fields that are not in `made` come from their columns."""
         names = model.__struct_fields__
         return map(model, *(made[name] if name in made else self.listed(f"{path}.{name}") for name in names))
 
     def column(self, name: str) -> Column:
-        """The column of a field that has one."""
+        """Return the column of a field that has one."""
         if name not in self._columns:
             make = ENTRIES[name].column
             assert make is not None  # noqa: S101
@@ -55,15 +55,15 @@ class Parts:
         return self._columns[name]
 
     def makes(self, name: str) -> bool:
-        """Whether this field, or part, is made here and has no column in the table."""
+        """Whether this field or part is built by a maker instead of a column."""
         return name in self._makers
 
     def made(self, name: str) -> Words | Iterable[Any]:
-        """The values of a field that has no column in the table, or the parts of connections: as words, or listed."""
+        """Return the values of a field or part that is built by a maker."""
         return self._makers[name](self)
 
     def listed(self, name: str) -> Any:
-        """The values of a field; None where only its part is made, and for addresses, which objects share."""
+        """Return the values of a field as a list; None for addresses and for fields built only with their part."""
         if name not in self._listed:
             self._listed[name] = self._values(name)
         return self._listed[name]
@@ -78,11 +78,11 @@ class Parts:
         return None if isinstance(column, Addresses) else column.listed()
 
     def evidence_in_files(self) -> list[list[FileFrame] | None]:
-        """Where the frames of the evidence are; None in a trace of one file."""
+        """Return file and frame number of the evidence of each; None if the trace is one file."""
         return evidence_in_files(self.listed("evidence"), self.attempts.case.capture.places)
 
     def aliases(self) -> Iterable[Aliases]:
-        """What others call them."""
+        """Return the `Aliases` of each connection: ids and words of other tools."""
         zeek, tshark = self.part("aliases.zeek", ZeekAlias, {}), self.part("aliases.tshark", TsharkAlias, {})
         return self.part("aliases", Aliases, {"zeek": zeek, "tshark": tshark})
 
@@ -94,5 +94,5 @@ class Parts:
 
 
 def endpoints(hi: Sequence[int], lo: Sequence[int], port: Sequence[int]) -> list[Endpoint]:
-    """Addresses and ports that seldom come again."""
+    """Build endpoints that rarely repeat, without caching."""
     return list(map(Endpoint, map(address_text, hi, lo), port))

@@ -1,4 +1,4 @@
-"""Rows and verdicts to a report."""
+"""Build a report from tracker rows and verdicts."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -39,7 +39,7 @@ def build(
     evicted: int,
     names: NDArray[np.int64] | None = None,
 ) -> Report:
-    """Put the report of a trace together; connections and services stay rows until they are asked for.
+    """Build the report of a trace; connections and services stay rows until they are accessed.
 
     `names` as in RowConnections.
     """
@@ -65,7 +65,7 @@ def build(
 
 
 def finding(names: NDArray[Any], found: Found, places: Any = None) -> Finding:
-    """A finding with addresses as text and connections by id; `names` are the ids in row order."""
+    """Convert a finding: addresses to text and rows to ids; `names` are the ids in row order."""
     ids = sorted(int(names[row]) for row in found.connections)
     return Finding(
         found.id,
@@ -81,7 +81,7 @@ def finding(names: NDArray[Any], found: Found, places: Any = None) -> Finding:
 
 
 def target(found: Found) -> Target | None:
-    """What a finding is about, as text."""
+    """Return the target of a finding: a service, a host or a network; None for the whole capture."""
     if found.host is None:
         return None
     if found.prefix is not None:

@@ -1,8 +1,7 @@
-"""Columns of numbers and texts as bytes of lines that lie side by side: the compiled half of `report.lines`.
+"""Write columns of numbers and texts into many lines at once: the compiled part of `report.lines`.
 
-Each function does one column of many lines.  `rows` are the lines that the column has values for, and `head` is what
-stands before each of them.  `measure_...` adds the lengths to those of the lines, `put_...` writes behind what a line
-has already: `ends` says how far each is.
+Each function processes one column.  `rows` are the indices of the lines that get a value, and `head` is written before
+each value.  `measure_…` adds to the `lengths` of the lines; `put_…` appends to each line at its offset in `ends`.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ from handshake_inspect.wire import decimal
 
 
 def measure_numbers(lengths: Any, rows: Any, head: Any, values: Any, known: Any, none: Any) -> None:
-    """Add the lengths of numbers, or of `none` where they are not known."""
+    """Add the lengths of numbers, or of `none` for unknown ones."""
     size, absent = len(head), len(none)
     for i in range(len(rows)):
         lengths[rows[i]] += size + (decimal.decimal_length(values[i]) if known[i] else absent)
 
 
 def put_numbers(out: Any, ends: Any, rows: Any, head: Any, values: Any, known: Any, none: Any) -> None:
-    """Write numbers, or `none` where they are not known."""
+    """Append numbers, or `none` for unknown ones."""
     size, absent = len(head), len(none)
     for i in range(len(rows)):
         row = rows[i]
@@ -32,7 +31,7 @@ def put_numbers(out: Any, ends: Any, rows: Any, head: Any, values: Any, known: A
 
 
 def measure_texts(lengths: Any, rows: Any, head: Any, codes: Any, texts: Any, bounds: Any) -> None:
-    """Add the lengths of texts by their codes: each ends with a newline in `texts`, which is left out."""
+    """Add the lengths of texts, given by codes; the newline that ends each text in `texts` does not count."""
     size = len(head)
     for i in range(len(rows)):
         code = codes[i]
@@ -40,7 +39,7 @@ def measure_texts(lengths: Any, rows: Any, head: Any, codes: Any, texts: Any, bo
 
 
 def put_texts(out: Any, ends: Any, rows: Any, head: Any, codes: Any, texts: Any, bounds: Any) -> None:
-    """Write texts."""
+    """Append texts, given by codes."""
     size = len(head)
     for i in range(len(rows)):
         row, code = rows[i], codes[i]
@@ -49,14 +48,14 @@ def put_texts(out: Any, ends: Any, rows: Any, head: Any, codes: Any, texts: Any,
 
 
 def measure_same(lengths: Any, rows: Any, head: Any) -> None:
-    """Add the length of what is the same in all of these lines."""
+    """Add the length of a text that is the same in all lines."""
     size = len(head)
     for i in range(len(rows)):
         lengths[rows[i]] += size
 
 
 def put_same(out: Any, ends: Any, rows: Any, head: Any) -> None:
-    """Write what is the same in all of these lines."""
+    """Append a text that is the same in all lines."""
     size = len(head)
     for i in range(len(rows)):
         row = rows[i]

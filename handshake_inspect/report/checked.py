@@ -1,4 +1,4 @@
-"""What `hsi check` found: every assertion with what was measured, what is allowed, and what broke it."""
+"""Models for the result of `hsi check`: assertions with measured value, limit and offending connections."""
 
 from __future__ import annotations
 
