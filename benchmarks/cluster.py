@@ -104,8 +104,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=3, help="the best of so many counts")
     parser.add_argument("capture", nargs="?", type=Path, default=default_directory() / "mix.pcap")
     given = parser.parse_args()
-    memory.owned = True
-    memory.keep()
+    memory.dedicated = True
+    memory.tune()
     data = given.capture.read_bytes()
     ends = records(data)
     began, used = time.monotonic(), time.process_time()

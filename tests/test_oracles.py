@@ -6,7 +6,7 @@ import pytest
 from support.samples import DIRECTORY, SAMPLES
 
 from handshake_inspect.capture import wireshark
-from handshake_inspect.checks.verify import verified
+from handshake_inspect.checks.verify import compare_with_wireshark
 from handshake_inspect.engine.segment_columns import segment_columns
 from handshake_inspect.report.model import Tool
 
@@ -47,7 +47,9 @@ def small(names):
 
 def compared(path):
     tshark = wireshark.program()
-    return verified(segment_columns([str(path)]), wireshark.dissected(tshark, str(path)), Tool("tshark", "4"))
+    return compare_with_wireshark(
+        segment_columns([str(path)]), wireshark.dissected(tshark, str(path)), Tool("tshark", "4")
+    )
 
 
 def differences(found):

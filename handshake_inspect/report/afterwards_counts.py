@@ -123,7 +123,7 @@ class _Count:
         self._most: dict[str, int] = {}  # segments of the example of each tally
 
     def add(self, ids: Array, codes: Array, meanings: Mapping[int, Close], sent: Callable[[str], Array]) -> None:
-        """Add a chunk: ids, codes of endings with their `meanings`, and `sent(name)`, a counter summed over both ends."""
+        """Add a chunk: ids, codes of endings with their `meanings`, and `sent(name)`, a counter over both ends."""
         self._connections += len(ids)
         self._segments += int(sent("frames").sum())
         self._shut_ns += int(sent("zero_window_ns").sum())

@@ -1,7 +1,7 @@
-"""Columns of connections, in order of their ids: from rows where there are rows, else from the connections themselves.
+"""Columns over connections in id order: from tracker rows if possible, else from `Connection` objects.
 
-Most columns of a captured trace come straight from its rows, millions at a time.  Those that only a made connection
-has (such as `why`) cost the making of all.
+Most columns of an analysed capture come straight from its rows.  Fields without a column function (such as `why`)
+require building every connection.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ CHUNK = 2_000
 
 
 class Columns:
-    """The columns of some connections; each is made once."""
+    """The columns of some connections, each made once."""
 
     def __init__(
         self, connections: Connections, fields: Iterable[Field] = (), findings: Sequence[Finding] = ()
     ) -> None:
-        """`fields` are those that will be asked for: what rows do not have is then made in one pass.
+        """`fields` are those that will be needed: the ones that rows do not have are then built in a single pass.
 
         `findings` are those of the same report.
         """
@@ -41,7 +41,7 @@ class Columns:
             self._from_connections(list(slow.values()))
 
     def of(self, field: Field) -> Column:
-        """The column of a field."""
+        """Return the column of a field."""
         if field.name not in self._made and not self._from_rows(field):
             self._from_connections([field])
         return self._made[field.name]
@@ -63,7 +63,7 @@ class Columns:
 
 
 def listed_column(field: Field, values: Sequence[Any]) -> Column:
-    """A column of values that exist already."""
+    """Return a column made from a list of values."""
     known = np.array([value is not None for value in values], dtype=bool)
     if field.kind == "address":
         halves = [address_halves(value) for value in values]

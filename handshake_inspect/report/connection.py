@@ -1,7 +1,7 @@
-"""One connection of a report: a frozen record with the keys of the JSON, and what its fields mean.
+"""The model of a connection: a frozen record with the keys of the JSON, and the meaning of its fields.
 
-Beside the type of an attribute stands its `Entry`: its line of help, its column, and its unit where the type has none;
-an attribute that is a part has `Inside`.  `report.fields` reads them.
+Each attribute is annotated with an `Entry` (help text, column function, and unit unless the type implies one), or with
+`Inside` if it is itself a model.  `report.fields` collects them.
 """
 
 from functools import partial
@@ -159,7 +159,7 @@ def _sent(who: Who, name: str, attempts: AttemptColumns) -> Column:
 
 
 def _direction(who: Who) -> dict[str, Entry]:
-    """Of what an end sent: its row has each field under the same name."""
+    """Return the entries of a `Direction`; the endpoint row has each field under the same name."""
     return {
         name: Entry(each.help, partial(_sent, who, name), each.unit) for name, each in entries_of(Direction).items()
     }
@@ -242,59 +242,59 @@ class Connection(Struct, frozen=True, gc=False):
         list[FileFrame] | None, Entry("Those frames by file and number in it; null where the capture is one file.")
     ] = None
 
-    # What follows from the above, under the names of `report.derived`.
+    # Derived fields, with the names in `report.derived`.
 
     @property
     def time(self) -> str:
-        """When the first frame was captured, in UTC to the microsecond as ISO 8601."""
+        """Time of the first frame, in UTC with microseconds (ISO 8601)."""
         return iso_time(self.first_ns)
 
     @property
     def duration_ns(self) -> int:
-        """From the first frame to the last."""
+        """Time from the first frame to the last, in ns."""
         return self.last_ns - self.first_ns
 
     @property
     def rtt_ms(self) -> float | None:
-        """The whole handshake RTT in milliseconds."""
+        """The total handshake RTT in milliseconds."""
         return None if self.rtt.total.value_ns is None else self.rtt.total.value_ns / 1e6
 
     @property
     def frames(self) -> int:
-        """Segments that both ends sent."""
+        """Number of segments that both ends sent."""
         return self.client_to_server.frames + self.server_to_client.frames
 
     @property
     def bytes(self) -> int:
-        """Payload that both ends sent."""
+        """Payload bytes that both ends sent."""
         return self.client_to_server.bytes + self.server_to_client.bytes
 
     @property
     def retransmissions(self) -> int:
-        """Segments that either end sent again."""
+        """Number of retransmissions by both ends."""
         return self.client_to_server.retransmissions + self.server_to_client.retransmissions
 
     @property
     def out_of_order(self) -> int:
-        """Segments of either end that were overtaken."""
+        """Number of out-of-order segments of both ends."""
         return self.client_to_server.out_of_order + self.server_to_client.out_of_order
 
     @property
     def duplicates(self) -> int:
-        """Further copies of packets in the capture."""
+        """Number of duplicate copies of packets in the capture."""
         return self.client_to_server.duplicates + self.server_to_client.duplicates
 
     @property
     def keep_alives(self) -> int:
-        """Keep-alive probes of either end."""
+        """Number of keep-alive probes of both ends."""
         return self.client_to_server.keep_alives + self.server_to_client.keep_alives
 
     @property
     def zero_windows(self) -> int:
-        """Segments of either end with a zero window."""
+        """Number of zero-window segments of both ends."""
         return self.client_to_server.zero_windows + self.server_to_client.zero_windows
 
     @property
     def zero_window_ns(self) -> int:
-        """How long the windows of both ends were zero."""
+        """How long the windows of both ends were zero, in ns."""
         return self.client_to_server.zero_window_ns + self.server_to_client.zero_window_ns

@@ -1,6 +1,6 @@
-"""Parts of a connection in a report: frozen records with the keys of the JSON.
+"""Models of the parts of a connection: frozen records with the keys of the JSON.
 
-What their fields mean, and their columns, stand in `report.part_fields`.
+`report.part_fields` defines the meaning of their fields and their columns.
 """
 
 from typing import Annotated
@@ -57,7 +57,7 @@ class Server(Endpoint, frozen=True, gc=False):
 
     @property
     def service(self) -> Endpoint:
-        """The address and the port alone."""
+        """The address and port without names."""
         return Endpoint(self.ip, self.port)
 
 

@@ -1,4 +1,4 @@
-"""Rows to connections of the report, made in batches when they are asked for."""
+"""The lazy sequence of connections over tracker rows, which builds objects in batches on demand."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -25,7 +25,7 @@ from handshake_inspect.verdicts.words import OUTCOMES
 
 
 class RowConnections(Connections):
-    """The connections of a case, or some of them; only those asked for become objects."""
+    """All or some connections of a case; objects are built on access only."""
 
     def __init__(
         self,
@@ -33,10 +33,9 @@ class RowConnections(Connections):
         ids: ReportIds | None = None,
         names: NDArray[Any] | None = None,
     ) -> None:
-        """With `ids` the connections that have these, in their order; columns are those of all the same.
+        """Include the connections with these `ids`, in this order; None means all.
 
-        In a live run rows are used again while ids go on: `names` are the ids of attempts shown to the user, in row
-        order.
+        A live run reuses rows while ids keep increasing: `names` are the ids shown to the user, in row order.
         """
         self.case = case
         self.attempts = case.attempts
@@ -45,16 +44,16 @@ class RowConnections(Connections):
 
     @property
     def outcome(self) -> NDArray[np.uint8]:
-        """The outcome of every attempt in row order, as places in OUTCOMES."""
+        """The outcome of every attempt in row order, as an index into OUTCOMES."""
         return self.case.outcomes.outcome
 
     @cached_property
     def trouble_kinds(self) -> NDArray[np.uint8]:
-        """The kinds of trouble that an attempt had, as bits (see `report.trouble`), in row order."""
+        """The kinds of trouble of every attempt in row order, as bits (see `report.trouble`)."""
         return trouble_kinds(self.case, self.names)
 
     def __len__(self) -> int:
-        """How many connections there are."""
+        """Return the number of connections."""
         return len(self.attempts) if self.ids is None else len(self.ids)
 
     def _numbered(self, start: int, stop: int) -> ReportIds:
@@ -62,25 +61,25 @@ class RowConnections(Connections):
         return ReportIds(np.arange(start, stop)) if self.ids is None else self.ids[start:stop]
 
     def connection(self, index: int) -> Connection:
-        """Make the connection at this place: its id, unless only some were chosen or rows were used again."""
+        """Build the connection at this index, which is its id unless connections were selected or rows reused."""
         return self.made(self._numbered(index, index + 1))[0]
 
     def chunks(self, size: int) -> Iterator[list[Connection]]:
-        """All connections as lists of at most `size`."""
+        """Yield all connections in lists of at most `size`."""
         for start in range(0, len(self), size):
             yield self.made(self._numbered(start, min(start + size, len(self))))
 
     def __iter__(self) -> Iterator[Connection]:
-        """Make the connections batch by batch."""
+        """Build the connections batch by batch."""
         for chunk in self.chunks(512):
             yield from chunk
 
     def table(self) -> NDArray[Any]:
-        """All connections as a masked NumPy structured array (see `report.table`)."""
+        """Return all connections as a masked NumPy structured array (see `report.table`)."""
         return table(self)
 
     def column(self, name: str) -> Column | None:
-        """The column of the field with this name, in order of ids; None for one that only made connections have."""
+        """Return the column of a field in id order; None if only `Connection` objects have the field."""
         make = ENTRIES[name].column
         if make is None:
             return None
@@ -89,17 +88,17 @@ class RowConnections(Connections):
 
     @property
     def trouble_count(self) -> int:
-        """How many connections had trouble."""
+        """The number of connections with trouble."""
         return int(np.count_nonzero(self._troubled))
 
     @cached_property
     def _rows(self) -> AttemptRows:
-        """The rows of all, in their order."""
+        """The rows of the connections, in order."""
         return self.attempts.order if self.ids is None else self.attempts.order[self.ids]
 
     @cached_property
     def _troubled(self) -> NDArray[np.bool_]:
-        """Which had trouble, in their order: of millions a mask, not their ids."""
+        """Mask of connections with trouble; smaller than a list of ids if there are millions."""
         troubled: NDArray[np.bool_] = take_column(self.trouble_kinds, self._rows) != 0
         return troubled
 
@@ -108,7 +107,7 @@ class RowConnections(Connections):
         return ReportIds(places) if self.ids is None else self.ids[places]
 
     def trouble(self, limit: int | None = None) -> list[Connection]:
-        """At most `limit` connections with trouble, every outcome represented."""
+        """Return at most `limit` connections with trouble, with every outcome represented."""
         if limit is None or self.trouble_count <= limit:
             ids = self._at(marked(self._troubled))
         else:
@@ -122,33 +121,33 @@ class RowConnections(Connections):
         return [connection for start in range(0, len(ids), 512) for connection in self.made(ids[start : start + 512])]
 
     def made(self, ids: ReportIds) -> list[Connection]:
-        """Make the connections with these ids."""
+        """Build the connections with these ids."""
         return self.of_rows(self.attempts.order[ids])
 
     def select(self, rows: AttemptRows) -> "RowConnections":
-        """The connections of these rows, in this order."""
+        """Return a sequence of the connections of these rows, in this order."""
         return RowConnections(self.case, self.attempts.ids[rows], self.names)
 
     def of_rows(self, rows: AttemptRows) -> list[Connection]:
-        """Make the connections of these rows, in this order."""
+        """Build the connections of these rows, in this order."""
         kinds, full = self._batches(rows)
         return _merged([kind.connections() for kind in kinds], full)
 
     def values(self, fields: Sequence[str], size: int) -> Iterator[list[list[Any]]]:
-        """Columns of the fields with these names, of at most `size` connections at a time; only these are made."""
+        """Yield the values of these fields, for chunks of at most `size` connections; nothing else is built."""
         for start in range(0, len(self), size):
             kinds, full = self._batches(self.attempts.order[self._numbered(start, min(start + size, len(self)))])
             columns = zip(*(kind.values(fields) for kind in kinds), strict=True)
             yield [_merged(list(halves), full) for halves in columns]
 
     def as_json(self, size: int, opening: bytes, ending: bytes) -> Iterator[memoryview]:
-        """All connections as JSON, straight from columns; each piece lasts until the next one is asked for."""
+        """Yield all connections as JSON, directly from columns; a chunk is valid until the next one is requested."""
         return self._written(size, JSON, lambda writer, rows: writer.connections(rows, opening, ending))
 
     def as_lines(
         self, fields: Sequence[str], size: int, heads: Sequence[bytes], ending: bytes, style: Style
     ) -> Iterator[memoryview]:
-        """The fields with these names as lines, straight from columns; each piece lasts as those of `as_json`."""
+        """Yield these fields as lines, directly from columns; a chunk is valid until the next one is requested."""
         return self._written(size, style, lambda writer, rows: writer.fields(rows, fields, heads, ending))
 
     def _written(self, size: int, style: Style, write: Callable[[Writer, Places], None]) -> Iterator[memoryview]:
@@ -162,7 +161,7 @@ class RowConnections(Connections):
             yield lines.written(room)
 
     def _batches(self, rows: AttemptRows) -> tuple[list[Parts], NDArray[np.bool_]]:
-        """What makes these rows: connections, embryos or both; and of which of the two each is."""
+        """Return the builders of these rows (connections, embryos or both), and a mask: True for connections."""
         full = self.attempts.is_tracked(rows)
         tracked, alone = self.attempts.split(rows)
         kinds: list[Parts] = []
@@ -174,14 +173,14 @@ class RowConnections(Connections):
 
 
 def _halves(places: Places, full: NDArray[np.bool_]) -> list[Places]:
-    """The places of connections, and those of embryos, as far as there are any."""
+    """Split indices into those of connections and of embryos, leaving out empty parts."""
     if full.all() or not full.any():
         return [places] if len(places) else []
     return [places[full], places[~full]]
 
 
 def _merged(halves: list[list[Any]], full: NDArray[np.bool_]) -> list[Any]:
-    """What was made of connections and of embryos, in the order of the rows."""
+    """Interleave values of connections and of embryos in row order."""
     if len(halves) < 2:
         return halves[0] if halves else []
     one, other = map(iter, halves)

@@ -1,4 +1,4 @@
-"""One cause, one warning: findings that another finding of the same report explains are shown with it."""
+"""Group findings by cause: a finding that another one explains is shown with it."""
 
 from __future__ import annotations
 

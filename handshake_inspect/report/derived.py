@@ -1,6 +1,6 @@
-"""Fields that follow from others: of both directions together, and as spreadsheets read them.
+"""Derived fields: sums over both directions, and forms that suit spreadsheets.
 
-They are no keys of the JSON, which has what they are made of.  A connection has each as a property of the same name.
+They are not keys of the JSON, which has the fields they are computed from.  `Connection` has a property for each.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from handshake_inspect.report.leaves import Kind
 
 
 class Made(Protocol):
-    """What makes a column."""
+    """A column function."""
 
     def __call__(self, attempts: AttemptColumns) -> Column:
-        """Make it."""
+        """Return the column of these attempts."""
 
 
 class Derived(NamedTuple):
-    """A field: its kind, what it means, the unit where the kind has none, and what makes its column."""
+    """A derived field: type, help text, unit (unless the type implies one) and column function."""
 
     kind: Kind
     help: str
@@ -51,7 +51,7 @@ def _time(attempts: AttemptColumns) -> Column:
 
 
 def iso_times(times_ns: NDArray[Any]) -> list[str]:
-    """Times in UTC to the microsecond, as ISO 8601 writes them."""
+    """Format times (ns since the epoch) in UTC with microseconds (ISO 8601)."""
     texts: list[str] = np.datetime_as_string((times_ns // 1_000).astype("datetime64[us]"), timezone="UTC").tolist()
     return texts
 

@@ -1,4 +1,4 @@
-"""What `hsi diff` found: two reports, service by service."""
+"""Models for the result of `hsi diff`: the differences of two reports, by service."""
 
 from __future__ import annotations
 

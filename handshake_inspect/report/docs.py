@@ -1,11 +1,11 @@
-"""What each kind of finding, and of rule of a check, means: for formats that carry the documentation of their rules."""
+"""Documentation of findings and check rules, for output formats that include it (such as SARIF)."""
 
 from __future__ import annotations
 
 from handshake_inspect.verdicts.findings import KINDS
 
 FINDING_DOCS: dict[str, tuple[str, str]] = {kind.id: (kind.title, kind.explanation) for kind in KINDS.values()}
-"""Short name and explanation of every kind of finding."""
+"""Title and explanation of every kind of finding."""
 
 _CEILINGS = {
     "refused": "a RST answered the SYN",
@@ -87,4 +87,4 @@ RULE_DOCS: dict[str, tuple[str, str]] = {
         "The capture ends too soon to decide some connections, and the rules do not allow that.",
     ),
 }
-"""Short name and explanation of what it means that a rule was broken."""
+"""Title and explanation of a failure of every rule."""

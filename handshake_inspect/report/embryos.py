@@ -1,4 +1,4 @@
-"""Unanswered SYNs to connections of the report: most of what they hold is the same for all."""
+"""Build `Connection` objects from embryos (unanswered SYNs), most of whose fields are constant."""
 
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -24,7 +24,7 @@ _NO_RTT = Rtt(_NO_LEG, _NO_LEG, _NO_LEG)
 
 
 class Embryos(Parts):
-    """Some SYNs that nothing answered: `rows` of embryos, `at` their numbers as attempts."""
+    """Builds connections, or some of their fields, from embryos: `rows` are their rows, `at` their attempt indices."""
 
     def __init__(self, case: Case, names: Array, rows: Array, at: Array) -> None:
         """`names` are the ids of all attempts, in row order."""
@@ -37,16 +37,16 @@ class Embryos(Parts):
         self.words = self.listed("outcome")
 
     def ends(self, who: str) -> Iterable[list[Any]]:
-        """The halves of the addresses, and the ports, of the clients or the servers."""
+        """Return address halves and ports of the clients or servers."""
         return (self.e[f"{who}_{part}"].tolist() for part in ("hi", "lo", "port"))
 
     @cached_property
     def answers(self) -> list[Any]:
-        """The rows of what answered them from elsewhere; None for none."""
+        """The row of the answer from another address, or None, per SYN."""
         return parts.answers(self.trace, self.at)
 
     def sentences(self) -> list[str]:
-        """Why each has its outcome."""
+        """Return the sentences for `why`."""
         causes = self.listed("cause")
         decided = self.listed("decided")
         signed = self.listed("handshake.client_options.signed")
@@ -68,7 +68,7 @@ class Embryos(Parts):
         return parts.why_elsewhere(self.words[i], server, parts.elsewhere(self.answers[i]), waited_ns)
 
     def handshakes(self) -> Iterable[Handshake]:
-        """The SYN, and nothing more."""
+        """Return the `Handshake` of each: only the SYN."""
         e, nothing = self.e, repeat(None)
         options = map(parts.options, e["options"].tolist(), e["mss"].tolist(), e["window_scale"].tolist())
         unanswered = ("synack_ns", "synack_frame", "ack_ns", "ack_frame", "server_isn", "server_options")
@@ -80,17 +80,17 @@ class Embryos(Parts):
         return self.part("handshake", Handshake, given)
 
     def community_ids(self) -> list[str]:
-        """Their Community IDs."""
+        """Return the Community ID of each."""
         order = ("client_hi", "client_lo", "server_hi", "server_lo", "client_port", "server_port")
         return names.community_ids(*(self.e[part] for part in order))
 
     def all(self, value: Any) -> Iterable[Any]:
-        """The same of each."""
+        """Repeat a value for each embryo."""
         return repeat(value, len(self.rows))
 
 
 def _sent(lone: dict[str, str | int]) -> Direction:
-    """What one end of a lone SYN sent, the same for all."""
+    """Return the `Direction` of an end of a lone SYN, the same for all."""
     return Direction(**{name: int(value) for name, value in lone.items() if name in Direction.__struct_fields__})
 
 

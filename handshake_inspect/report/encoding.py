@@ -1,4 +1,4 @@
-"""Values as JSON; in a name that is not UTF-8, which reached us with lone surrogates, these are escaped."""
+"""JSON encoding; lone surrogates, which stand for bytes that are not UTF-8 (in file names), are escaped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _ENCODER = msgspec.json.Encoder()
 
 
 def encoded(value: Any) -> bytes:
-    """A value as JSON."""
+    """Encode a value as JSON."""
     try:
         return _ENCODER.encode(value)
     except UnicodeEncodeError:
@@ -21,7 +21,7 @@ def encoded(value: Any) -> bytes:
 
 
 def encoded_lines(values: Sequence[Any]) -> bytes:
-    """Each value as JSON, and a newline behind it, which JSON has nowhere else: strings escape it."""
+    """Encode each value as JSON followed by a newline; the JSON itself contains no newlines."""
     try:
         return _ENCODER.encode_lines(values)
     except UnicodeEncodeError:
@@ -29,7 +29,7 @@ def encoded_lines(values: Sequence[Any]) -> bytes:
 
 
 def encoded_objects(values: Iterable[Any], opening: bytes, ending: bytes) -> bytes:
-    """Objects as JSON: `opening` stands for the brace before the first field of each, and `ending` follows it."""
+    """Encode objects as JSON; `opening` replaces each opening brace, and `ending` follows each object."""
     return b"".join(opening + encoded(value)[1:] + ending for value in values)
 
 

@@ -1,4 +1,4 @@
-"""How connections ended, as columns: of what decides it few combinations occur, and each is judged once."""
+"""Columns of `close`; few combinations of the deciding facts occur, so each combination is evaluated once."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from handshake_inspect.tcp.facts import FACT_LAST_ACK_SEEN, FACT_RST, TRAIT_FIN
 from handshake_inspect.verdicts.words import CAUSES, OUTCOMES
 
 HOWS: tuple[str, ...] = get_args(CloseHow)
-_RADICES = (len(CAUSES), len(OUTCOMES), 2, 2, 2, 3)  # of a code, from its lowest digit on
+_RADICES = (len(CAUSES), len(OUTCOMES), 2, 2, 2, 3)  # of the digits of a code, lowest first
 
 
 def closes(attempts: AttemptColumns) -> tuple[NDArray[np.intp], dict[int, Close]]:
-    """A code for what decides how each ended, and what the codes that occur mean: found once for these attempts."""
+    """Return a code of the deciding facts per attempt, and the `Close` of each code; cached in `attempts`."""
     kept: tuple[NDArray[np.intp], dict[int, Close]] | None = vars(attempts).get("_closes")
     if kept is None:
         vars(attempts)["_closes"] = kept = _closes(attempts)
@@ -72,6 +72,6 @@ reset_by = partial(_part, "reset_by", get_args(ResetBy))
 
 
 def listed(attempts: AttemptColumns) -> list[Any]:
-    """How each ended, as the report has it."""
+    """Return the `Close` of each attempt."""
     codes, meanings = closes(attempts)
     return list(map(meanings.__getitem__, codes.tolist()))

@@ -1,4 +1,4 @@
-"""What a field of a connection says of itself, beside its type in the model: its help, its column, its unit."""
+"""Annotations of model fields: help text, column function and unit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from handshake_inspect.report.column import Column
 
 @dataclass(frozen=True)
 class Entry:
-    """What a field says of itself: a line of help, what makes its column, the unit where the type has none."""
+    """A field's help text, column function, and unit unless the type implies one."""
 
     help: str
     column: Callable[[AttemptColumns], Column] | None = None
@@ -23,13 +23,13 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Inside:
-    """What the fields inside a part say, by their names there (`kernel.rtt_ns`)."""
+    """The entries of the fields of a nested model, by dotted name within it (`kernel.rtt_ns`)."""
 
     entries: Mapping[str, Entry]
 
 
 def entries_of(model: type[Struct]) -> dict[str, Entry]:
-    """What every field inside a model says, by its name in the JSON; a part that says nothing is looked into."""
+    """Return the entries of all fields of a model by dotted JSON name; nested models without `Inside` are searched."""
     found: dict[str, Entry] = {}
     for field in fields(model):
         kind = field.type if isinstance(field.type, type) else object

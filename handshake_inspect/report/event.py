@@ -1,6 +1,6 @@
-"""What a live capture reports line by line, while it runs: connections, findings that begin and end, counters.
+"""Models for the NDJSON events of a live capture: connections, findings that begin and end, counters.
 
-`event` says what a line is: `connection`, `finding`, `stats`, and at the end `summary`.
+The key `event` is the type of a line: `connection`, `finding`, `stats`, and at the end `summary`.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Stats(Struct, frozen=True, gc=False):
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> Stats:
-        """The counters of a snapshot."""
+        """Return the counters of a snapshot."""
         last = snapshot.history[-1] if snapshot.history else None
         return cls(
             snapshot.at_ns,
@@ -80,15 +80,15 @@ class FindingEvent(Finding, frozen=True, gc=False):
 
 
 def head(event: str, **more: str) -> bytes:
-    """What stands before the fields of the body in a line of JSON; `more` are keys that do as well."""
+    """Return the start of a line of JSON, up to the fields of the body; `more` are additional keys."""
     return encoded({"event": event, **more})[:-1] + b","
 
 
 def line(event: str, body: Any, **more: str) -> bytes:
-    """One event as a line of JSON."""
+    """Encode one event as a line of JSON."""
     return encoded_objects([body], head(event, **more), b"\n")
 
 
 def lines(event: str, bodies: Iterable[Any]) -> bytes:
-    """Events of one kind, as `line` writes each."""
+    """Encode events of one kind, each as a line of JSON."""
     return encoded_objects(bodies, head(event), b"\n")

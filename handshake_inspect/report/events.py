@@ -1,4 +1,4 @@
-"""What a segment did in the life of its connection: read from the rows that it changed, in plain words."""
+"""Events that a segment caused in its connection, derived from the rows that it changed, as sentences."""
 
 from collections.abc import Callable, Iterator
 
@@ -35,7 +35,7 @@ RFC_9293 = "RFC 9293 section "
 
 
 def events(change: Change, names: Names, *, completes: bool) -> Iterator[Mark]:
-    """What the segment of this change did; `completes`: the handshake was completed in the end."""
+    """Yield the events of the segment of this change; `completes` is True if the handshake completed eventually."""
     if change.segment.kind == KIND_ICMP_ERROR:
         return
     for look in _LOOKS:

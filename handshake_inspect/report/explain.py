@@ -1,4 +1,4 @@
-"""The story of one connection, made of its segment log: of a whole capture, or of a live one so far."""
+"""Build the story of one connection from its segment log, of a whole capture or of a live one so far."""
 
 from collections.abc import Sequence
 
@@ -15,9 +15,9 @@ from handshake_inspect.report.story import Story
 def explain(
     connection: Connection, log: SegmentLog, capture: Capture, findings: Sequence[Finding], matches: Sequence[int] = ()
 ) -> Story:
-    """The story of a connection of this capture, with those of its findings that cite it.
+    """Return the story of a connection with the findings that cite it.
 
-    `matches` are the ids of all connections that were asked for, only this one if not given.
+    `matches` are the ids of all connections that matched the request; by default only this one.
     """
     listed = looked_back(steps(log, connection), connection, findings)
     return Story(
@@ -34,7 +34,7 @@ def explain(
 
 
 def explain_now(snapshot: Snapshot, connection: Connection) -> Story | None:
-    """The story so far of a connection of this snapshot; None when none of its segments is in the log any more."""
+    """Return the story of a live connection so far; None if none of its segments is in the log any more."""
     log = snapshot.logs.get(connection.id)
     if log is None or not log.logged:
         return None

@@ -1,8 +1,8 @@
-"""Every field of a connection: its dotted name (`rtt.total.value_ns`), its unit, what it means, and its column.
+"""The fields of a connection by dotted name (`rtt.total.value_ns`): type, unit, meaning and column.
 
-All of it stands beside the attributes of the model in `report.connection`; here it is found by name.  Objects, filters,
-columns, tables, the JSON Schema, `hsi fields` and docs/report.md read it.  A field without a column function is made
-with the objects (see `report.batch` and `report.embryos`).
+They are defined by annotations of the model in `report.connection`, and looked up here by filters, columns, tables, the
+JSON Schema, `hsi fields` and docs/report.md.  A field without a column function is built with the objects (see
+`report.batch` and `report.embryos`).
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ DEFAULT = (
     "server_to_client.retransmissions", "why",
 )  # fmt: skip
 
-_UNITS = {"time": "ns since 1970", "duration": "ns"}  # what the type says alone
+_UNITS = {"time": "ns since 1970", "duration": "ns"}  # units implied by the type
 
 
 FIELDS = entries_of(Connection)
 
 
-# And those that follow from these, which are no keys of the JSON.
+# Including derived fields, which are not keys of the JSON.
 ENTRIES = {**FIELDS, **{name: Entry(each.help, each.column, each.unit) for name, each in DERIVED.items()}}
 
 
 @dataclass(frozen=True)
 class Field:
-    """A field that holds one value; `words` are all that a word can be, empty where that is open."""
+    """A field with one value; `words` are all values of an enumeration, empty if the set is open."""
 
     name: str
     kind: Kind
@@ -45,44 +45,44 @@ class Field:
 
     @property
     def help(self) -> str:
-        """What it means, in one line."""
+        """The meaning in one line."""
         return ENTRIES[self.name].help
 
     @property
     def unit(self) -> str:
-        """What it is counted in; empty for words, flags and bare numbers."""
+        """The unit; empty for words, flags and plain numbers."""
         return ENTRIES[self.name].unit or _UNITS.get(self.kind, "")
 
 
 @cache
 def fields(model: Hashable = Connection) -> dict[str, Field]:
-    """Every field of a model and its parts, in the order of the schema; help is only in those of a TCP connection."""
+    """Return all fields of a model and its parts in schema order; only those of `Connection` have help texts."""
     return {leaf.name: Field(leaf.name, leaf.kind, leaf.words) for leaf in leaves(model)}
 
 
 @cache
 def is_made(path: str) -> bool:
-    """Whether a field, or every field of a part, has no column: it is made of rows as objects."""
+    """Whether a field, or every field of a part, has no column and is built as objects."""
     inside = [entry for name, entry in FIELDS.items() if name == path or name.startswith(f"{path}.")]
     return all(entry.column is None for entry in inside)
 
 
 @cache
 def derived() -> dict[str, Field]:
-    """The fields that follow from others: for columns and expressions."""
+    """Return the derived fields, for columns and expressions."""
     return {name: Field(name, each.kind) for name, each in DERIVED.items()}
 
 
 @cache
 def helps() -> dict[tuple[str, str], str]:
-    """What the table says, by the name of the model and that of its attribute."""
+    """Return the help texts by names of model and attribute."""
     return {leaf.place: FIELDS[leaf.name].help for leaf in leaves()}
 
 
 def find(name: str) -> Field:
-    """The field of this name, or of a shorter one that says enough: `rtt.total`, `client`, `age`.
+    """Return the field with this name or unambiguous short name (`rtt.total`, `client`, `age`).
 
-    Raises UsageError, with the names that are near, when there is none.
+    Raises UsageError with similar names if there is none.
     """
     known = fields() | derived()
     for candidate in (name, f"{name}_ns", f"{name}.value_ns", f"{name}.ip"):
@@ -102,7 +102,7 @@ _ENDS = {end: (f"{end}.ip", f"{end}.port") for end in ("client", "server")}
 
 
 def chosen(names: Sequence[str]) -> list[Field]:
-    """The fields for `-e`: names, separated by commas too; `*` is every field; none given, the usual ones."""
+    """Return the fields for `-e`: names, also comma-separated; `*` is every field; no names select the default."""
     wanted = [name.strip() for text in names for name in text.split(",") if name.strip()]
     found: dict[str, Field] = {}
     for name in wanted or DEFAULT:

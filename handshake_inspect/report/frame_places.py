@@ -1,4 +1,4 @@
-"""Where frames are in a trace of many files: columns of connections, and the evidence of findings."""
+"""File and frame number of frames in a trace of many files, for columns of connections and evidence of findings."""
 
 from collections.abc import Sequence
 from itertools import islice
@@ -12,7 +12,7 @@ from handshake_inspect.report.connection_parts import FileFrame
 
 
 def first_file(attempts: AttemptColumns) -> Words:
-    """The file of each first frame."""
+    """Return the file of each first frame."""
     places = attempts.case.capture.places
     if places is None:
         return Words(np.full(len(attempts), -1), ())
@@ -20,7 +20,7 @@ def first_file(attempts: AttemptColumns) -> Words:
 
 
 def frame_in_file(attempts: AttemptColumns) -> Numbers:
-    """The number of each first frame in its file."""
+    """Return the number of each first frame within its file."""
     places = attempts.case.capture.places
     if places is None:
         return Numbers(np.zeros(len(attempts), dtype=np.int64), np.zeros(len(attempts), dtype=bool))
@@ -28,7 +28,7 @@ def frame_in_file(attempts: AttemptColumns) -> Numbers:
 
 
 def evidence_in_files(evidence: Sequence[Sequence[int]], places: Any) -> list[list[FileFrame] | None]:
-    """Where the frames are that prove what is said of each of these connections; None in a trace of one file."""
+    """Return file and number of the evidence frames of each connection; None each if the trace is one file."""
     if places is None:
         return [None] * len(evidence)
     found = iter(in_files([frame for frames in evidence for frame in frames], places))
@@ -36,7 +36,7 @@ def evidence_in_files(evidence: Sequence[Sequence[int]], places: Any) -> list[li
 
 
 def in_files(frames: Sequence[int], places: Any) -> list[FileFrame]:
-    """Where these frames are, if that is more than their numbers say."""
+    """Return file and number of these frames; empty if the trace is one file."""
     if places is None or not frames:
         return []
     files, numbers = places.of(np.array(frames))

@@ -1,4 +1,4 @@
-"""Columns of handshakes: their frames, numbers, options and copies, their RTTs, and the states that they led to."""
+"""Columns of the handshake: frames, ISNs, options, copies, RTT legs, and final states."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from handshake_inspect.verdicts.masks import first_match
 from handshake_inspect.verdicts.words import HALF_OPEN, OUTCOMES
 from handshake_inspect.wire.const import OPT_CUT, OPT_ECN
 
-# Why a leg of the RTT was not measured; `_BY_OUTCOME` where nothing but the outcome says it.
+# Why a leg of the RTT was not measured; `_BY_OUTCOME` applies if only the outcome explains it.
 REASONS = (
     "refused", "rejected", "no-answer", "no-final-ack", "aborted", "midstream", "reordered", "simultaneous-open",
     "one-sided", "no-syn", "not-captured", "no-time", "unsolicited",
@@ -33,7 +33,7 @@ _METHOD_CODES = np.array([_METHODS.index(word) for word in METHODS])
 
 
 def frame(name: str, attempts: AttemptColumns) -> Column:
-    """The frame of the SYN or SYN-ACK that was answered, or of the final ACK."""
+    """Return the frame of the answered SYN or SYN-ACK, or of the final ACK."""
     frames = attempts.frames(name)
     if name == "syn":
         return attempts.where(frames, frames != 0, attempts.first_frame[attempts.full_count :], lone_known=True)
@@ -41,14 +41,14 @@ def frame(name: str, attempts: AttemptColumns) -> Column:
 
 
 def isn(who: Who, attempts: AttemptColumns) -> Column:
-    """The initial sequence number of an end."""
+    """Return the initial sequence number of an end."""
     return Numbers(attempts.end(who, "iss"), attempts.end(who, "traits") & TRAIT_ISS != 0)
 
 
 def option(who: Who, name: str, bit: int, attempts: AttemptColumns) -> Column:
-    """An option of a SYN or SYN-ACK: a value, or with an empty `name` whether it was there.
+    """Return an option of the SYN or SYN-ACK: its value, or whether it is present if `name` is empty.
 
-    What the capture lacks of the options may have been there, but for ECN, which are bits of the header.
+    If the snap length cut the options, a missing option is unknown, except ECN, which uses header bits.
     """
     known = attempts.end(who, "traits") & TRAIT_ISS != 0
     copies, lone = (attempts.syns, attempts.lone) if who == "client" else (attempts.syn_acks, None)
@@ -64,13 +64,13 @@ def option(who: Who, name: str, bit: int, attempts: AttemptColumns) -> Column:
 
 
 def copy(kind: str, attempts: AttemptColumns) -> Column:
-    """Which copy of the SYN or SYN-ACK was answered, from 1."""
+    """Return which copy of the SYN or SYN-ACK was answered, from 1."""
     copies, alone = (attempts.syns, 1) if kind == "syn" else (attempts.syn_acks, 0)
     return attempts.where(copies.number, copies.number > 0, alone, lone_known=bool(alone))
 
 
 def leg(place: int, part: str, attempts: AttemptColumns) -> Column:
-    """A bound of one leg of the RTT (its `place`: `synack`, `ackdat`, `total`) in nanoseconds, or its method."""
+    """Return a bound of an RTT leg in ns, or its method; `place` is 0 for synack, 1 for ackdat, 2 for total."""
     found = attempts.legs[place]
     if part == "method":
         none = _METHODS.index("none")
@@ -79,12 +79,12 @@ def leg(place: int, part: str, attempts: AttemptColumns) -> Column:
 
 
 def value(place: int, attempts: AttemptColumns) -> Column:
-    """One leg of the RTT in nanoseconds."""
+    """Return the value of an RTT leg in ns."""
     return attempts.measured(attempts.case.legs.of(attempts.full).values[place])
 
 
 def reason(place: int, attempts: AttemptColumns) -> Column:
-    """Why one leg of the RTT was not measured; null where it was."""
+    """Return why an RTT leg was not measured; null if it was."""
     synack, ackdat, total = attempts.legs
     if place == 0:
         codes = np.where(synack.measured, -1, _reasons(attempts, "synack"))
@@ -98,7 +98,7 @@ def reason(place: int, attempts: AttemptColumns) -> Column:
 
 
 def _reasons(attempts: AttemptColumns, half: str) -> NDArray[np.intp]:
-    """Why that half was not measured, if it was not, of connections."""
+    """Return the codes of why a half (`synack` or `ackdat`) would not be measured, for connection rows."""
     c, method, outcome = attempts.c, attempts.c[f"{half}_method"], attempts.outcome[: attempts.full_count]
     answered = (c["synack_count"] > 0) & (half == "ackdat")
     rules = [
@@ -113,11 +113,11 @@ def _reasons(attempts: AttemptColumns, half: str) -> NDArray[np.intp]:
 
 
 def age(attempts: AttemptColumns) -> Column:
-    """The time since the first SYN-ACK of a half-open connection, in nanoseconds."""
+    """Return the time since the first SYN-ACK of half-open connections, in ns."""
     since = np.maximum(attempts.trace.last_ns - attempts.c["synack_ns"], 0)
     return attempts.where(since, attempts.outcome[: attempts.full_count] == HALF_OPEN)
 
 
 def state(place: int, attempts: AttemptColumns) -> Column:
-    """The state of the client (0) or the server (1) when the capture ended."""
+    """Return the state of the client (0) or the server (1) at the end of the capture."""
     return Words(attempts.of_all(attempts.case.states[place]).astype(np.intp), STATE_NAMES)

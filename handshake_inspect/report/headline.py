@@ -1,4 +1,4 @@
-"""The first words of a report, the same in every format for people: the verdict, and what was captured."""
+"""The first lines of a report, shared by all text formats: the verdict and the extent of the capture."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.trouble import ENDED
 from handshake_inspect.wire.text import listing, plural, printable, share, span
 
-FEW_SOURCES = 3  # of many that are named
-FEW = 20  # connections of which the verdict gives no percentage
-FAILURES_OF = {"port-scan": "probes", "backscatter": "connections"}  # what counts connections that come to nothing
-NOT_SEEN = {"not-looked-into", "unsupported-link-type"}  # kinds of problems
+FEW_SOURCES = 3  # sources named if there are many
+FEW = 20  # no percentages below this number of connections
+FAILURES_OF = {"port-scan": "probes", "backscatter": "connections"}  # metrics of findings that count failures
+NOT_SEEN = {"not-looked-into", "unsupported-link-type"}  # problems that hide frames
 MEANING: dict[Outcome, str] = {
     "established": "the handshake completed",
     "refused": "a RST answered the SYN",
@@ -30,17 +30,17 @@ MEANING: dict[Outcome, str] = {
 
 
 class Narrowed(NamedTuple):
-    """The expression that connections had to match, and of how many of TCP it was asked; None where nobody counted."""
+    """The filter expression, and the number of TCP connections before filtering (None if unknown)."""
 
     where: str
     among: int | None = None
 
     def nothing(self) -> str:
-        """That none of them matches."""
+        """Return the message that no connection matches."""
         return self.share(0) or f"no connection matches -Y '{printable(self.where)}'"
 
     def share(self, count: int) -> str:
-        """How many of them match; empty where nobody counted, and where all do."""
+        """Return the message how many connections match; empty if the total is unknown or all match."""
         if self.among is None or count >= self.among:
             return ""
         match = "matches" if self.among == 1 else "match"
@@ -48,10 +48,10 @@ class Narrowed(NamedTuple):
 
 
 def verdict(report: Report, narrowed: Narrowed | None = None) -> str:
-    """How it went, and why: `2 of 3 connections established, 1 half-open: accept queue of 10.0.0.2:80 is full`.
+    """Return the verdict: `2 of 3 connections established, 1 half-open: accept queue of 10.0.0.2:80 is full`.
 
-    The reason is the gravest finding, or the scan or backscatter that most of what was not established is of; else how
-    open connections ended in trouble.  `narrowed` is what the connections had to match.
+    The reason is the most severe finding, else a scan or backscatter that explains most failures, else trouble of open
+    connections.  `narrowed` is the filter.
     """
     gravest = gravest_of(report) or _source_of_failures(report)
     asked = narrowed is not None and narrowed.among  # of TCP alone
@@ -65,7 +65,7 @@ def verdict(report: Report, narrowed: Narrowed | None = None) -> str:
 
 
 def _of_quic(connections: Sequence[QuicConnection]) -> str:
-    """How QUIC connections went: `2 of 3 QUIC connections established, 1 timed-out`."""
+    """Return the outcomes of QUIC connections: `2 of 3 QUIC connections established, 1 timed-out`."""
     counts = Counter(each.outcome for each in connections)
     established = counts.pop("established", 0)
     words = [f"{established:,} of {plural(len(connections), 'QUIC connection')} established"]
@@ -73,12 +73,12 @@ def _of_quic(connections: Sequence[QuicConnection]) -> str:
 
 
 def gravest_of(report: Report) -> Finding | None:
-    """The finding that the verdict names, if any."""
+    """Return the finding that the verdict names, or None."""
     return next((each for each, _ in shown_together(report.findings) if each.severity != "info"), None)
 
 
 def _source_of_failures(report: Report) -> Finding | None:
-    """The finding that counts most of the connections that were not established: a scan that found nothing, say."""
+    """Return the scan or backscatter finding that accounts for most failed connections, or None."""
     failed = report.summary.connections - report.summary.outcomes.established
     for finding in report.findings:
         if (counter := FAILURES_OF.get(finding.id)) is not None and failed:
@@ -89,7 +89,7 @@ def _source_of_failures(report: Report) -> Finding | None:
 
 
 def _reason(gravest: Finding, outcomes: Outcomes) -> str:
-    """Why, in a few words.  What a roll-up counts was just said: where it was, and its cause, are left to say."""
+    """Return a short reason: the title, or target and cause if the finding only sums up an outcome already named."""
     cause = gravest.metrics.get("cause")
     counts = outcomes.as_dict()
     if gravest.id not in counts or not cause or gravest.target is None:
@@ -101,13 +101,13 @@ def _reason(gravest: Finding, outcomes: Outcomes) -> str:
 
 
 def _first_part(title: str) -> str:
-    """A title up to its first colon, to stand in a sentence."""
+    """Return a title up to its first colon, in lower case, for use in a sentence."""
     part = title.split(": ", maxsplit=1)[0]
     return part[:1].lower() + part[1:] if part[1:2].islower() else part
 
 
 def troubles(report: Report) -> str:
-    """What open connections came to, where that is trouble: `1 reset by the server and 2 stopped by a zero window`."""
+    """Return the trouble of open connections: `1 reset by the server and 2 stopped by a zero window`."""
     lives = report.summary.afterwards
     if lives is None:
         return ""
@@ -122,9 +122,9 @@ def troubles(report: Report) -> str:
 
 
 def headline(report: Report, few: int = 1, narrowed: Narrowed | None = None) -> str:
-    """All in one line: `148,211 of 150,000 connections established (98.8 %), 1,200 half-open, 312 refused`.
+    """Return outcomes in one line: `148,211 of 150,000 connections established (98.8 %), 1,200 half-open, 312 refused`.
 
-    Below `few` connections, and for all or none of them, there is no percentage.
+    The percentage is left out below `few` connections and if all or none are established.
     """
     total, outcomes = report.summary.connections, report.summary.outcomes
     if not total:
@@ -136,18 +136,18 @@ def headline(report: Report, few: int = 1, narrowed: Narrowed | None = None) -> 
 
 
 def failures(outcomes: Outcomes, written: Callable[[int], str] = "{:,}".format) -> str:
-    """List what was not established, most frequent first: `312 refused, 5 timed-out`."""
+    """List all outcomes but established, most frequent first: `312 refused, 5 timed-out`."""
     others = [(count, outcome) for outcome, count in outcomes.as_dict().items() if count and outcome != "established"]
     return ", ".join(f"{written(count)} {outcome}" for count, outcome in sorted(others, key=lambda item: -item[0]))
 
 
 def source_names(capture: Capture) -> list[str]:
-    """The names of what was read, as they can be shown."""
+    """Return the printable names of the sources."""
     return ["standard input" if source == "-" else printable(source) for source in capture.sources]
 
 
 def few_sources(capture: Capture, written: Callable[[str], str] = str) -> str:
-    """The names of what was read, the first few of many."""
+    """Return the names of the sources; of many, only the first few."""
     names = source_names(capture)
     more = [f"{len(names) - FEW_SOURCES:,} files more"] if len(names) > FEW_SOURCES + 1 else []
     shown = names[:FEW_SOURCES] if more else names
@@ -155,7 +155,7 @@ def few_sources(capture: Capture, written: Callable[[str], str] = str) -> str:
 
 
 def captured(capture: Capture, micro: str = "µ") -> tuple[str, str]:
-    """What was read and how much of it: `a.pcap and 2 more`, and `: 13 frames in 3.13 s, complete`."""
+    """Return the sources, `a.pcap and 2 more`, and the extent, `: 13 frames in 3.13 s, complete`."""
     names = source_names(capture)
     name = names[0] + (f" and {len(names) - 1} more" if len(names) > 1 else "") if names else "nothing"
     lasting = ""
@@ -165,7 +165,7 @@ def captured(capture: Capture, micro: str = "µ") -> tuple[str, str]:
 
 
 def why_nothing(capture: Capture, narrowed: Narrowed | None) -> str:
-    """Why a report has no connections; `narrowed` is what they had to match."""
+    """Return why a report has no connections; `narrowed` is the filter."""
     if not capture.frames:
         return "The capture holds no frames: check the interface and the capture filter."
     if not capture.tcp_segments and any(problem.kind in NOT_SEEN for problem in capture.problems):
@@ -179,7 +179,7 @@ def why_nothing(capture: Capture, narrowed: Narrowed | None) -> str:
 
 
 def quality(capture: Capture) -> str:
-    """Whether the capture is whole."""
+    """Return whether the capture is complete, in words."""
     whole = "complete" if capture.complete else "INCOMPLETE: cut or damaged, analysed as far as it goes"
     if capture.dropped_by_kernel is None:
         return whole

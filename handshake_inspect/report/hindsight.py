@@ -1,4 +1,4 @@
-"""What a segment shows only beside others: a TTL that is not its sender's own, a cookie where cookies are sent."""
+"""Marks on segments that need context from other segments or findings: unusual TTLs and SYN cookies."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from handshake_inspect.report.connection import Connection
 from handshake_inspect.report.model import Finding, Target
 from handshake_inspect.report.story import Mark, Step
 
-FOREIGN_TTL = {"duplicate-copy", "bad-checksum"}  # marks of segments whose TTL is not the one their sender shows here
+FOREIGN_TTL = {"duplicate-copy", "bad-checksum"}  # marks of segments whose TTL may not be the sender's
 
 
 def looked_back(steps: Sequence[Step], connection: Connection, findings: Sequence[Finding]) -> list[Step]:
-    """The steps with what their neighbours and the findings show of them."""
+    """Return the steps with marks that only their context justifies."""
     odd = _strange_ttls(steps)
     if any(each.id == "rst-injection" and connection.id in each.evidence.connections for each in findings):
         odd = _ttls_of_resets(steps) | odd
@@ -32,13 +32,13 @@ def _marked(step: Step, odd: Mark | None, cookie: Mark | None) -> Step:
 
 
 def _strange_ttls(steps: Sequence[Step]) -> dict[int, Mark]:
-    """By the number of its step, the first segment of an end with each TTL that is not the usual one of that end."""
+    """Return, by step number, a mark for the first segment with each TTL that is unusual for its sender."""
     found = {}
     for who in ("client", "server"):
         own = [(number, step.ttl) for number, step in enumerate(steps) if step.sender == who and _is_original(step)]
         if not own:
             continue
-        usual = Counter(ttl for _, ttl in own).most_common(1)[0][0]  # of as many, the one that came first
+        usual = Counter(ttl for _, ttl in own).most_common(1)[0][0]  # the first one seen on ties
         seen = {usual}
         for number, ttl in own:
             if ttl not in seen:
@@ -49,7 +49,7 @@ def _strange_ttls(steps: Sequence[Step]) -> dict[int, Mark]:
 
 
 def _ttls_of_resets(steps: Sequence[Step]) -> dict[int, Mark]:
-    """The TTL of each RST of which somebody else is suspected, where the end it claims to be from sent nothing else."""
+    """Return, by step number, a mark with the TTL of each suspicious RST whose claimed sender sent nothing else."""
     return {
         number: Mark("rst-ttl", f"TTL {step.ttl}: compare it with other segments of the host.")
         for number, step in enumerate(steps)
@@ -62,7 +62,7 @@ def _is_original(step: Step) -> bool:
 
 
 def _cookie(connection: Connection, findings: Iterable[Finding]) -> Mark | None:
-    """What is to be said of the SYN-ACK of a server that answers with cookies; a repeated SYN-ACK is none."""
+    """Return the mark for the SYN-ACK of a server that sends SYN cookies; cookies are never retransmitted."""
     server = Target(connection.server.ip, connection.server.port)
     about = [each for each in findings if each.id == "syn-cookies" and each.target == server]
     if not about or connection.handshake.synack_count != 1:

@@ -1,4 +1,4 @@
-"""What a report holds of the host that captured: its kernel's own counters, and the settings that decide them."""
+"""Models for the capturing host: its kernel's TCP counters and the sysctls that affect them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Host(Struct, frozen=True, gc=False):
     settings: HostSettings
 
 
-# Settings worth a word beside counters that moved.
+# Settings to show with a counter that increased.
 _TELLING = {
     "listen_overflows": ("somaxconn",),
     "syncookies_sent": ("tcp_syncookies", "tcp_max_syn_backlog"),
@@ -62,13 +62,13 @@ _TELLING = {
 
 
 def told_host(facts: HostFacts) -> Host:
-    """Give what is known of the host the report's form."""
+    """Convert host facts to the report's model."""
     counters, settings = HostCounters(**facts.counters), HostSettings(**facts.settings)  # type: ignore[arg-type]
     return Host(facts.start_ns, facts.end_ns, counters, settings)
 
 
 def host_words(host: Host | None) -> str:
-    """What the host counted while capturing, in a line: empty when nothing moved that means trouble."""
+    """Return the host's counters in one line; empty if no counter that indicates trouble increased."""
     if host is None:
         return ""
     counters, settings = msgspec.structs.asdict(host.counters), msgspec.structs.asdict(host.settings)

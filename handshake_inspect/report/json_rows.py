@@ -1,4 +1,4 @@
-"""Connections as JSON, column by column, as the models say and byte for byte as their objects would be written."""
+"""Write connections as JSON column by column, byte for byte as encoding their objects would."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ _WORDS = (False, True)
 
 
 class Writer:
-    """Writes the fields of some connections into their lines."""
+    """Writes fields of some connections into their lines."""
 
     def __init__(self, lines: Lines, kind: Parts) -> None:
         self._lines, self._kind = lines, kind
 
     def connections(self, rows: Places, opening: bytes, ending: bytes) -> None:
-        """Write whole connections; `opening` stands for the brace before the first field."""
+        """Write whole connections; `opening` replaces the opening brace."""
         self._object(Connection, "", rows, np.arange(len(rows)), opening)
         self._lines.same(rows, ending)
 
     def fields(self, rows: Places, names: Sequence[str], heads: Sequence[bytes], ending: bytes) -> None:
-        """Write the fields with these names, each behind its head."""
+        """Write the fields with these names, each preceded by its head."""
         listed = [name for name in names if ENTRIES[name].column is None and not self._kind.makes(name)]
         values = dict(zip(listed, self._kind.values(listed), strict=True))
         for name, head in zip(names, heads, strict=True):
@@ -59,7 +59,7 @@ class Writer:
         self._lines.same(rows, b"}")
 
     def _optional(self, part: type[Any], path: str, rows: Places, at: NDArray[Any]) -> None:
-        """A part, and null where it is absent."""
+        """Write a part, or null where it is absent."""
         known = self._taken(f"{path}.{PRESENCE[part]}", at).known
         if not known.any():
             self._lines.same(rows, b"null")

@@ -1,4 +1,4 @@
-"""The leaves of the models of a connection: every place that holds one value, with its type."""
+"""The leaves of the models: every field that holds a single value, with its type."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from handshake_inspect.verdicts.words import CAUSES
 Kind = Literal["number", "decimal", "duration", "time", "word", "text", "flag", "address", "list", "texts"]
 
 
-# Of each part that may be absent the field that is known of all that are there, by its name in JSON.
+# For each optional part, the JSON name of a field that is never null if the part is present.
 PRESENCE: dict[type[Any], str] = {
     Options: "ecn", Setup: "protocol", Span: "method", OwnTime: "max_ns", Milestone: "ns", Tls: "outcome",
     TlsAlert: "from",
@@ -26,7 +26,7 @@ PRESENCE: dict[type[Any], str] = {
 
 @dataclass(frozen=True)
 class Leaf:
-    """A leaf: its dotted name, its type, all words that it can be (empty where that is open), model and attribute."""
+    """A leaf: dotted name, type, values if it is an enumeration (else empty), and names of model and attribute."""
 
     name: str
     kind: Kind
@@ -36,12 +36,12 @@ class Leaf:
 
 @cache
 def leaves(model: Hashable = Connection) -> tuple[Leaf, ...]:
-    """Every leaf of a model, in the order of the JSON."""
+    """Return all leaves of a model in the order of the JSON."""
     return tuple(_walk(msgspec.inspect.type_info(model), "", ("", "")))
 
 
 def parts_of(model: type[Any]) -> tuple[tuple[str, type[Any] | None, bool], ...]:
-    """The fields of a model by their names in JSON: the model of a part, and whether it may be absent."""
+    """Return the fields of a model: JSON name, model (None for a single value), and whether it may be null."""
     if model not in _PARTS:
         _PARTS[model] = tuple(_parts_of(model))
     return _PARTS[model]
@@ -60,12 +60,12 @@ def _parts_of(model: Any) -> Iterator[tuple[str, type[Any] | None, bool]]:
 
 
 def plain(kind: Any) -> Any:
-    """A type without what is said of it."""
+    """Return a type without its annotations."""
     return kind.__origin__ if hasattr(kind, "__metadata__") else kind
 
 
 def _walk(kind: Any, path: str, place: tuple[str, str]) -> Iterator[Leaf]:
-    """The leaves below a type."""
+    """Yield the leaves below a type."""
     description = ""
     while True:
         if isinstance(kind, msgspec.inspect.Metadata):

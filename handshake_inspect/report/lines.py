@@ -1,6 +1,6 @@
-"""Lines of text made of columns, without an object for any of them: each column is written into all lines at once.
+"""Write lines of text from columns, without creating an object per value: each column goes into all lines at once.
 
-What is the same in all lines is collected, and written as one piece with what comes next.
+Text that is the same in all lines is collected and written together with the next column.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ from handshake_inspect.report import cells
 from handshake_inspect.report.encoding import encoded, encoded_lines
 from handshake_inspect.wire.address import address_text, are_ipv4
 
-Places = NDArray[np.int64]  # of lines
+Places = NDArray[np.int64]  # indices of lines
 Mask = NDArray[np.bool_]
 
 _SHIFTS = (np.uint64(24), np.uint64(16), np.uint64(8), np.uint64(0))
 
 
 class Room:
-    """Memory that is used again: new one costs the kernel more than what is written there."""
+    """A reusable buffer: fresh memory would cost more (page faults) than filling it."""
 
     def __init__(self) -> None:
         self._room = _view(np.empty(0, dtype=np.uint8))
 
     def of(self, size: int) -> memoryview:
-        """So many bytes, which may hold anything."""
+        """Return `size` bytes with arbitrary contents."""
         if size > len(self._room):
             self._room = _view(np.empty(size + size // 8, dtype=np.uint8))
         return self._room[:size]
 
 
-Texts = tuple[bytes, NDArray[np.int64]]  # each ends with a newline, behind which the next one begins
+Texts = tuple[bytes, NDArray[np.int64]]  # newline-terminated texts, and their start offsets (one more than texts)
 
 
 class Style(Protocol):
-    """How values are written."""
+    """A text format for values."""
 
-    none: bytes  # for what is not known
-    quote: bytes  # before and behind an address
+    none: bytes  # for unknown values
+    quote: bytes  # around addresses
 
     def one(self, value: Any) -> bytes:
         """A value."""
 
     def many(self, values: Sequence[Any]) -> Texts:
-        """Values as texts, with the bounds between them."""
+        """Format values as texts with their bounds."""
 
 
 class Json:
@@ -60,13 +60,13 @@ class Json:
         return encoded(value)
 
     def many(self, values: Sequence[Any]) -> Texts:
-        """Values: JSON has no newline in any."""
+        """Format values as texts with their bounds; JSON contains no newlines."""
         texts = encoded_lines(values)
         return texts, _bounds(np.flatnonzero(np.frombuffer(texts, dtype=np.uint8) == ord("\n")) + 1)
 
 
 def joined(texts: Sequence[bytes]) -> Texts:
-    """Texts that may hold newlines."""
+    """Join texts that may contain newlines, with their bounds."""
     return b"\n".join([*texts, b""]), _bounds(np.cumsum([len(text) + 1 for text in texts], dtype=np.int64))
 
 
@@ -78,7 +78,7 @@ JSON = Json()
 
 
 class Lines:
-    """Lines that grow from left to right; a column may be of some lines only."""
+    """Lines that are built from left to right; a column may cover only some of the lines."""
 
     def __init__(self, count: int, style: Style = JSON) -> None:
         self._style = style
@@ -89,12 +89,12 @@ class Lines:
         self.all: Places = np.arange(count, dtype=np.int64)
 
     def same(self, rows: Places, text: bytes) -> None:
-        """The same text in all of these lines."""
+        """Append the same text to all of these lines."""
         self._head = self._taken(rows) + text
         self._rows = rows
 
     def numbers(self, rows: Places, values: NDArray[Any], known: Mask) -> None:
-        """Integers."""
+        """Append integers."""
         none = self._style.none
         if not known.any():
             self.same(rows, none)
@@ -105,7 +105,7 @@ class Lines:
             self._step(cells.measure_numbers, cells.put_numbers, rows, wide, known.view(np.uint8), none)
 
     def words(self, rows: Places, codes: NDArray[Any], vocabulary: Sequence[Any]) -> None:
-        """Values by their places in a vocabulary; nothing is known where the place is -1."""
+        """Append values given as indices into a vocabulary; -1 means unknown."""
         if not len(codes) or (codes == codes[0]).all():
             known = len(codes) and codes[0] >= 0
             self.same(rows, self._style.one(vocabulary[codes[0]]) if known else self._style.none)
@@ -113,14 +113,14 @@ class Lines:
             self._texts(rows, np.where(codes < 0, len(vocabulary), codes), [*vocabulary, None])
 
     def values(self, rows: Places, values: Sequence[Any]) -> None:
-        """Any values, which seldom come again."""
+        """Append arbitrary values that rarely repeat."""
         if values.count(None) == len(values):
             self.same(rows, self._style.none)
         else:
             self._texts(rows, np.arange(len(values)), values)
 
     def addresses(self, rows: Places, hi: NDArray[np.uint64], lo: NDArray[np.uint64]) -> None:
-        """IP addresses."""
+        """Append IP addresses."""
         four = are_ipv4(hi, lo)
         if four.all():
             self._ipv4(rows, lo)
@@ -137,7 +137,7 @@ class Lines:
         self.same(rows, quote)
 
     def written(self, room: Room) -> memoryview:
-        """All lines, one after the other; they stay there until the room is used again."""
+        """Return all lines, concatenated; valid until the buffer is reused."""
         self._taken(self.all[:0])
         ends = np.cumsum(self._lengths) - self._lengths
         out = room.of(int(self._lengths.sum()))
@@ -151,7 +151,7 @@ class Lines:
         self._step(cells.measure_texts, cells.put_texts, rows, wide, texts, bounds)
 
     def _taken(self, rows: Places) -> bytes:
-        """What stands before the next column of these lines; what stands in others is written."""
+        """Return the pending text if it belongs to these lines; else write it and return an empty text."""
         head, before = self._head, self._rows
         self._head = b""
         if before is rows or before is None:
@@ -170,12 +170,12 @@ class Lines:
 
 
 def _view(values: Any) -> memoryview:
-    """What both builds read and write without NumPy's objects."""
+    """Return a memoryview, which both builds access without NumPy objects."""
     return memoryview(values)
 
 
 def of_values(columns: Sequence[Sequence[Any]], heads: Sequence[bytes], ending: bytes, style: Style) -> memoryview:
-    """Lines of columns of values; `heads` stand before those of each column."""
+    """Format columns of values as lines; `heads` precede the values of each column."""
     lines = Lines(len(columns[0]), style)
     for head, column in zip(heads, columns, strict=True):
         lines.same(lines.all, head)

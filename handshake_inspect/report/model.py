@@ -1,8 +1,8 @@
-"""What a report holds: frozen records with the keys of the JSON.
+"""The models of a report: frozen records with the keys of the JSON.
 
-Times are nanoseconds since the epoch and durations are nanoseconds, both integers; what is not known is None.
+Times are nanoseconds since the epoch and durations are nanoseconds, both integers; unknown values are None.
 A report of millions of connections stays small because `Report.connections` is lazy: a connection becomes a
-Python object when it is asked for, and not before.
+Python object only when it is accessed.
 """
 
 # ruff: noqa: PLC0415
@@ -133,7 +133,7 @@ class Problem(Struct, frozen=True, gc=False):
 
     @classmethod
     def of(cls, remark: Remark) -> Problem:
-        """Give what a reader remarked the report's form."""
+        """Convert a reader's problem to the report's model."""
         return cls(*remark)
 
 
@@ -185,11 +185,11 @@ class Outcomes(Struct, frozen=True, gc=False, rename="kebab"):
 
     @classmethod
     def of(cls, counts: Mapping[Outcome, int]) -> Outcomes:
-        """From a mapping of outcome to number."""
+        """Create from a mapping of outcomes to counts."""
         return cls(*(counts.get(outcome, 0) for outcome in OUTCOMES))
 
     def as_dict(self) -> dict[Outcome, int]:
-        """All nine outcomes, in the order of the JSON."""
+        """Return all nine outcomes with their counts, in the order of the JSON."""
         return {outcome: getattr(self, outcome.replace("-", "_")) for outcome in OUTCOMES}
 
 
@@ -277,7 +277,7 @@ class Finding(Struct, frozen=True, gc=False):
 
     @property
     def variety(self) -> str | None:
-        """What distinguishes it from others of the same id and target: a cause, or the kind of a scan."""
+        """The cause or kind of scan, which distinguishes findings with the same id and target; None if neither."""
         variety: str | None = self.metrics.get("cause") or self.metrics.get("kind")
         return variety
 
@@ -309,45 +309,45 @@ class Report(Struct, frozen=True, kw_only=True):
 
     @property
     def table(self) -> Any:
-        """All connections as a masked NumPy structured array, a row each in order of their ids.
+        """All connections as a masked NumPy structured array, one row each in id order.
 
-        Addresses and words are text, times nanoseconds since the epoch, durations nanoseconds; what is not known is
-        masked, so that `report.table["total_ns"].mean()` leaves it out.
+        Addresses and words are text, times nanoseconds since the epoch, durations nanoseconds.  Unknown values are
+        masked, so `report.table["total_ns"].mean()` ignores them.
         """
         return self.connections.table()
 
     def to_arrow(self, *fields: str) -> Any:
-        """All connections as a `pyarrow.Table`; columns are those of `hsi fields`, `*` is all of them.
+        """Return all connections as a `pyarrow.Table`; columns are fields as in `hsi fields`, `*` means all.
 
-        Times are timestamps in UTC, durations integers in nanoseconds, what is not known is null.  Needs pyarrow.
+        Times are UTC timestamps, durations integers in nanoseconds, and unknown values null.  Needs pyarrow.
         """
         from handshake_inspect.report.arrow import table
 
         return table(self.connections, fields)
 
     def to_pandas(self, *fields: str) -> Any:
-        """All connections as a `pandas.DataFrame`, the columns as in `to_arrow`, types nullable.
+        """Return all connections as a `pandas.DataFrame`; columns as in `to_arrow`, with nullable types.
 
-        An integer stays an integer where others are missing.  Needs pandas and pyarrow.
+        Integers stay integers even if some are missing.  Needs pandas and pyarrow.
         """
         from handshake_inspect.report.arrow import pandas_frame
 
         return pandas_frame(self.connections, fields)
 
     def to_polars(self, *fields: str) -> Any:
-        """All connections as a `polars.DataFrame`, the columns as in `to_arrow`.  Needs polars and pyarrow."""
+        """Return all connections as a `polars.DataFrame`; columns as in `to_arrow`.  Needs polars and pyarrow."""
         from handshake_inspect.report.arrow import polars_frame
 
         return polars_frame(self.connections, fields)
 
     def __repr__(self) -> str:
-        """In one line: the whole of it may be millions."""
+        """Return one line, since a report may contain millions of connections."""
         from handshake_inspect.report.notebook import summary
 
         return f"<Report: {summary(self)}, from {', '.join(self.capture.sources) or 'nothing'}>"
 
     def _repr_html_(self) -> str:
-        """The report as HTML, for a cell of a notebook."""
+        """Return the report as HTML, for notebooks."""
         from handshake_inspect.report.notebook import page
 
         return page(self)

@@ -1,4 +1,4 @@
-"""Logged segments to the steps of a story: relative numbers, options, and what each segment did."""
+"""Convert logged segments to the steps of a story: relative sequence numbers, options, events and anomalies."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
@@ -53,37 +53,37 @@ from handshake_inspect.wire.seqspace import seq_diff
 
 ROLES: tuple[Side, Side] = ("client", "server")
 STATES: tuple[Any, ...] = tuple(state.name for state in TcpState)
-NEAR = 1 << 30  # numbers farther from the ISN than this belong to something else
+NEAR = 1 << 30  # sequence numbers farther from the ISN belong to another connection
 _LETTERS = ((FIN, "F"), (SYN, "S"), (RST, "R"), (PSH, "P"), (ACK, "."), (URG, "U"), (ECE, "E"), (CWR, "W"), (AE, "e"))
 
 
 def flag_letters(flags: int) -> str:
-    """The flags of a segment as tcpdump prints them, in its order."""
+    """Return the flags of a segment in tcpdump's notation."""
     return "".join(letter for bit, letter in _LETTERS if flags & bit) or "none"
 
 
 def steps(log: SegmentLog, connection: Connection) -> list[Step]:
-    """One step for each logged segment of the connection."""
+    """Return a step for each logged segment of the connection."""
     narrator = Narrator(log, _Judged(connection), [_base(side, log) for side in (0, 1)])
     made = [narrator.step(number) for number in range(len(log.logged))]
     return list(_look_back(made, _ignored_resets(log.logged)))
 
 
 class Known(Protocol):
-    """What is known of a connection beside its segments.  `completes`: its handshake was completed in the end."""
+    """What is known of a connection besides its segments; `completes` is True if the handshake completed."""
 
     first_ns: int
     completes: bool
 
     def marks(self, frame: int) -> tuple[Sequence[Mark], Sequence[Mark]]:
-        """What else happened in this frame, and what else is odd about it."""
+        """Return additional events and anomalies of this frame."""
 
     def rtt(self, change: Change) -> Iterator[RttMark]:
-        """The legs of the handshake RTT that a segment ends."""
+        """Yield the legs of the handshake RTT that end with this segment."""
 
 
 class _Judged:
-    """A connection of a report."""
+    """What a report knows of a connection, with its verdict."""
 
     def __init__(self, connection: Connection) -> None:
         self.first_ns = connection.first_ns
@@ -103,7 +103,7 @@ class _Judged:
 
 
 class Narrator:
-    """Knows what all steps of one connection share; `base` are the initial sequence numbers of its sides."""
+    """Makes the steps of one connection; `base` are the initial sequence numbers of its sides, or None."""
 
     def __init__(self, log: SegmentLog, known: Known, base: Sequence[int | None]) -> None:
         self.logged = log.logged
@@ -112,7 +112,7 @@ class Narrator:
         self.base = base
 
     def step(self, number: int) -> Step:
-        """The step of the segment with this number in the log."""
+        """Return the step of the segment at this index of the log."""
         at = self.logged[number]
         previous = self.logged[number - 1] if number else None
         change = Change(at)
@@ -148,7 +148,7 @@ class Narrator:
         )
 
     def elided(self, previous: LoggedSegment | None, at: LoggedSegment) -> Elided | None:
-        """What was not listed between two steps that follow each other, or before the first."""
+        """Return a summary of segments left out between two steps or before the first, or None."""
         count = at.place - (previous.place + 1 if previous else 0)
         if count <= 0 or at.before is None:
             return None
@@ -158,7 +158,7 @@ class Narrator:
         return Elided(count, *moved)
 
     def options(self, segment: Any, acknowledged: int | None, offered: int) -> SegmentOptions:
-        """The options of a segment; SACK blocks relative to what they acknowledge.  `offered`: those of the peer."""
+        """Return the options of a segment; SACK blocks are relative.  `offered` are the peer's options."""
         bits = segment.options
         has_time = bits & OPT_TIMESTAMPS
         sack = None
@@ -184,7 +184,7 @@ def _known(leg: Leg) -> bool:
 
 
 def _base(side: int, log: SegmentLog) -> int | None:
-    """The initial sequence number of a side, or what stands for it; None when nothing is known of it."""
+    """Return the initial sequence number of a side or a substitute; None if unknown."""
     end = log.last.ends[side]
     if end.traits & TRAIT_ISS or end.iss:
         return int(end.iss)
@@ -211,7 +211,7 @@ def _reporter(segment: Any) -> Reporter:
 
 
 def _icmp_event(change: Change, at: LoggedSegment) -> list[Mark]:
-    """An ICMP error before the SYN is answered: the first rejects the attempt."""
+    """Return the event of an ICMP error before the SYN is answered: the first one rejects the attempt."""
     if at.after.connection.facts & (FACT_SYNACK | FACT_ACKED | FACT_MIDSTREAM):
         return []
     reporter = _reporter(at.segment)
@@ -222,7 +222,7 @@ def _icmp_event(change: Change, at: LoggedSegment) -> list[Mark]:
 
 
 def _look_back(made: Sequence[Step], ignored: Mapping[int, int]) -> Iterator[Step]:
-    """Add what only another segment shows: a challenge ACK, and a RST (`ignored`) whose target went on."""
+    """Add marks that depend on other segments: challenge ACKs, and RSTs (`ignored`) that had no effect."""
     previous: Step | None = None
     for step in made:
         marks, done = list(step.anomalies), step.events
@@ -237,14 +237,14 @@ def _look_back(made: Sequence[Step], ignored: Mapping[int, int]) -> Iterator[Ste
 
 
 def _ignored_resets(logged: Sequence[LoggedSegment]) -> dict[int, int]:
-    """The RSTs that turned out to have been ignored, each with the frame that shows it."""
+    """Return the RSTs that were ignored, by frame, with the frame that proves it."""
     changes = [Change(at) for at in logged]
     return {
         change.after.connection.rst_frame: change.segment.frame for change in changes if change.gained(FACT_RST_IGNORED)
     }
 
 
-_ENDS = {"reset", "refused", "aborted"}  # what a RST without effect did not do
+_ENDS = {"reset", "refused", "aborted"}  # events to remove from a RST without effect
 _CHALLENGE = Mark(
     "challenge-ack", "A challenge ACK: the sender of the previous segment must confirm it.", "RFC 5961 section 4"
 )
@@ -257,7 +257,7 @@ def _is_challenge(previous: Step, step: Step) -> bool:
 
 
 def evidence(connection: Connection, made: Sequence[Step]) -> list[Proof]:
-    """What each frame of the evidence shows."""
+    """Return what each frame of the evidence proves."""
     by_frame = {step.frame: step for step in made}
     shake = connection.handshake
     roles = {shake.syn_frame: "the SYN", shake.synack_frame: "the SYN-ACK", shake.ack_frame: "the final ACK"}

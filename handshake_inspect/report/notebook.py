@@ -1,4 +1,4 @@
-"""A report as a cell of a notebook shows it: the verdict, the counts, the findings, the services."""
+"""The HTML of a report in a notebook cell: verdict, outcomes, findings and services."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ROWS = 10
 
 
 def summary(report: Any) -> str:
-    """One line: `2 of 3 connections established, 1 finding`."""
+    """Return one line: `2 of 3 connections established, 1 finding`."""
     outcomes = report.summary.outcomes
     return (
         f"{outcomes.established:,} of {plural(report.summary.connections, 'connection')} established,"
@@ -21,8 +21,8 @@ def summary(report: Any) -> str:
 
 
 def page(report: Any) -> str:
-    """HTML, escaped, without a style of its own."""
-    from handshake_inspect.report.headline import verdict  # noqa: PLC0415 - which knows of reports
+    """Return escaped HTML without styles."""
+    from handshake_inspect.report.headline import verdict  # noqa: PLC0415 - avoids a circular import
 
     outcomes = [(name, count) for name, count in report.summary.outcomes.as_dict().items() if count]
     services = [

@@ -1,4 +1,4 @@
-"""A segment of a live capture as it is shown at once, before anything is judged: from its connection's rows alone."""
+"""Segments of a live capture for immediate display, made from the connection's rows before any verdict."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _OPENING = (TcpState.SYN_SENT, TcpState.SYN_RECEIVED)
 
 
 class Packet(Struct, frozen=True):
-    """A segment, and whose it is.
+    """A segment with its connection.
 
-    `gap_ns` is the time since the segment before it of the same connection.  `believed`: the client has got the SYN-ACK
-    as far as one can know, and nothing of it has shown so.
+    `gap_ns` is the time since the connection's previous segment.  `believed` is True if the client presumably received
+    the SYN-ACK but has sent nothing that proves it.
     """
 
     client: Endpoint
@@ -38,7 +38,7 @@ class Packet(Struct, frozen=True):
 
 
 def packet(logged: LoggedSegment) -> Packet:
-    """What is shown of a segment."""
+    """Return the display model of a logged segment."""
     change = Change(logged)
     row = logged.after.connection
     log = SegmentLog((logged,), logged.after, logged.place + 1)
@@ -54,7 +54,7 @@ def packet(logged: LoggedSegment) -> Packet:
 
 
 class _Passing:
-    """What the rows of a connection say of it after this segment; of what comes later nobody knows yet."""
+    """What the rows of a connection show right after this segment."""
 
     def __init__(self, after: ConnectionRows) -> None:
         row = self._row = after.connection

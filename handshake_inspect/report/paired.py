@@ -1,4 +1,4 @@
-"""What `hsi pair` found: two captures of the same traffic, joined connection by connection and packet by packet."""
+"""Models for the result of `hsi pair`: two captures of the same traffic, joined by connection and by segment."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What the fields of the parts of a connection mean, and their columns.
+"""Meaning and columns of the fields in the parts of a connection.
 
-The models of these parts stand in `report.connection_parts` and `report.process`.
+The models of these parts are in `report.connection_parts` and `report.process`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _conn_state(attempts: AttemptColumns) -> Column:
 
 
 def endpoint(who: Who | None) -> dict[str, Entry]:
-    """Of an end of the connection; None for another address."""
+    """Return the entries of an endpoint; without columns if `who` is None."""
     return {
         "ip": Entry("IPv4 or IPv6 address.", partial(_address, who) if who else None),
         "port": Entry("TCP port.", partial(_port, who) if who else None),
@@ -50,7 +50,7 @@ def endpoint(who: Who | None) -> dict[str, Entry]:
 
 
 def options(who: Who) -> dict[str, Entry]:
-    """Of the options of a SYN or SYN-ACK."""
+    """Return the entries of the options of a SYN or SYN-ACK."""
     return {
         "mss": Entry(
             "Maximum segment size that was offered; null where none was.",
@@ -78,7 +78,7 @@ def options(who: Who) -> dict[str, Entry]:
 
 
 def leg(place: int) -> dict[str, Entry]:
-    """Of a leg of the handshake RTT, by its place."""
+    """Return the entries of a leg of the handshake RTT: 0 for synack, 1 for ackdat, 2 for total."""
     return {
         "value_ns": Entry(
             "The round trip, where its bounds agree enough to name one number.", partial(shake.value, place)
@@ -132,5 +132,5 @@ ALIASES = {
 
 
 def of_both(entries: Mapping[str, Entry]) -> dict[str, Entry]:
-    """Of what the client and the server each have."""
+    """Return the entries of a part with a `client` and a `server`."""
     return {f"{end}.{name}": entry for end in ("client", "server") for name, entry in entries.items()}

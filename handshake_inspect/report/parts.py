@@ -1,4 +1,4 @@
-"""The parts of a connection that few rows have to themselves: made once, and used again."""
+"""Cached constructors of parts of a connection that many rows have in common."""
 
 from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
@@ -44,12 +44,12 @@ EVIDENCE = {
 
 @lru_cache(maxsize=1 << 12)
 def service(hi: int, lo: int, port: int) -> Server:
-    """One server without a name; services come again and again."""
+    """Return a server without a name; cached, since servers repeat."""
     return Server(address_text(hi, lo), port)
 
 
 def named_servers(servers: Iterable[Server], names: Mapping[int, Name]) -> list[Server]:
-    """Servers with the names of those, by place, that have one."""
+    """Return the servers with `names`, given by index, filled in."""
     listed = list(servers)
     for place, name in names.items():
         listed[place] = Server(listed[place].ip, listed[place].port, *name)  # type: ignore[arg-type]
@@ -57,13 +57,13 @@ def named_servers(servers: Iterable[Server], names: Mapping[int, Name]) -> list[
 
 
 def offers(bits: int, option: int) -> bool | None:
-    """Whether a segment has an option; None where the capture lacks some of its options, and does not show this one."""
+    """Return whether a segment has an option; None if the options were cut and this one is not visible."""
     return True if bits & option else None if bits & OPT_CUT else False
 
 
 @lru_cache(maxsize=1 << 10)
 def options(bits: int, mss: int, window_scale: int) -> Options:
-    """The options of a SYN or SYN-ACK."""
+    """Return the options of a SYN or SYN-ACK."""
     return Options(
         mss if bits & OPT_MSS else None,
         window_scale if bits & OPT_WINDOW_SCALE else None,
@@ -77,14 +77,14 @@ def options(bits: int, mss: int, window_scale: int) -> Options:
 
 
 def answers(trace: Attempts, rows: Any) -> list[Any]:
-    """The row of what answered each of these attempts from elsewhere; None for none."""
+    """Return the row of the answer from another address, or None, for each attempt."""
     if trace.elsewhere is None:
         return [None] * len(rows)
     return list(map(trace.elsewhere.of, rows.tolist()))
 
 
 def translations(trace: Attempts, rows: Any) -> list[Translation | None]:
-    """The second capture of each of these attempts with translated addresses; None for none."""
+    """Return the endpoints of the NAT-translated copy, or None, for each attempt."""
     if trace.translated is None:
         return [None] * len(rows)
     return [None if row is None else _translation(row) for row in map(trace.translated.of, rows.tolist())]
@@ -97,17 +97,17 @@ def _translation(row: Any) -> Translation:
 
 
 def elsewhere(answer: Any) -> Endpoint | None:
-    """Where an answer came from."""
+    """Return the endpoint that an answer came from, or None."""
     return None if answer is None else service(*server_of(answer))
 
 
 def elsewheres(answers: list[Any]) -> list[Endpoint | None]:
-    """Where answers came from; None for none."""
+    """Return the endpoints that answers came from, or None for each missing one."""
     return answers if answers.count(None) == len(answers) else list(map(elsewhere, answers))
 
 
 def with_answers(evidence: list[list[int]], answers: list[Any]) -> list[list[int]]:
-    """The evidence, with the frames of the answers from elsewhere and of the RSTs that the clients sent back."""
+    """Add the frames of answers from other addresses, and of the clients' RSTs to them, to the evidence."""
     if answers.count(None) == len(answers):
         return evidence
     for frames, answer in zip(evidence, answers, strict=True):
@@ -120,13 +120,13 @@ def with_answers(evidence: list[list[int]], answers: list[Any]) -> list[list[int
 
 @cache
 def states(client: int, server: int) -> States:
-    """The states of both ends."""
+    """Return the states of both ends."""
     return States(STATE_NAMES[client], STATE_NAMES[server])  # type: ignore[arg-type]
 
 
 @cache
 def close(fins: int, reset: bool, closer: int, resetter: int, outcome: int, cause: str | None) -> Close:
-    """How a connection ended: with so many FINs, or reset, and by which side (0 is the client)."""
+    """Return how a connection ended: by the number of FINs, or a RST, and which side closed (0 is the client)."""
     first = SIDES[closer] if fins else None
     if reset:
         by = SIDES[resetter]
@@ -143,7 +143,7 @@ def close(fins: int, reset: bool, closer: int, resetter: int, outcome: int, caus
 
 @cache
 def ended(how: CloseHow, first: Side | None = None, by: ResetBy | None = None) -> Close:
-    """One of the few ways to end."""
+    """Return a cached `Close`."""
     return Close(how, first, by)
 
 
@@ -157,7 +157,7 @@ def why_established(
     missing: str | None,
     decided: bool,
 ) -> str:
-    """Most connections have one of few sentences."""
+    """Return the sentence of an established connection; cached, since few different ones occur."""
     return why.sentence(
         {
             "outcome": "established",
@@ -174,7 +174,7 @@ def why_established(
 
 @cache
 def why_unanswered(outcome: str, cause: str | None, decided: bool, filtered: bool, signed: bool) -> str:
-    """Of one SYN that timed out."""
+    """Return the sentence of a lone SYN that timed out."""
     return why.sentence(
         {
             "outcome": outcome,
@@ -190,14 +190,14 @@ def why_unanswered(outcome: str, cause: str | None, decided: bool, filtered: boo
 
 
 def why_pending(waited_ns: int) -> str:
-    """Of one SYN that may be answered yet."""
+    """Return the sentence of a lone SYN that may still be answered."""
     return why.sentence(
         {"outcome": "pending", "cause": None, "syn_count": 1, "waited_ns": waited_ns, "answered_from": None}
     )
 
 
 def why_elsewhere(outcome: str, server: str, answered_from: Endpoint | None, waited_ns: int) -> str:
-    """Of one SYN that somebody else answered."""
+    """Return the sentence of a lone SYN that another address answered."""
     return why.sentence(
         {
             "outcome": outcome,

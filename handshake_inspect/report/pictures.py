@@ -1,6 +1,6 @@
-"""What pictures of a report show: its connections counted over time, by how long they took, and by their trouble.
+"""Data for charts of a report: connections over time, by RTT, and by trouble.
 
-Everything is counted from columns, so that millions of connections cost no more than their arrays.
+Everything is computed from columns, so that millions of connections cost no more than their arrays.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from handshake_inspect.wire.text import endpoint_text
 
 Leg = Literal["synack", "ackdat", "total"]
 
-BINS = 96  # over the time of the capture
+BINS = 96  # of a timeline
 BUCKETS = 44  # of a histogram
-CLOUD = (120, 32)  # cells of a cloud
+CLOUD = (120, 32)  # columns and rows of a scatter plot
 _FIELDS = (
     "first_ns", "last_ns", "outcome", "cause", "client.ip", "client.port", "server.ip", "server.port", "state.server",
     "handshake.synack_ns", "handshake.ack_ns", "rtt.synack.value_ns", "rtt.ackdat.value_ns", "rtt.total.value_ns",
@@ -37,7 +37,7 @@ _FIELDS = (
 
 @dataclass(frozen=True)
 class Timeline:
-    """Attempts by the time when they began: how many of each outcome in each of BINS spans of `bin_ns`."""
+    """Attempts by start time: counts per outcome in each of BINS intervals of `bin_ns`."""
 
     start_ns: int
     bin_ns: int
@@ -45,30 +45,30 @@ class Timeline:
 
     @property
     def most(self) -> int:
-        """The highest bar."""
+        """The height of the highest bar."""
         return max((sum(bars) for bars in zip(*self.attempts.values(), strict=True)), default=0)
 
     def place(self, ns: int) -> float:
-        """Where a time lies, from 0 to 1; what is outside is moved to the edge."""
+        """Return the position of a time from 0 to 1, clamped."""
         return min(max((ns - self.start_ns) / (self.bin_ns * BINS), 0.0), 1.0)
 
 
 @dataclass(frozen=True)
 class Histogram:
-    """Durations counted in buckets of equal width on a logarithmic scale from `low_ns` to `high_ns`."""
+    """Durations in buckets of equal width on a logarithmic scale from `low_ns` to `high_ns`."""
 
     low_ns: float
     high_ns: float
     counts: list[int]
 
     def place(self, ns: float) -> float:
-        """Where a duration lies, from 0 to 1."""
+        """Return the position of a duration from 0 to 1."""
         return log_place(ns, self.low_ns, self.high_ns)
 
 
 @dataclass(frozen=True)
 class Cloud:
-    """Durations over time: how many lie in which cell, columns from the left and rows from the bottom."""
+    """Durations over time as (column, row, count) cells; columns from the left, rows from the bottom."""
 
     low_ns: float
     high_ns: float
@@ -77,9 +77,9 @@ class Cloud:
 
 @dataclass(frozen=True)
 class Trouble:
-    """Connections that came to the same for the same cause: to one server, one host, or wherever (`server` empty).
+    """A group of connections with the same outcome and cause, to one server, one host, or any (`server` empty).
 
-    `kinds` are those of `report.trouble`.  `examples` are places of some in the sequence of all connections.
+    `kinds` are those of `report.trouble`.  `examples` are indices into all connections.
     """
 
     outcome: Outcome
@@ -96,14 +96,14 @@ class Trouble:
 
 @dataclass(frozen=True)
 class Probe:
-    """What a scan learnt of one port of one host."""
+    """The state of a port as seen by a scanner."""
 
     server: Endpoint
     state: Literal["open", "closed", "filtered"]
 
 
 class Pictures:
-    """All that is counted of the connections of a report; of each thing when it is asked for."""
+    """Computes the chart data of a report on demand."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
@@ -135,7 +135,7 @@ class Pictures:
 
     @cached_property
     def _outcome(self) -> Array:
-        """The outcome of every connection, as a place in OUTCOMES."""
+        """The outcome of every connection, as an index into OUTCOMES."""
         words = self._words("outcome")
         place = np.array([*(OUTCOMES.index(word) for word in words.vocabulary), -1])
         return place[words.codes]
@@ -153,10 +153,10 @@ class Pictures:
     def _bins(self, ns: Array) -> Array:
         return np.clip((ns - self.start_ns) // self.bin_ns, 0, BINS - 1)
 
-    # -- over time ---------------------------------------------------------------------------------------------------
+    # -- timelines ---------------------------------------------------------------------------------------------------
 
     def timeline(self, server: Endpoint | None = None) -> Timeline:
-        """Attempts over time, to one server or to all."""
+        """Return attempts over time, to one server or to all."""
         bins, outcome = self._bins(self._numbers("first_ns").values), self._outcome
         if server is not None:
             chosen = self._to(server)
@@ -170,9 +170,10 @@ class Pictures:
         return self._at("server", server.ip) & (self._numbers("server.port").values == server.port)
 
     def half_open(self, server: Endpoint | None = None) -> list[int]:
-        """The most connections, to one server or to all, that were half-open at once, for each span of the timeline.
+        """Return the peak number of simultaneously half-open connections per timeline interval.
 
-        From the SYN-ACK to the final ACK; without one to the last frame, or to the end while the server still waits.
+        A connection counts from the SYN-ACK to the final ACK; without one, to its last frame, or to the end of the
+        capture if the server is still waiting.
         """
         began, acked = self._numbers("handshake.synack_ns"), self._numbers("handshake.ack_ns")
         states = self._words("state.server")
@@ -183,21 +184,21 @@ class Pictures:
             there &= self._to(server)
         if not there.any():
             return [0] * BINS
-        times = np.concatenate([over[there], began.values[there]])  # who leaves goes before who comes
+        times = np.concatenate([over[there], began.values[there]])  # ends before starts on ties
         steps = np.concatenate([np.full(there.sum(), -1), np.ones(there.sum(), dtype=np.int64)])
         order = np.argsort(times, kind="stable")
         level, bins = np.cumsum(steps[order]), self._bins(times[order])
         most = np.zeros(BINS, dtype=np.int64)
         np.maximum.at(most, bins, level)
-        last = np.searchsorted(bins, np.arange(BINS), side="left") - 1  # what was there when the span began
+        last = np.searchsorted(bins, np.arange(BINS), side="left") - 1  # the level at the start of the interval
         carried = np.where(last >= 0, level[np.maximum(last, 0)], 0)
         peaks: list[int] = np.maximum(most, carried).tolist()
         return peaks
 
-    # -- how long ----------------------------------------------------------------------------------------------------
+    # -- durations ---------------------------------------------------------------------------------------------------
 
     def histogram(self, leg: Leg, scale: tuple[float, float] | None = None) -> Histogram | None:
-        """How long one leg of the handshake took, on its own scale or another; None where nothing was measured."""
+        """Return the histogram of an RTT leg, on its own or the given scale; None if nothing was measured."""
         known = self._measured(leg)
         if not len(known):
             return None
@@ -206,7 +207,7 @@ class Pictures:
         return Histogram(low, high, np.bincount(buckets, minlength=BUCKETS).tolist())
 
     def scale(self, *legs: Leg) -> tuple[float, float] | None:
-        """One scale for several legs."""
+        """Return a common scale for several legs; None if nothing was measured."""
         known = np.concatenate([self._measured(leg) for leg in legs])
         return scale_of(known) if len(known) else None
 
@@ -215,7 +216,7 @@ class Pictures:
         return np.maximum(column.values[column.known], 1).astype(np.float64)
 
     def cloud(self) -> Cloud | None:
-        """The connect RTT over the time when the attempts began; None where nothing was measured."""
+        """Return the total RTT over the start time of attempts; None if nothing was measured."""
         column = self._numbers("rtt.total.value_ns")
         known = self._measured("total")
         if not len(known):
@@ -229,23 +230,23 @@ class Pictures:
         return Cloud(low, high, list(listed))
 
     def slowest(self, most: int) -> list[int]:
-        """Places of the connections whose set-up took longest until the first byte, the slowest first."""
+        """Return indices of the connections with the longest time to first byte, slowest first."""
         column = self._numbers("setup.spans.first_byte.max_ns")
         order = np.argsort(-np.where(column.known, column.values, -1), kind="stable")[:most]
         found: list[int] = order[column.known[order]].tolist()
         return found
 
     def ordinary(self) -> int | None:
-        """The place of a connection that was established without trouble; None where there is none."""
+        """Return the index of a connection established without trouble, or None."""
         fine = np.flatnonzero((self._outcome == OUTCOMES.index("established")) & (self._kinds == 0))
         return int(fine[0]) if len(fine) else None
 
     # -- trouble -----------------------------------------------------------------------------------------------------
 
     def trouble(self, most: int, examples: int) -> list[Trouble]:
-        """Groups of connections by outcome, cause, kinds of trouble and server, the largest first; at most `most`.
+        """Return at most `most` groups of connections by outcome, cause, kinds of trouble and server, largest first.
 
-        Where there would be more, those to all ports of a host are one group, or those to all hosts.
+        If there would be more, group by host instead of server, or regardless of the host.
         """
         places = np.flatnonzero(self._kinds)
         if not len(places):
@@ -265,7 +266,7 @@ class Pictures:
         return [self._group(group, examples) for group in groups[:most]]
 
     def _servers(self, places: Array) -> Iterator[Array]:
-        """What names the server of each: address and port, then the address, then nothing."""
+        """Yield grouping keys from fine to coarse: address and port, address, none."""
         server, ports = self._addresses("server").at(places), self._numbers("server.port").values[places]
         yield host_key(server.hi, server.lo, ports)
         yield host_key(server.hi, server.lo)
@@ -294,7 +295,7 @@ class Pictures:
     # -- scans and floods --------------------------------------------------------------------------------------------
 
     def probes(self, client: str, most: int) -> list[Probe]:
-        """What one client learnt of the ports that it tried, in order of addresses and ports; at most `most`."""
+        """Return the states of the ports that a client probed, sorted by address and port; at most `most`."""
         chosen = np.flatnonzero(self._at("client", client))
         server, ports = self._addresses("server").at(chosen), self._numbers("server.port").values[chosen]
         order = np.lexsort((ports, server.lo, server.hi))
@@ -309,7 +310,7 @@ class Pictures:
         return [Probe(Endpoint(address_text(hi, lo), port), state) for (hi, lo, port), state in states.items()]
 
     def sources(self, server: str, port: int | None) -> list[int]:
-        """How many IPv4 clients of a server begin with each first byte; empty if there are none."""
+        """Return the number of IPv4 clients of a server by first address byte; empty if there are none."""
         chosen = self._at("server", server)
         if port is not None:
             chosen &= self._numbers("server.port").values == port
@@ -321,14 +322,14 @@ class Pictures:
         return found if len(four) else []
 
     def _at(self, who: str, ip: str) -> Mask:
-        """Which connections have this host, or one of this network, at that end."""
+        """Return the mask of connections with this host or network at that end."""
         hi, low, high = (np.uint64(half) for half in halves_within(ip))
         addresses = self._addresses(who)
         mask: Mask = (addresses.hi == hi) & (addresses.lo >= low) & (addresses.lo <= high)
         return mask
 
 
-# What an outcome says of the port that was tried.
+# The state of a port by the outcome of a connection to it.
 _PROBED: dict[Outcome, Literal["open", "closed", "filtered"]] = {
     "established": "open", "half-open": "open", "aborted": "open", "refused": "closed", "timed-out": "filtered",
     "pending": "filtered", "rejected": "filtered",

@@ -1,4 +1,4 @@
-"""Whose the ends of a connection are, and what their kernel says of them, as the capturing host knows it."""
+"""Sockets of the capturing host that belong to connections: owning processes and the kernel's TCP state."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from handshake_inspect.report.attempt_columns import AttemptColumns
     from handshake_inspect.verdicts.case import Case
 
-# The kernel's TCP_*, from 1; NEW_SYN_RECV is the twelfth.
+# The kernel's TCP_* states, numbered from 1; NEW_SYN_RECV is 12.
 KERNEL_STATES: tuple[TcpState, ...] = (
     "CLOSED", "ESTABLISHED", "SYN_SENT", "SYN_RECEIVED", "FIN_WAIT_1", "FIN_WAIT_2", "TIME_WAIT", "CLOSED",
     "CLOSE_WAIT", "LAST_ACK", "LISTEN", "CLOSING", "SYN_RECEIVED",
@@ -73,7 +73,7 @@ class Process(Struct, frozen=True, gc=False):
 
 
 def owner_text(owner: Owner | Listener) -> str:
-    """Who it is, in words: `nginx (812, nginx.service)`; the user where no process is known."""
+    """Return the owner as text: `nginx (812, nginx.service)`, or the user if no process is known."""
     if owner.pid is None:
         return f"user {owner.uid}"
     where = f"container {owner.container}" if owner.container else owner.unit
@@ -81,14 +81,14 @@ def owner_text(owner: Owner | Listener) -> str:
 
 
 def processes(attempts: AttemptColumns) -> Iterable[Process | None]:
-    """Whose the ends of these attempts are."""
+    """Return the `Process` of each attempt, or None."""
     if not attempts.case.sockets:
         return repeat(None, len(attempts))
     return _processes(attempts)
 
 
 def listener_of(case: Case, end: tuple[int, int, int]) -> Listener | None:
-    """Who listens at this address and port."""
+    """Return the listener at this address and port, or None."""
     found = _listener(case, end)
     if found is None:
         return None
@@ -110,7 +110,7 @@ def _processes(attempts: AttemptColumns) -> Iterator[Process | None]:
     begun = (attempts.connection("syn_count") > 0).tolist()
     listeners = _Listeners(attempts.case)
     for client, server, first_ns, last_ns, whole in zip(clients, servers, *times, begun, strict=True):
-        since_ns = first_ns if whole else 0  # else the socket is older than the capture
+        since_ns = first_ns if whole else 0  # without a SYN, the socket may be older than the capture
         asked = sockets.connected(client, server, since_ns, last_ns)
         answers = sockets.connected(server, client, since_ns, last_ns)
         if asked is None and answers is None:
@@ -120,7 +120,7 @@ def _processes(attempts: AttemptColumns) -> Iterator[Process | None]:
 
 
 class _Listeners(dict[Any, Any]):
-    """What stands for a connection of which no socket is known, by its server: made once for all of them."""
+    """A cache by server of the `Process` for connections without a known socket, made from the listener."""
 
     def __init__(self, case: Case) -> None:
         self.found: dict[Any, Any] = _Found(case)
@@ -132,7 +132,7 @@ class _Listeners(dict[Any, Any]):
 
 
 class _Found(dict[Any, Any]):
-    """Listeners by the ends of servers, each looked for once."""
+    """A cache of listeners by server endpoint."""
 
     def __init__(self, case: Case) -> None:
         self._case = case
@@ -143,7 +143,7 @@ class _Found(dict[Any, Any]):
 
 
 def _owner(found: Any, listener: Any = None) -> Owner | None:
-    """An accepted socket is its own; before accept() it is nobody's, and after its end nothing is known of it."""
+    """Return the owner of a socket; before accept() and after close it has none, so the listener's owner counts."""
     who = found if found is not None and (found.pid is not None or listener is None) else listener
     if who is None:
         return None

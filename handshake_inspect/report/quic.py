@@ -1,4 +1,4 @@
-"""QUIC connections as a report has them: frozen records with the keys of the JSON."""
+"""The models of QUIC connections: frozen records with the keys of the JSON."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class QuicClose(Struct, frozen=True, gc=False):
     reason: str
 
 
-# Fields are read by the names that they have in JSON, and this one is a word of Python.
+# Fields are accessed by their JSON names, and `from` is a Python keyword.
 setattr(QuicClose, "from", QuicClose.from_)
 
 
@@ -90,7 +90,7 @@ class QuicConnection(Struct, frozen=True, gc=False):
     evidence_in_files: list[FileFrame] | None = None
 
     def __str__(self) -> str:
-        """The ends and the outcome, as a line of text."""
+        """Return endpoints and outcome as one line."""
         return f"{self.client} → {self.server} QUIC {self.outcome}"
 
 
@@ -105,7 +105,7 @@ class QuicOutcomes(Struct, frozen=True, gc=False, rename="kebab"):
 
     @classmethod
     def of(cls, connections: list[QuicConnection]) -> QuicOutcomes:
-        """Counted over these."""
+        """Count the outcomes of these connections."""
         found = [each.outcome for each in connections]
         return cls(*(found.count(outcome) for outcome in QUIC_OUTCOMES))
 

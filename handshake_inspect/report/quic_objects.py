@@ -1,4 +1,4 @@
-"""Rows of QUIC connections to the objects of a report, one by one: each costs a cipher anyway where names are read."""
+"""Build `QuicConnection` objects row by row; batching would not pay, since reading names decrypts each Initial."""
 
 from __future__ import annotations
 
@@ -55,27 +55,27 @@ class QuicReport:
     """All QUIC connections of a capture as objects."""
 
     case: QuicCase
-    waited_for: Mapping[int, int]  # connections that waited for a lookup, and the place of that
-    places: Any = None  # of a trace of many files: where its frames are
+    waited_for: Mapping[int, int]  # connections that waited for a DNS lookup, and the index of that
+    places: Any = None  # files and frame numbers, for a trace of many files
 
     @property
     def quics(self) -> Quics:
-        """Their rows."""
+        """The rows of the connections."""
         return self.case.quics
 
     @property
     def judged(self) -> QuicVerdicts:
-        """What became of them."""
+        """The verdicts."""
         return self.case.judged
 
     @property
     def spans(self) -> QuicSpans:
-        """What setting them up cost."""
+        """The durations of their set-ups."""
         return self.case.spans
 
     @cached_property
     def connections(self) -> list[QuicConnection]:
-        """All of them, in the order of their ids."""
+        """All connections in id order."""
         return [self._made(i) for i in range(len(self.quics))]
 
     @cached_property
@@ -129,18 +129,18 @@ class QuicReport:
         )
 
     def _place(self, frame: int) -> dict[str, Any]:
-        """Where a first frame is."""
+        """Return file and frame number of a first frame, as keyword arguments."""
         found = in_files([frame], self.places)
         return {"first_file": found[0].file, "frame_in_file": found[0].frame} if found else {}
 
     def _server(self, i: int, sni: str | None) -> Server:
-        """The server with its name, as of TCP."""
+        """Return the server with its name, by the same rules as for TCP."""
         end = _end(self.quics.rows[i], "server")
         looked_up = self.case.names.all_names.get(i, []) if self.quics.limits.names else []
         return Server(end.ip, end.port, *(chosen(sni, looked_up) if sni or looked_up else ()))
 
     def _asked(self, i: int) -> dict[str, Any]:
-        """What the ClientHello asks for, where it could be opened; no name where names are not wanted."""
+        """Return what the ClientHello asks for, if it could be decrypted; without names if these are disabled."""
         opened = self.quics.opened[i]
         if opened is None or not opened[0].packets:
             return {}
@@ -153,14 +153,14 @@ class QuicReport:
 
     @cached_property
     def _waited(self) -> dict[int, Waited]:
-        """What those that waited for a lookup waited for."""
+        """The lookups that connections waited for, by index."""
         lookups, began = self.case.names.lookups, self.quics.first_times
         return {i: waited_of(lookups, place, int(began[i])) for i, place in self.waited_for.items()}
 
     # -- set-up ------------------------------------------------------------------------------------------------
 
     def _setup(self, i: int) -> Setup | None:
-        """What setting one up cost; None where nothing answered, or the capture lacks its beginning."""
+        """Return the set-up of a connection; None if unanswered or begun before the capture."""
         if not self.judged.answered[i] or self.quics.begun_before[i]:
             return None
         spans, row = self.spans, self.quics.rows[i]
@@ -202,7 +202,7 @@ class QuicReport:
         return Saveable(reuse_ns=whole if whole >= 0 else None, quic_early_data_ns=early)
 
     def _extras(self, i: int) -> list[ExtraRoundTrip]:
-        """Waits on top of the one round trip, by their time."""
+        """Return the extra round trips of a handshake in order of time."""
         row = self.quics.rows[i]
         first, second, third = (int(row[name]) for name in ("first_ns", "second_ns", "third_ns"))
         found: list[ExtraRoundTrip] = []
@@ -251,7 +251,7 @@ def _end(row: Any, who: str) -> Endpoint:
 
 
 def _parts(interval: Interval, i: int) -> tuple[int | None, int | None, int | None]:
-    """The value and the bounds of one."""
+    """Return value and bounds of an interval; None for unknown ones."""
     value, low, high = (int(each[i]) for each in (interval.value, interval.low, interval.high))
     return (value if value >= 0 else None, low, high) if high >= 0 else (None, None, None)
 
@@ -269,7 +269,7 @@ def _own(interval: Interval, i: int) -> OwnTime | None:
 
 
 def _span(interval: Interval, i: int, start: int, trips: int, method: Any, reason: Any = None) -> Span:
-    """A span; `method` where its bounds differ, `reason` where it was not measured."""
+    """Return a span; `method` applies if its bounds differ, `reason` if it was not measured."""
     value, low, high = _parts(interval, i)
     if high is None:
         return Span(max(start, 0), method="none", reason=reason)

@@ -1,4 +1,4 @@
-"""The story of one QUIC connection: what `hsi explain` shows of it, as far as clear headers go."""
+"""The story of a QUIC connection for `hsi explain`, made from unencrypted headers."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from handshake_inspect.verdicts.words import CAUSES
 from handshake_inspect.wire.text import duration, listing
 
 Packet = Literal["initial", "0-rtt", "handshake", "retry", "version-negotiation", "1-rtt", "unknown"]
-# In the order in which they stand in a datagram.
+# In their order within a datagram.
 PACKETS: dict[int, Packet] = {
     NEGOTIATION: "version-negotiation", RETRIED: "retry", INITIAL: "initial", EARLY_DATA: "0-rtt",
     HANDSHAKE: "handshake", SHORT: "1-rtt", UNKNOWN: "unknown",
 }  # fmt: skip
 
 
-AGAIN_NS = 10_000_000  # datagrams of one flight follow each other sooner
+AGAIN_NS = 10_000_000  # longer than the gaps between datagrams of one flight
 _AGAIN = Mark("again", "The Initial again: nothing has answered.", "RFC 9002 section 6.2")
 
 
@@ -71,7 +71,7 @@ def quic_story(
     connection: QuicConnection, log: Iterable[Any], capture: Capture, findings: Sequence[Finding],
     matches: Sequence[int], *, limit: int,
 ) -> QuicStory:  # fmt: skip
-    """The story of a connection; `log` has the rows of its first datagrams in their order."""
+    """Return the story of a connection; `log` are the rows of its first datagrams in order."""
     steps = list(_steps(connection, list(log)[:limit]))
     frames = {step.frame for step in steps} | set(connection.evidence)
     server = connection.server
@@ -122,12 +122,12 @@ def _steps(connection: QuicConnection, log: Sequence[Any]) -> Iterator[QuicStep]
 
 
 def _cause(entry: Any) -> str:
-    """What an ICMP error says, in a word."""
+    """Return the cause of an ICMP error."""
     return CAUSES[icmp_cause({name: getattr(entry, name) for name in ("icmp_type", "icmp_code", "ip_version")})] or ""
 
 
 def _marks(connection: QuicConnection) -> Mapping[int, tuple[list[Mark], list[Mark]]]:
-    """What the datagrams did, by their frames: events, and what is odd."""
+    """Return events and anomalies by frame."""
     found: dict[int, tuple[list[Mark], list[Mark]]] = {}
     for frame, mark in _events(connection):
         found.setdefault(frame, ([], []))[0].append(mark)
@@ -178,7 +178,7 @@ def _anomalies(connection: QuicConnection) -> Iterator[tuple[int, Mark]]:
         if extra.frame is None or extra.reason not in texts:
             continue
         if extra.reason == "loss" and (answer is None or answer.frame is None or extra.frame < answer.frame):
-            continue  # an Initial that nothing answered has its own mark
+            continue  # an unanswered Initial has its own mark
         text, reference = texts[extra.reason]
         cost = "" if extra.cost_ns is None else f": {duration(extra.cost_ns)}"
         yield extra.frame, Mark(extra.reason, f"{text}{cost}.", reference)

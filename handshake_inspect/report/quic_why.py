@@ -1,4 +1,4 @@
-"""One sentence for every outcome of a QUIC connection: what was seen, in words that need no manual."""
+"""The sentences that explain the outcome of a QUIC connection (`why`)."""
 
 from handshake_inspect.report.quic import QuicClose
 from handshake_inspect.report.why import rejection
@@ -14,7 +14,7 @@ _ENDED_BY = {"server": "The server", "client": "The client"}
 
 
 def sentence(outcome: str, cause: str | None, close: QuicClose | None, datagrams: int, took_ns: int | None) -> str:
-    """Why a connection has its outcome; `datagrams` of the client, `took_ns` until its Finished."""
+    """Return why a connection has its outcome; `datagrams` are the client's, `took_ns` is the time to its Finished."""
     if outcome == "established":
         return f"The handshake completed after {duration(took_ns or 0)}; what followed is encrypted."
     if outcome == "rejected":
@@ -32,5 +32,5 @@ def sentence(outcome: str, cause: str | None, close: QuicClose | None, datagrams
 
 
 def code_text(code: int) -> str:
-    """An error code of QUIC (RFC 9000 section 20.1), or the alert of TLS that it stands for."""
+    """Format a QUIC error code (RFC 9000 section 20.1) or the TLS alert that it carries."""
     return f"TLS alert {code - 0x100}" if 0x100 <= code <= 0x1FF else f"error {code:#x}"

@@ -1,4 +1,4 @@
-"""Percentiles by the names that rules of checks have for them: `first_byte.p95` is `first_byte.p95_ns`."""
+"""Aliases of percentiles, as named in check rules: `first_byte.p95` is `first_byte.p95_ns`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from msgspec import Struct
 
 
 class Ranked(Struct, frozen=True, gc=False):
-    """What has percentiles in nanoseconds; None where nothing was measured."""
+    """A distribution with percentiles in nanoseconds; None if nothing was measured."""
 
     if TYPE_CHECKING:
         min_ns: int | None
@@ -20,30 +20,30 @@ class Ranked(Struct, frozen=True, gc=False):
 
     @property
     def min(self) -> int | None:
-        """The least."""
+        """The minimum."""
         return self.min_ns
 
     @property
     def median(self) -> int | None:
-        """Half are no longer."""
+        """The median."""
         return self.p50_ns
 
     @property
     def p90(self) -> int | None:
-        """90 % are no longer."""
+        """The 90th percentile."""
         return self.p90_ns
 
     @property
     def p95(self) -> int | None:
-        """95 % are no longer."""
+        """The 95th percentile."""
         return self.p95_ns
 
     @property
     def p99(self) -> int | None:
-        """99 % are no longer."""
+        """The 99th percentile."""
         return self.p99_ns
 
     @property
     def max(self) -> int | None:
-        """The greatest."""
+        """The maximum."""
         return self.max_ns

@@ -1,4 +1,4 @@
-"""Logarithmic scales of durations, for pictures."""
+"""Logarithmic scales of durations, for charts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from handshake_inspect.verdicts.arrays import Array
 
 
 def scale_of(known: Array) -> tuple[float, float]:
-    """From the least to the greatest of positive values, a little wider, and never less than a factor of two."""
+    """Return a range that covers positive values with a margin and spans at least a factor of two."""
     low, high = float(known.min()), float(known.max())
     middle = (low * high) ** 0.5
     return min(low * 0.97, middle / 2**0.5), max(high * 1.03, middle * 2**0.5)
 
 
 def ticks(low: float, high: float) -> list[float]:
-    """Round values between two durations on a logarithmic scale: 1, 2 and 5 of each power of ten, or fewer."""
+    """Return round values for tick marks between two durations: 1, 2 and 5 times powers of ten, or fewer."""
     for steps in ((1, 2, 5), (1, 3), (1,)):
         found = [step * 10.0**power for power in range(20) for step in steps if low <= step * 10.0**power <= high]
         if len(found) <= 6:
@@ -24,11 +24,11 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def log_place(value: float, low: float, high: float) -> float:
-    """Where a value lies between two others on a logarithmic scale, from 0 to 1."""
+    """Return the position of a value on a logarithmic scale from 0 to 1, clamped."""
     return min(max(float(np.log(max(value, 1) / low) / np.log(high / low)), 0.0), 1.0)
 
 
 def cells(values: Array, low: float, high: float, count: int) -> Array:
-    """In which of `count` equal parts of the scale each of these positive values lies, from 0."""
+    """Return the index of the scale's part (of `count` equal ones) for each positive value."""
     places = np.log(values / low) / np.log(high / low) * count
     return np.clip(places.astype(np.int64), 0, count - 1)

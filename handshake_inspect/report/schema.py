@@ -34,15 +34,15 @@ VERIFY_ID = "hsi-verify/1"
 PAIR_ID = "hsi-pair/1"
 EVENT_ID = "hsi-event/1"
 
-# Definitions that have the id and the metrics of a finding.
+# Definitions with the id and metrics of a finding.
 OF_FINDINGS = {"Finding", "FindingEvent"}
 UNITS = {"": "", "ns": "Nanoseconds.", "bytes": "Bytes.", "ratio": "A ratio from 0 to 1.", "1/s": "Per second."}
 
-# Keys that a schema got after its first release, by the names of its definitions.  They are not required, so that older
-# documents stay valid, and have defaults in the models, so that older reports can be read.
+# Keys added to a schema after its first release, by definition.  They are not required, so that older documents stay
+# valid, and have defaults in the models, so that older reports can be read.
 LATER: dict[str, tuple[str, ...]] = {}
 
-# The report as it is written: what is a lazy sequence in Python is a plain array there, and null where not wanted.
+# The types in JSON of lazy sequences: plain arrays, or null if left out.
 _WRITTEN_AS: dict[str, Any] = {
     "services": list[Service],
     "connections": list[Connection] | None,
@@ -51,7 +51,7 @@ _WRITTEN_AS: dict[str, Any] = {
 
 
 class _ReadFinding(Finding, frozen=True, gc=False):
-    id: Word  # a later version may know further findings
+    id: Word  # later versions may have more findings
 
 
 @cache
@@ -62,10 +62,10 @@ def _document(*, reading: bool = False) -> type[msgspec.Struct]:
 
 
 def schema() -> dict[str, Any]:
-    """JSON Schema (2020-12) of `hsi analyze -T json`.
+    """Return the JSON Schema (2020-12) of `hsi analyze -T json`.
 
-    Every key of a report is there, absent things are null, and further keys may be added by a later version: those
-    are not required, so that what an earlier version wrote is valid too.
+    A report has every key, with null for missing values.  Later versions may add keys; these are not required, so that
+    older reports stay valid.
     """
     return _of(_document(), SCHEMA_ID)
 
@@ -114,7 +114,7 @@ def event_schema() -> dict[str, Any]:
     for event, model in models.items():
         rule = definitions[model.__name__]
         properties = {"event": {"const": event}, **rule["properties"]}
-        required = [name for name in rule["required"] if name != "phase"]  # only a live capture has it
+        required = [name for name in rule["required"] if name != "phase"]  # live captures only
         alternatives.append({**rule, "properties": properties, "required": ["event", *required]})
     used = {key: rule for key, rule in definitions.items() if key not in {model.__name__ for model in models.values()}}
     return {"$schema": DIALECT, "$id": EVENT_ID, "oneOf": alternatives, "$defs": used}
@@ -127,9 +127,9 @@ def _of(model: type[msgspec.Struct], name: str) -> dict[str, Any]:
 
 
 def _tightened(name: str, definition: dict[str, Any]) -> dict[str, Any]:
-    """Every key is always written, so all but later ones are required; a docstring becomes a flowing description."""
+    """Require every key except later ones, which are always written, and unwrap descriptions (docstrings)."""
     paragraphs = inspect.cleandoc(definition["description"]).split("\n\n")
-    # Defaults are the library's, not the document's.
+    # Defaults belong to the models, not to the documents.
     properties = {
         key: _explained(name, key, {word: value for word, value in rule.items() if word != "default"})
         for key, rule in definition["properties"].items()
@@ -144,7 +144,7 @@ def _tightened(name: str, definition: dict[str, Any]) -> dict[str, Any]:
 
 
 def _explained(model: str, key: str, rule: dict[str, Any]) -> dict[str, Any]:
-    """What the table of fields says of a field of a connection comes before what its type says."""
+    """Put the help text of a connection's field before the description of its type."""
     text = helps().get((model, key))
     if text is None:
         return rule
@@ -152,7 +152,7 @@ def _explained(model: str, key: str, rule: dict[str, Any]) -> dict[str, Any]:
 
 
 def _metrics_by_kind() -> list[dict[str, Any]]:
-    """Type and meaning of every metric of every kind of finding; a later version may add metrics."""
+    """Return rules with type and meaning of every metric, by kind of finding; later versions may add metrics."""
     return [
         {
             "if": {"properties": {"id": {"const": kind.id}}},
@@ -174,10 +174,10 @@ def _property(metric: Metric) -> dict[str, Any]:
 
 
 def load(source: str | Path | bytes) -> Report:
-    """Read a JSON report from a path or from its bytes.
+    """Read a JSON report from a path or bytes.
 
-    Keys that this version does not know are left out, and those that an earlier one did not write get their defaults.
-    Raises HsiError when it cannot be read or is not a report of this major version.
+    Unknown keys are ignored, and keys missing in reports of older versions get defaults.  Raises HsiError if it cannot
+    be read or is not a report of this major version.
     """
     name = "report" if isinstance(source, bytes) else str(source)
     try:

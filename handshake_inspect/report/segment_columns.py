@@ -1,4 +1,4 @@
-"""Every segment of a trace as columns, each with the connection that it belongs to."""
+"""All segments of a trace as columns, with the connection of each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEPT_TYPE = np.dtype([(name, WHOLE.fields[name][0]) for name in KEPT], align=Tru
 
 
 def grouped(keys: NDArray[np.int64], places: NDArray[np.int64] | None = None) -> dict[int, NDArray[np.int64]]:
-    """These places, or all, by the key that stands there; each in order."""
+    """Group indices by key, in order; `places` limits them to some indices."""
     places = np.arange(len(keys)) if places is None else places
     if not len(places):
         return {}
@@ -31,9 +31,9 @@ def grouped(keys: NDArray[np.int64], places: NDArray[np.int64] | None = None) ->
 
 @dataclass(frozen=True)
 class SegmentColumns:
-    """The segments of a trace in the order of its frames, without ICMP errors, and the report of it."""
+    """The segments of a trace in frame order, without ICMP errors, and its report."""
 
     report: Report
     rows: NDArray[Any]  # of KEPT_TYPE
-    owners: NDArray[np.int64]  # ids of connections, -1 where it belongs to none
+    owners: NDArray[np.int64]  # connection ids, -1 for none
     from_client: NDArray[np.bool_]

@@ -1,4 +1,4 @@
-"""One segment between two copies of the tracker's rows: what it did is the difference."""
+"""Logged segments with copies of the tracker's rows before and after; the difference is the segment's effect."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class ConnectionRows:
 
     @property
     def segments(self) -> int:
-        """How many segments, and errors that quote one, there were by then."""
+        """The number of segments and ICMP errors so far."""
         return int(self.ends[0].frames + self.ends[1].frames + self.connection.icmp_count)
 
 
@@ -26,9 +26,9 @@ NOTHING = ConnectionRows(rows.Connection(), (rows.Endpoint(), rows.Endpoint()))
 
 @dataclass(frozen=True, slots=True)
 class LoggedSegment:
-    """A segment, or an ICMP error that quotes one, with the rows around it; `before` is None for the first."""
+    """A segment, or an ICMP error that quotes one, with the rows before and after it; `before` is None initially."""
 
-    place: int  # how many of its connection came before it
+    place: int  # index among the connection's segments
     segment: Any
     before: ConnectionRows | None
     after: ConnectionRows
@@ -36,7 +36,7 @@ class LoggedSegment:
 
 @dataclass(frozen=True, slots=True)
 class SegmentLog:
-    """Segments of one connection, in order, its rows after the last of all, and how many it had, logged or not."""
+    """The logged segments of one connection, its final rows, and its total number of segments."""
 
     logged: Sequence[LoggedSegment]
     last: ConnectionRows
@@ -44,7 +44,7 @@ class SegmentLog:
 
 
 class Change:
-    """What a segment changed, seen from its sender."""
+    """The effect of a segment on the rows, from its sender's point of view."""
 
     def __init__(self, logged: LoggedSegment) -> None:
         self.segment = logged.segment
@@ -57,25 +57,25 @@ class Change:
         self.peer_before = self.before.ends[self.side ^ 1]
 
     def gained(self, fact: int) -> bool:
-        """Whether a FACT bit is there now that was not before."""
+        """Whether the segment set a FACT bit."""
         return bool(self.after.connection.facts & ~self.before.connection.facts & fact)
 
     def showed(self, fact: int) -> bool:
-        """Whether the segment is the anomaly of a FACT bit, the first of its kind or a later one."""
+        """Whether the segment is an anomaly recorded by a FACT bit, the first one or a later one."""
         facts, trouble = self.after.connection.facts, self.after.connection.trouble_frame
         again = trouble == self.segment.frame & MASK32 and self.before.connection.trouble_frame != trouble
         return bool(facts & fact) and (again or self.gained(fact))
 
     def counted(self, name: str) -> bool:
-        """Whether a counter of the sender rose."""
+        """Whether the segment increased a counter of the sender."""
         return bool(getattr(self.sender, name) > getattr(self.sender_before, name))
 
     def added(self, name: str) -> bool:
-        """Whether a counter of the connection rose."""
+        """Whether the segment increased a counter of the connection."""
         return bool(getattr(self.after.connection, name) > getattr(self.before.connection, name))
 
 
 def side_of(connection: Any, segment: Any) -> int:
-    """Which side of the connection sent the segment, 0 or 1."""
+    """Return which side of the connection sent the segment, 0 or 1."""
     one = segment.src_port == connection.port0 and segment.src_lo == connection.lo0
     return 0 if one and segment.src_hi == connection.hi0 else 1

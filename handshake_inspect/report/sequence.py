@@ -1,4 +1,4 @@
-"""All connections of a report, as a lazy sequence: there may be millions."""
+"""The lazy sequence of connections of a report, of which there may be millions."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ if TYPE_CHECKING:
 class Connections(Sequence[Connection]):
     """All connections in order of their first frame; `connections[i].id == i`.
 
-    There may be millions: an implementation makes a Connection when it is asked for and keeps none.
+    There may be millions: implementations build a Connection on access and keep none.
     """
 
     @abstractmethod
     def __len__(self) -> int:
-        """How many connections there are."""
+        """Return the number of connections."""
 
     @abstractmethod
     def connection(self, index: int) -> Connection:
-        """Make the connection with this id, `0 <= index < len(self)`."""
+        """Build the connection with this id, `0 <= index < len(self)`."""
 
     def table(self) -> Any:
-        """All connections as a masked NumPy structured array; raises TypeError for a report read back from JSON."""
+        """Return all connections as a masked NumPy structured array; TypeError for a report loaded from JSON."""
         raise TypeError("a report read from a file has no table; analyze the capture again")
 
     @property
     @abstractmethod
     def trouble_count(self) -> int:
-        """How many connections `has_trouble` is true for."""
+        """The number of connections for which `has_trouble` is true."""
 
     @abstractmethod
     def trouble(self, limit: int | None = None) -> list[Connection]:
-        """At most `limit` connections with trouble, in order; `fair_shares` says how many of which outcome."""
+        """Return at most `limit` connections with trouble, in order; `fair_shares` divides them among outcomes."""
 
     @overload
     def __getitem__(self, index: int) -> Connection: ...
     @overload
     def __getitem__(self, index: slice) -> list[Connection]: ...
     def __getitem__(self, index: int | slice) -> Connection | list[Connection]:
-        """One connection, or a list of them for a slice."""
+        """Return one connection, or a list for a slice."""
         if isinstance(index, slice):
             return [self.connection(i) for i in range(*index.indices(len(self)))]
         at = index + len(self) if index < 0 else index
@@ -58,18 +58,18 @@ class Connections(Sequence[Connection]):
         return self.connection(at)
 
     def __iter__(self) -> Iterator[Connection]:
-        """Make one connection after the other."""
+        """Build the connections one by one."""
         return map(self.connection, range(len(self)))
 
     def chunks(self, size: int) -> Iterator[list[Connection]]:
-        """All connections as lists of at most `size`."""
+        """Yield all connections in lists of at most `size`."""
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
     def as_json(self, size: int, opening: bytes, ending: bytes) -> Iterator[bytes | memoryview]:
-        """All connections as JSON, at most `size` at a time.
+        """Yield all connections as JSON, at most `size` at a time.
 
-        `opening` stands for the brace before the first field of each, and `ending` follows the last brace.
+        `opening` replaces the opening brace of each, and `ending` follows its closing brace.
         """
         for chunk in self.chunks(size):
             yield encoded_objects(chunk, opening, ending)
@@ -77,9 +77,9 @@ class Connections(Sequence[Connection]):
     def as_lines(
         self, fields: Sequence[str], size: int, heads: Sequence[bytes], ending: bytes, style: Style
     ) -> Iterator[memoryview]:
-        """The fields with these names as lines, of at most `size` connections at a time.
+        """Yield these fields as lines, for at most `size` connections at a time.
 
-        `heads` are what stands before each field, and `ending` what follows the last one.
+        Each field is preceded by its entry of `heads`, and the last one followed by `ending`.
         """
         from handshake_inspect.report.lines import of_values  # noqa: PLC0415 - needs NumPy
 
@@ -87,21 +87,21 @@ class Connections(Sequence[Connection]):
             yield of_values(columns, heads, ending, style)
 
     def values(self, fields: Sequence[str], size: int) -> Iterator[list[list[Any]]]:
-        """Columns of the fields with these names (`rtt.total.value_ns`), of at most `size` connections at a time."""
+        """Yield the values of these fields (`rtt.total.value_ns`), for at most `size` connections at a time."""
         return values_of(self.chunks(size), fields)
 
 
 def values_of(chunks: Iterable[Sequence[Any]], fields: Sequence[str]) -> Iterator[list[list[Any]]]:
-    """Columns of the fields with these names, for each piece of what has them."""
+    """Yield the values of these fields for each chunk of objects."""
     for chunk in chunks:
         yield [read_all(chunk, field) for field in fields]
 
 
 def read_all(objects: Sequence[Any], path: str) -> list[Any]:
-    """The attribute at the end of `path` of each object; None where a part on the way is None."""
+    """Return the attribute at a dotted path for each object; None if a part on the path is None."""
     try:
         return list(map(attrgetter(path), objects))
-    except AttributeError:  # only None has no such part: the names come from the models
+    except AttributeError:  # some part is None; the names themselves are valid
         found = list(objects)
         for part in path.split("."):
             found = [None if each is None else getattr(each, part) for each in found]
@@ -109,7 +109,7 @@ def read_all(objects: Sequence[Any], path: str) -> list[Any]:
 
 
 class ListedConnections(Connections):
-    """Connections that exist already: those of a report read back, and of tests."""
+    """A sequence of existing objects, for reports loaded from JSON and for tests."""
 
     def __init__(self, connections: Sequence[Connection] = ()) -> None:
         self._connections = list(connections)
@@ -119,7 +119,7 @@ class ListedConnections(Connections):
         return len(self._connections)
 
     def __eq__(self, other: object) -> bool:
-        """Equal connections in the same order."""
+        """Return True for equal connections in the same order."""
         return self._connections == list(other) if isinstance(other, Connections) else NotImplemented
 
     __hash__ = None  # type: ignore[assignment]
@@ -130,11 +130,11 @@ class ListedConnections(Connections):
 
     @property
     def trouble_count(self) -> int:
-        """How many connections had trouble."""
+        """The number of connections with trouble."""
         return sum(map(has_trouble, self._connections))
 
     def trouble(self, limit: int | None = None) -> list[Connection]:
-        """At most `limit` connections with trouble, every outcome represented."""
+        """Return at most `limit` connections with trouble, with every outcome represented."""
         troubled = [connection for connection in self._connections if has_trouble(connection)]
         if limit is None:
             return troubled
@@ -148,7 +148,7 @@ class ListedConnections(Connections):
 
 
 def fair_shares(counts: Mapping[Outcome, int], limit: int) -> dict[Outcome, int]:
-    """Divide `limit` places among outcomes so that a frequent one does not crowd out a rare one."""
+    """Divide `limit` places among outcomes so that frequent outcomes do not crowd out rare ones."""
     shares: dict[Outcome, int] = {}
     left = limit
     rarest_first = sorted(counts, key=lambda outcome: (counts[outcome], OUTCOMES.index(outcome)))

@@ -1,6 +1,6 @@
-"""The names of servers: what the client asked for in its TLS hello, else what it had looked up before.
+"""Columns of server names (from the client's TLS SNI, else from its DNS lookups) and of lookups before connecting.
 
-Columns of attempts, made once for a batch of them.
+Each column is made once per batch of attempts.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _asked_for = c.written(named, server_name)
 
 
 class Name(NamedTuple):
-    """A name with what it is known from, and all names where they differ."""
+    """A server name with its basis, and all names if they differ."""
 
     name: str | None
     basis: str | None
@@ -39,7 +39,7 @@ class Name(NamedTuple):
 
 
 def names_of(attempts: AttemptColumns) -> dict[int, Name]:
-    """The names of the servers of these attempts, by their places; those without any are left out."""
+    """Return the server names of these attempts by index, without those that have none."""
     kept: dict[int, Name] | None = vars(attempts).get("_server_names")
     if kept is None:
         vars(attempts)["_server_names"] = kept = dict(_names_of(attempts))
@@ -47,7 +47,7 @@ def names_of(attempts: AttemptColumns) -> dict[int, Name]:
 
 
 def all_names(attempts: AttemptColumns) -> list[list[str] | None]:
-    """All names of each server, where they differ."""
+    """Return all names of each server if they differ, else None."""
     listed: list[list[str] | None] = [None] * len(attempts)
     for place, known in names_of(attempts).items():
         listed[place] = known.names
@@ -70,7 +70,7 @@ def _names_of(attempts: AttemptColumns) -> Iterable[tuple[int, Name]]:
 
 
 def chosen(sni: str | None, dns: list[str]) -> Name:
-    """The name by a hello wins; names are kept where they differ; two of one address without a hello are no name."""
+    """Choose a name: the SNI first, else a DNS name if it is the only one; keep all names if they differ."""
     every = list(dict.fromkeys([*([sni] if sni else []), *dns]))[:MOST_NAMES]
     names = every if len(every) > 1 else None
     if sni:
@@ -79,17 +79,17 @@ def chosen(sni: str | None, dns: list[str]) -> Name:
 
 
 def name(attempts: AttemptColumns) -> Words:
-    """The name of each server."""
+    """Return the name of each server."""
     return _words(attempts, [each.name for each in names_of(attempts).values()])
 
 
 def basis(attempts: AttemptColumns) -> Words:
-    """What the name of each server is known from."""
+    """Return the basis of each server's name."""
     return _words(attempts, [each.basis for each in names_of(attempts).values()])
 
 
 def _words(attempts: AttemptColumns, texts: list[str | None]) -> Words:
-    """A column of these texts, which are in the order of `names_of`."""
+    """Return a column of texts given in the order of `names_of`."""
     codes = np.full(len(attempts), -1, dtype=np.intp)
     vocabulary: dict[str, int] = {}
     for place, text in zip(names_of(attempts), texts, strict=True):
@@ -98,11 +98,11 @@ def _words(attempts: AttemptColumns, texts: list[str | None]) -> Words:
     return Words(codes, list(vocabulary))
 
 
-# -- the lookup that a connection waited for ---------------------------------------------------------------------------
+# -- lookups before connecting -----------------------------------------------------------------------------------------
 
 
 class Waited(NamedTuple):
-    """The two spans before a connection that waited for a lookup, their sum, and the other answer that came within."""
+    """The spans before a connection that waited for a lookup, their sum, and the other question it waited for."""
 
     spans: dict[str, Span]
     total_ns: int
@@ -110,7 +110,7 @@ class Waited(NamedTuple):
 
 
 def waited_of(lookups: Sequence[Lookup], place: int, begun_ns: int) -> Waited:
-    """The lookup, in one round trip and typical unless it had to ask again; and the client's own time after it."""
+    """Return the spans of the lookup (one round trip; `lost` if the query was repeated) and of the wait after it."""
     lookup, other = lookups[place], other_awaited(lookups, place, begun_ns)
     took, after = lookup.answer_ns - lookup.first_ns, begun_ns - lookup.answer_ns
     spans = {
@@ -121,7 +121,7 @@ def waited_of(lookups: Sequence[Lookup], place: int, begun_ns: int) -> Waited:
 
 
 def waits_of(case: Case) -> dict[int, Waited]:
-    """What the attempts that waited for a lookup waited for, by their numbers."""
+    """Return the lookups that attempts waited for, by row."""
     if not case.lookups:
         return {}
     began = case.attempts.first_times
@@ -129,7 +129,7 @@ def waits_of(case: Case) -> dict[int, Waited]:
 
 
 def lookup_span(name: str, part: str) -> c.Make:
-    """A part of the span `lookup` or `before_connect`; they are before the first SYN, so that their start is null."""
+    """Return the column function of a part of the span `lookup` or `before_connect`."""
 
     def column(attempts: AttemptColumns) -> Numbers:
         values, known = np.zeros(len(attempts), dtype=np.int64), np.zeros(len(attempts), dtype=bool)
@@ -141,7 +141,7 @@ def lookup_span(name: str, part: str) -> c.Make:
 
 
 def lookup_method(name: str) -> c.Make:
-    """How the length of the span is known: an answer to a repeated query is not typical."""
+    """Return the column function of the span's method: `lost` if the query was repeated, else `exact`."""
 
     def column(attempts: AttemptColumns) -> Words:
         codes = np.full(len(attempts), -1, dtype=np.intp)
@@ -153,7 +153,7 @@ def lookup_method(name: str) -> c.Make:
 
 
 def with_lookup(attempts: AttemptColumns) -> Numbers:
-    """The first query to the first byte of the answer."""
+    """Return the time from the first DNS query to the first byte of the response."""
     whole = c.measured(lambda setup: setup.measured["first_byte"].length.value)(attempts)
     values, known = np.zeros(len(attempts), dtype=np.int64), np.zeros(len(attempts), dtype=bool)
     for place, waited in _waited(attempts).items():
@@ -164,7 +164,7 @@ def with_lookup(attempts: AttemptColumns) -> Numbers:
 
 
 def awaited(attempts: AttemptColumns) -> Words:
-    """The question of the other answer that came before the client connected."""
+    """Return the question of the other DNS answer that arrived before the client connected."""
     codes = np.full(len(attempts), -1, dtype=np.intp)
     for place, waited in _waited(attempts).items():
         if waited.other is not None:
@@ -173,7 +173,7 @@ def awaited(attempts: AttemptColumns) -> Words:
 
 
 def _waited(attempts: AttemptColumns) -> dict[int, Waited]:
-    """What the attempts that waited for a lookup and have a set-up waited for."""
+    """Return the lookups of attempts with a set-up, by index; cached in `attempts`."""
     kept: dict[int, Waited] | None = vars(attempts).get("_waited_for")
     if kept is None:
         vars(attempts)["_waited_for"] = kept = {}

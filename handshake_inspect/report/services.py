@@ -1,4 +1,4 @@
-"""Connections by service (server address and port), busiest first."""
+"""Services (server address and port) with their outcomes and RTTs, busiest first."""
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -27,7 +27,7 @@ _NOTHING = Distribution()
 
 
 class RowServices(Sequence[Service]):
-    """The services of a case, made when they are asked for: there may be as many as connections."""
+    """The lazy sequence of services of a case; there may be as many as connections."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -43,7 +43,7 @@ class RowServices(Sequence[Service]):
         self.busiest = np.lexsort((trace.ids[self.example], -self.counts.sum(axis=1)))
 
     def __len__(self) -> int:
-        """How many services there are."""
+        """Return the number of services."""
         return len(self.counts)
 
     @overload
@@ -51,22 +51,22 @@ class RowServices(Sequence[Service]):
     @overload
     def __getitem__(self, index: slice) -> list[Service]: ...
     def __getitem__(self, index: int | slice) -> Service | list[Service]:
-        """The service at a place of the order, or a list of them."""
+        """Return the service at an index, or a list for a slice."""
         if isinstance(index, slice):
             return self._kept(self.busiest[index])
         return self.of(int(self.busiest[index]))
 
     def __iter__(self) -> Iterator[Service]:
-        """All services in their order, made in batches."""
+        """Build all services in order, in batches."""
         for start in range(0, len(self), _BATCH):
             yield from self.made(self.busiest[start : start + _BATCH])
 
     def of(self, service: int) -> Service:
-        """Make the service with this number."""
+        """Build the service with this number."""
         return self.made(np.array([service], dtype=np.intp))[0]
 
     def _kept(self, services: NDArray[np.intp]) -> list[Service]:
-        """The services with these numbers, each made once: what one table of a report shows, another one shows too."""
+        """Return the services with these numbers; cached, since several tables of a report show the same ones."""
         numbers = services.tolist()
         new = [number for number in numbers if number not in self._shown]
         if new:
@@ -74,7 +74,7 @@ class RowServices(Sequence[Service]):
         return [self._shown[number] for number in numbers]
 
     def made(self, services: NDArray[np.intp]) -> list[Service]:
-        """Make the services with these numbers, column by column."""
+        """Build the services with these numbers, column by column."""
         counts = self.counts[services]
         examples = self.example[services]
         ends = tuple(self.attempts.address("server", part, examples).tolist() for part in ("hi", "lo", "port"))
@@ -92,7 +92,7 @@ class RowServices(Sequence[Service]):
         )
 
     def _setups(self, groups: Groups[ConnectionRows]) -> list[SetupSummary | None]:
-        """What was set up on each; few services have any."""
+        """Return the set-up summary of each group; None for most."""
         values = setups_of(self.attempts).values
         made: list[SetupSummary | None] = [None] * len(groups)
         if len(values.rows):
@@ -103,12 +103,12 @@ class RowServices(Sequence[Service]):
         return made
 
     def slowest(self, count: int) -> list[Service]:
-        """Of the services with set-ups those of which the median until the first byte is longest."""
+        """Return the services with the longest median time to first byte."""
         return self._kept(self._by_first_byte[:count])
 
     @cached_property
     def _by_first_byte(self) -> NDArray[np.intp]:
-        """The services with set-ups, those first of which the median until the first byte is longest."""
+        """Services with set-ups, sorted by median time to first byte, longest first."""
         values = setups_of(self.attempts).values
         if not len(values.rows):
             return self.busiest[:0]
@@ -124,12 +124,12 @@ class RowServices(Sequence[Service]):
         return found
 
     def legs_of(self, service: int) -> Legs:
-        """The RTTs of the connections to the service with this number."""
+        """Return the RTTs of the connections to this service."""
         return self.legs.of(self.attempts.on_service(service))
 
 
 def counts_of(service: NDArray[Any], outcome: NDArray[np.uint8], services: int) -> NDArray[np.intp]:
-    """How many attempts on each service had each outcome."""
+    """Return the number of attempts per service and outcome (2-D)."""
     counts = np.zeros(len(OUTCOMES) * services, dtype=np.intp)
     for some in batches(len(service), most=max(BATCH, len(counts))):
         pairs = service[some].astype(np.intp) * len(OUTCOMES)
@@ -139,12 +139,12 @@ def counts_of(service: NDArray[Any], outcome: NDArray[np.uint8], services: int) 
 
 
 def rtt_distributions(legs: Legs) -> RttDistributions:
-    """Percentiles of the three legs."""
+    """Return the percentiles of the three legs."""
     return RttDistributions(*(distribution(values) for values in legs.values))
 
 
 def distributions(groups: Groups[ConnectionRows], values: NDArray[np.int64]) -> list[Distribution]:
-    """`distribution` of each group; the values are aligned with `rows`."""
+    """Return the `distribution` of each group; `values` (ns) are aligned with the rows of the groups."""
     made = [_NOTHING] * len(groups)
     known = np.flatnonzero(values >= 0)
     if not len(known):
@@ -164,7 +164,7 @@ def distributions(groups: Groups[ConnectionRows], values: NDArray[np.int64]) -> 
 
 
 def distribution(values: NDArray[np.int64]) -> Distribution:
-    """Percentiles, by nearest rank, of the values that could be named."""
+    """Return the percentiles (nearest rank) of the values that are not negative."""
     values = values[values >= 0]
     if not len(values):
         return Distribution()

@@ -1,4 +1,4 @@
-"""What connecting cost: the set-up of a connection and its TLS, as frozen records with the keys of the JSON."""
+"""The models of connection set-up and TLS: frozen records with the keys of the JSON."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class ExtraRoundTrip(Struct, frozen=True, gc=False):
     delayed_ack: bool | None = None
 
     def __str__(self) -> str:
-        """The reason: what a cell of a table has room for."""
+        """Return the reason, for table cells."""
         return self.reason
 
 
@@ -168,7 +168,7 @@ class TlsAlert(Struct, frozen=True, gc=False):
     frame: FrameNumber | None = None
 
 
-# Fields are read by the names that they have in JSON, and this one is a word of Python.
+# Fields are accessed by their JSON names, and `from` is a Python keyword.
 setattr(TlsAlert, "from", TlsAlert.from_)
 
 

@@ -1,6 +1,6 @@
-"""Columns of set-ups and of their TLS, for the table of fields: null for connections that have none.
+"""Columns of connection set-up and TLS, null for connections without.
 
-Every function here gives what makes a column of attempts.
+Most functions here return column functions, which make a column from attempts.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from handshake_inspect.report.attempt_columns import AttemptColumns
 
 Make = Callable[["AttemptColumns"], Column]
-Numbered = Callable[[Setup], tuple[Array, Array]]  # values of set-ups, and where they are known
-Coded = Callable[[Setup], Array]  # numbers that stand for words, -1 for none
+Numbered = Callable[[Setup], tuple[Array, Array]]  # returns values and the mask of known ones
+Coded = Callable[[Setup], Array]  # returns codes of words, -1 for none
 
 SIDES = ("client", "server")
 
 
 def those_with_one(attempts: AttemptColumns) -> tuple[Array, Array]:
-    """Those of these attempts that have a set-up: their places among them, and the numbers of their connections."""
+    """Return the attempts that have a set-up: their indices among `attempts`, and their connection rows."""
     present = setups_of(attempts.trace).present
     places = np.flatnonzero(present[attempts.full])
     return places, np.arange(len(present))[attempts.full][places]
 
 
 def _batches(attempts: AttemptColumns) -> Iterable[tuple[Array, Setup]]:
-    """The set-ups with their places, in batches; those of few attempts are kept for the next column."""
+    """Yield indices and set-ups in batches; a single batch is cached for the next column."""
     kept: list[tuple[Array, Setup]] | None = vars(attempts).get("_setups")
     if kept is not None:
         return kept
@@ -58,7 +58,7 @@ def _batches(attempts: AttemptColumns) -> Iterable[tuple[Array, Setup]]:
 
 
 def whole(attempts: AttemptColumns) -> Setup:
-    """The set-ups of these attempts, which all have one and are few."""
+    """Return the set-ups of a few attempts that all have one."""
     kept = list(_batches(attempts))
     if len(kept) == 1:
         return kept[0][1]
@@ -69,7 +69,7 @@ def whole(attempts: AttemptColumns) -> Setup:
 
 
 def number(of: Numbered) -> Make:
-    """Numbers, times and durations."""
+    """Return a column function for numbers, times or durations."""
 
     def column(attempts: AttemptColumns) -> Numbers:
         values, known = np.zeros(len(attempts), dtype=np.int64), np.zeros(len(attempts), dtype=bool)
@@ -81,7 +81,7 @@ def number(of: Numbered) -> Make:
 
 
 def measured(of: Coded) -> Make:
-    """Numbers that are -1 where they are not known."""
+    """Return a column function for numbers in which -1 means unknown."""
 
     def values(setup: Setup) -> tuple[Array, Array]:
         known = of(setup)
@@ -91,7 +91,7 @@ def measured(of: Coded) -> Make:
 
 
 def flag(of: Numbered) -> Make:
-    """True and false."""
+    """Return a column function for flags."""
     make = number(of)
 
     def column(attempts: AttemptColumns) -> Numbers:
@@ -102,7 +102,7 @@ def flag(of: Numbered) -> Make:
 
 
 def word(of: Coded, vocabulary: Sequence[str]) -> Make:
-    """Words, as their places in a vocabulary."""
+    """Return a column function for words, given as indices into a vocabulary."""
 
     def column(attempts: AttemptColumns) -> Words:
         codes = np.full(len(attempts), -1, dtype=np.intp)
@@ -114,7 +114,7 @@ def word(of: Coded, vocabulary: Sequence[str]) -> Make:
 
 
 def written(of: Coded, write: Callable[[Any, int], str]) -> Make:
-    """Texts by numbers: each different one is written once, and an empty one is none.  `write` gets the trace too."""
+    """Return a column function for texts that `write` makes of a trace and a code, once per distinct code."""
     make = word(of, ())
 
     def column(attempts: AttemptColumns) -> Words:
@@ -127,12 +127,12 @@ def written(of: Coded, write: Callable[[Any, int], str]) -> Make:
 
 
 def never(attempts: AttemptColumns) -> Numbers:
-    """Numbers that no connection has yet."""
+    """Return a column of unknown numbers."""
     return Numbers(np.zeros(len(attempts), dtype=np.int64), np.zeros(len(attempts), dtype=bool))
 
 
 def wordless(attempts: AttemptColumns) -> Words:
-    """Words that no connection has yet."""
+    """Return a column of unknown words."""
     return Words(np.full(len(attempts), -1, dtype=np.intp), ())
 
 
@@ -140,7 +140,7 @@ def wordless(attempts: AttemptColumns) -> Words:
 
 
 def start(name: str) -> Make:
-    """When a span began."""
+    """Return a column function for the start of a span."""
 
     def of(setup: Setup) -> Array:
         span = setup.measured[name]
@@ -150,12 +150,12 @@ def start(name: str) -> Make:
 
 
 def length(name: str, part: str) -> Make:
-    """`low`, `high` or `value` of a span."""
+    """Return a column function for `low`, `high` or `value` of a span."""
     return measured(lambda setup: getattr(setup.measured[name].length, part))
 
 
 def round_trips(name: str) -> Make:
-    """How often the client waited inside of a span."""
+    """Return a column function for the round trips within a span."""
 
     def of(setup: Setup) -> Array:
         span = setup.measured[name]
@@ -165,7 +165,7 @@ def round_trips(name: str) -> Make:
 
 
 def method(name: str) -> Coded:
-    """How a span is known."""
+    """Return a code function for the method of a span."""
 
     def of(setup: Setup) -> Array:
         span = setup.measured[name]
@@ -175,7 +175,7 @@ def method(name: str) -> Coded:
 
 
 def reason(name: str) -> Coded:
-    """Why a span is not."""
+    """Return a code function for the reason why a span was not measured."""
 
     def of(setup: Setup) -> Array:
         span = setup.measured[name]
@@ -185,12 +185,12 @@ def reason(name: str) -> Coded:
 
 
 def own_time(name: str, part: str) -> Make:
-    """`low`, `high` or `value` of what one end took itself."""
+    """Return a column function for `low`, `high` or `value` of an end's own time."""
     return measured(lambda setup: getattr(getattr(setup.spans, name), part))
 
 
 def moment(name: str, part: int) -> Make:
-    """When (0) something passed the capture, or its frame (1)."""
+    """Return a column function for the time (0) or frame (1) of a milestone."""
 
     def of(setup: Setup) -> tuple[Array, Array]:
         there, when, frame = setup.spans.moment(name)
@@ -203,12 +203,12 @@ def moment(name: str, part: int) -> Make:
 
 
 def of_tls(of: Callable[[Seen], Array]) -> Coded:
-    """Codes that count only with TLS."""
+    """Return a code function that is -1 for connections without TLS."""
     return lambda setup: np.where(setup.seen.tls, of(setup.seen).astype(np.intp), -1)
 
 
 def tls_flag(of: Callable[[Seen], tuple[Array, Array]]) -> Make:
-    """Whether something was so, and whether that is known."""
+    """Return a column function for SETUP_* bits."""
 
     def column(setup: Setup) -> tuple[Array, Array]:
         so, known = of(setup.seen)
@@ -218,39 +218,39 @@ def tls_flag(of: Callable[[Seen], tuple[Array, Array]]) -> Make:
 
 
 def tls_size(name: str) -> Make:
-    """How many bytes; 0 is not known."""
+    """Return a column function for a size in bytes, in which 0 means unknown."""
     return number(lambda setup: (setup.seen[name], setup.seen.tls & (setup.seen[name] > 0)))
 
 
 def flight_size(setup: Setup) -> tuple[Array, Array]:
-    """How many bytes the server's flight has; not known where the capture does not show that it ended."""
+    """Return the size of the server's flight in bytes; unknown if the capture does not show its end."""
     seen = setup.seen
     ended = seen.flag(SETUP_CLIENT_FINISHED | SETUP_SERVER_FINISHED | SETUP_ALERT)
     return seen["server_flight_bytes"], seen.tls & ended & (seen["server_flight_bytes"] > 0)
 
 
 def agreed(name: str) -> Coded:
-    """A number of ServerHello; 0 is not known."""
+    """Return a code function for a number in ServerHello; 0 means unknown."""
     return of_tls(lambda seen: np.where((seen[name] > 0) & seen.flag(SETUP_SERVER_HELLO), seen[name], -1))
 
 
 def alerted(setup: Setup, *, clear: bool = False) -> Array:
-    """Where an alert ended it, and is in the clear if it is to be."""
+    """Return the mask of handshakes that an alert ended; with `clear`, only unencrypted alerts."""
     seen = setup.seen
     return seen.tls & has_alert(seen) & ~(seen.flag(SETUP_ALERT_ENCRYPTED) & clear)
 
 
 def alert_from(setup: Setup) -> Array:
-    """Who sent the alert, as a place in SIDES."""
+    """Return the sender of the alert, as an index into SIDES."""
     return np.where(alerted(setup), setup.seen.flag(SETUP_ALERT_SERVER).astype(np.intp), -1)
 
 
 def alert_frame(setup: Setup) -> tuple[Array, Array]:
-    """The frame of the alert."""
+    """Return the frame of the alert."""
     frames = setup.seen.frame("alert")
     return frames.astype(np.int64), alerted(setup) & (frames > 0)
 
 
 def alert_number(name: str) -> Coded:
-    """Level or code of an alert in the clear."""
+    """Return a code function for level or code of an unencrypted alert."""
     return lambda setup: np.where(alerted(setup, clear=True), setup.seen[name], -1)

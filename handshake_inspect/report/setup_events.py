@@ -1,4 +1,4 @@
-"""The milestones of a set-up as marks of the segments that held them, for the ladder of `hsi explain`."""
+"""Marks for the milestones and extra round trips of a set-up, for the ladder of `hsi explain`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from handshake_inspect.report.setup import ExtraRoundTrip, Milestones, Setup, Tl
 from handshake_inspect.report.story import Mark
 from handshake_inspect.wire.text import duration, listing
 
-# Messages by their ids: the sections of RFC 8446, and of RFC 5246 for TLS 1.2 and older.
+# The sections of RFC 8446 (TLS 1.3) and RFC 5246 (TLS 1.2 and older) by message.
 _SECTIONS = {
     "client-hello": ("4.1.2", "7.4.1.2"), "client-hello-2": ("4.1.2", ""), "server-hello": ("4.1.3", "7.4.1.3"),
     "hello-retry": ("4.1.4", ""), "early-data": ("2.3", ""), "server-finished": ("4.4.4", "7.4.9"),
@@ -31,14 +31,14 @@ def _mark(name: str, text: str, tls: Tls) -> Mark:
 
 
 class Marks:
-    """Marks by frame: what happened, and what is odd."""
+    """Events and anomalies of a set-up by frame."""
 
     def __init__(self, connection: Connection) -> None:
         self.events: Mapping[int, list[Mark]] = _by_frame(_events(connection))
         self.anomalies: Mapping[int, list[Mark]] = _by_frame(_anomalies(connection.setup))
 
     def of(self, frame: int) -> tuple[Sequence[Mark], Sequence[Mark]]:
-        """What happened in this frame, and what is odd about it."""
+        """Return events and anomalies of a frame."""
         return self.events.get(frame, ()), self.anomalies.get(frame, ())
 
 
@@ -67,7 +67,7 @@ def _events(connection: Connection) -> Iterator[tuple[int | None, Mark]]:
 def _request_and_answer(setup: Setup) -> Iterator[tuple[int | None, Mark]]:
     moments, answer = setup.milestones, setup.spans.response
     if answer is None or (setup.protocol == "plain" and setup.speaks_first == "client"):
-        return  # plain data that is reported already
+        return  # plain data has its own events
     if moments.request:
         yield moments.request.frame, Mark("request", "The request begins.")
     if moments.response:

@@ -1,4 +1,4 @@
-"""The fields of a set-up and of its TLS: entries of the table of fields."""
+"""The entries of the fields of a set-up and its TLS handshake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What hellos say in words: names and lists that rows refer to by number."""
+"""Names and lists from ClientHello and ServerHello, which rows refer to by number."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ named: Coded = of_tls(lambda seen: np.where(seen["hello"] > 0, seen["hello"], -1
 
 
 def chosen_protocol(setup: Any) -> Any:
-    """The number of the protocol that ServerHello chose; under TLS 1.3, where it is encrypted, minus that of the hello.
+    """Return a code for the ALPN protocol: 2 n for protocol n in ServerHello, 2 n + 1 for ClientHello n, else -1.
 
-    Both in one column: even numbers are protocols, odd ones hellos.
+    TLS 1.3 encrypts the server's choice, so the protocol is known only if the ClientHello offers a single one.
     """
     seen = setup.seen
     hidden = seen.is_13 & (setup.outcomes == TLS_ESTABLISHED) & (seen["hello"] > 0)
@@ -25,7 +25,7 @@ def chosen_protocol(setup: Any) -> Any:
 
 
 def protocol_text(trace: Any, number: int) -> str:
-    """What was chosen; of TLS 1.3 what alone was offered."""
+    """Return the chosen protocol, or for TLS 1.3 the only one offered."""
     if not visible(trace):
         return ""
     if number % 2 == 0:
@@ -35,25 +35,25 @@ def protocol_text(trace: Any, number: int) -> str:
 
 
 def server_name(trace: Any, number: int) -> str:
-    """The name that this hello asks for."""
+    """Return the SNI of a ClientHello."""
     return text(trace.names.facts(number)[0] or b"") if visible(trace) else ""
 
 
 def protocols_offered(trace: Any, number: int) -> list[str] | None:
-    """The protocols that this hello offers."""
+    """Return the ALPN protocols that a ClientHello offers."""
     return [text(each) for each in trace.names.facts(number)[1]] if visible(trace) else None
 
 
 def versions_offered(trace: Any, number: int) -> list[str]:
-    """The versions that this hello offers."""
+    """Return the TLS versions that a ClientHello offers."""
     return [version_text(each) for each in trace.names.facts(number)[2]]
 
 
 def visible(trace: Any) -> bool:
-    """Whether names may be shown: which sites somebody visits is personal data."""
+    """Whether names may be shown; the sites that somebody visits are personal data."""
     return trace.names is not None and trace.limits.names
 
 
 def text(data: bytes) -> str:
-    """What somebody else wrote, as text that drives no terminal."""
+    """Decode untrusted bytes as text without control characters."""
     return printable(data.decode("ascii", "backslashreplace"))

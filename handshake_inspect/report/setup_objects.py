@@ -1,4 +1,4 @@
-"""Columns of set-ups to the objects of a report: the models say which columns make which object."""
+"""Build set-up and TLS objects from columns, guided by the fields of the models."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ _REASONS = {EXTRA_WINDOW: "window", EXTRA_LOSS: "loss", EXTRA_NAGLE: "nagle"}
 
 
 def setups(attempts: AttemptColumns) -> list[Setup | None]:
-    """The set-up of each connection; None for none."""
+    """Return the set-up of each connection, or None."""
     return _scattered(attempts, partial(_objects, Setup, "setup", optional=True))
 
 
 def tls_of(attempts: AttemptColumns) -> list[Tls | None]:
-    """The TLS of each connection; None for none."""
+    """Return the TLS handshake of each connection, or None."""
     return _scattered(attempts, partial(_objects, Tls, "tls", optional=True))
 
 
 def listed(path: str, attempts: AttemptColumns) -> list[Any]:
-    """A field that holds lists; None where there is no set-up."""
+    """Return the values of a field with lists; None for connections without a set-up."""
     return _scattered(attempts, lambda some: _LISTS[path](some, whole(some)))
 
 
 def _scattered(attempts: AttemptColumns, make: Callable[[AttemptColumns], Sequence[Any]]) -> list[Any]:
-    """What is made of those with a set-up, at their places; None for the others."""
+    """Call `make` with the attempts that have a set-up; return its values at their indices, None elsewhere."""
     places, rows = those_with_one(attempts)
     made: list[Any] = [None] * len(attempts)
     if len(rows):
@@ -46,7 +46,7 @@ def _scattered(attempts: AttemptColumns, make: Callable[[AttemptColumns], Sequen
 
 
 def _of(attempts: AttemptColumns, rows: Any) -> AttemptColumns:
-    """The connections with a set-up alone; the same object for both of its halves."""
+    """Return the attempts with a set-up; the same object for set-up and TLS, so that columns are shared."""
     known = vars(attempts)
     if "_with_setup" not in known:
         known["_with_setup"] = AttemptColumns(attempts.case, attempts.names, rows, NONE)
@@ -55,7 +55,7 @@ def _of(attempts: AttemptColumns, rows: Any) -> AttemptColumns:
 
 
 def _objects(model: type[Any], path: str, some: AttemptColumns, *, optional: bool = False) -> list[Any]:
-    """Objects of a model; an `optional` one is None where the field that shows it is: nothing else is made then."""
+    """Build objects of a model; `optional` ones are None where their `PRESENCE` field is null."""
     key = PRESENCE.get(model) if optional else None
     there = None if key is None else _column(f"{path}.{key}", some)
     if there is not None and there.count(None) == len(there):
@@ -74,7 +74,7 @@ def _objects(model: type[Any], path: str, some: AttemptColumns, *, optional: boo
 
 
 def _column(path: str, some: AttemptColumns) -> list[Any]:
-    """The values of one field."""
+    """Return the values of one field."""
     if path in _LISTS:
         return list(_LISTS[path](some, whole(some)))
     column = FIELDS[path].column
@@ -96,7 +96,7 @@ def _versions(some: AttemptColumns, found: Found) -> list[Any]:
 
 
 def _extras(some: AttemptColumns, found: Found) -> list[list[ExtraRoundTrip]]:
-    """The waits of each, by time: the hello that was asked for again, and those that the capture shows."""
+    """Return the extra round trips of each set-up in order of time, including HelloRetryRequest."""
     seen, extras = found.seen, found.waits
     made: list[list[ExtraRoundTrip]] = [[] for _ in range(len(seen))]
     again = found.spans.moment("client_hello_2")
@@ -113,7 +113,7 @@ def _extras(some: AttemptColumns, found: Found) -> list[list[ExtraRoundTrip]]:
     return made
 
 
-# What makes the fields that hold lists.
+# The functions that make fields with lists.
 _LISTS: Mapping[str, Callable[[AttemptColumns, Found], Sequence[Any]]] = {
     "setup.extra_round_trips": _extras,
     "tls.alpn_offered": _protocols,

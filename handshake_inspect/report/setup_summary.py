@@ -1,4 +1,4 @@
-"""The set-ups of many connections in a few numbers: of rows, or of connections that were made already."""
+"""Summaries of many set-ups, from rows or from `Connection` objects."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class MadeWhenAsked(Like):
-    """Services that are not made before they are asked for."""
+    """A lazy sequence of services."""
 
     def slowest(self, count: int) -> list[Service]:
-        """Those of which the median until the first byte is longest."""
+        """Return the services with the longest median time to first byte."""
 
 
 _WAITS = ("before_tls", "before_request")
@@ -47,14 +47,14 @@ _FAILED = ("failed", "no-answer", "not-tls")
 
 
 def slowest(services: Sequence[Service], count: int) -> list[tuple[Endpoint, SetupSummary]]:
-    """Of the services to which something was set up those with the longest median until the first byte."""
+    """Return the services with the longest median time to first byte, with their set-up summaries."""
     chosen = services.slowest(count) if isinstance(services, MadeWhenAsked) else services
     having = [(service.server, service.setup) for service in chosen if service.setup is not None]
     return sorted(having, key=lambda each: -(each[1].spans.first_byte.p50_ns or 0))[:count]
 
 
 def of_values(values: Values, waits: Mapping[int, Waited]) -> SetupSummary | None:
-    """Of rows; None of none.  `waits` are the lookups that some of the connections waited for."""
+    """Summarise rows; None if there are none.  `waits` are the lookups that connections waited for, by row."""
     if not len(values.rows):
         return None
     versions, counts = np.unique(values.version[values.tls & (values.version > 0)], return_counts=True)
@@ -79,7 +79,7 @@ def of_values(values: Values, waits: Mapping[int, Waited]) -> SetupSummary | Non
 
 
 def _before(values: Values, waits: Mapping[int, Waited]) -> dict[str, NDArray[np.int64]]:
-    """The spans before the first SYN."""
+    """Return the spans before the first SYN."""
     rows = values.rows[np.isin(values.rows, list(waits))].tolist() if waits else ()
     return {
         name: np.array([waits[row].spans[name].value_ns for row in rows], dtype=np.int64)
@@ -88,7 +88,7 @@ def _before(values: Values, waits: Mapping[int, Waited]) -> dict[str, NDArray[np
 
 
 def _groups(values: Values) -> list[SetupGroup]:
-    """By protocol and version, the largest first."""
+    """Return groups by protocol and version, largest first."""
     kind = np.where(values.tls, values.version.astype(np.int64), -1)
     if (kind == kind[0]).all():
         return [_group(values, int(kind[0]), len(kind))]
@@ -112,7 +112,7 @@ def _group(values: Values, kind: int, count: int) -> SetupGroup:
 
 
 def _waits(first: NDArray[np.int64], later: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Both waits of the client together; where one is not known, that of the other."""
+    """Return the sum of both client waits (ns); an unknown one counts as 0; -2 if only bounds are known."""
     both = np.maximum(first, 0) + np.maximum(later, 0)
     return np.where((first < -1) | (later < -1), -2, np.where((first >= 0) | (later >= 0), both, -1))
 
@@ -121,7 +121,7 @@ def _medians(values: NDArray[np.int64], lows: NDArray[np.int64], highs: NDArray[
     known, sure = highs >= 0, values >= 0
     if not known.any():
         return None
-    if values is lows is highs:  # none is only known between bounds
+    if values is lows is highs:  # all values are exact
         middle = selected(values[sure], 50)
         return OwnTime(middle, middle, middle)
     value = selected(values[sure], 50) if 2 * np.count_nonzero(sure) > np.count_nonzero(known) else None
@@ -129,7 +129,7 @@ def _medians(values: NDArray[np.int64], lows: NDArray[np.int64], highs: NDArray[
 
 
 def of_connections(connections: Sequence[Connection]) -> SetupSummary | None:
-    """Of connections that were made already."""
+    """Summarise `Connection` objects; None if there is no set-up."""
     setups = [connection.setup for connection in connections if connection.setup is not None]
     handshakes = [connection.tls for connection in connections if connection.tls is not None]
     return of_setups(setups, handshakes, _groups_of(connections))
@@ -138,7 +138,7 @@ def of_connections(connections: Sequence[Connection]) -> SetupSummary | None:
 def of_setups(
     setups: Sequence[Setup], handshakes: Sequence[Tls] = (), groups: Sequence[SetupGroup] = ()
 ) -> SetupSummary | None:
-    """The summary of set-ups and their TLS; None of none."""
+    """Summarise set-ups and their TLS handshakes; None if there are none."""
     if not setups:
         return None
     versions = Counter(each.version for each in handshakes if each.version is not None)
@@ -175,7 +175,7 @@ def _groups_of(connections: Sequence[Connection]) -> list[SetupGroup]:
 
 
 def group_of(protocol: Protocol, version: str | None, spans: Sequence[Spans]) -> SetupGroup:
-    """Medians of the set-ups of one protocol."""
+    """Return the medians of the set-ups of one protocol."""
     columns = [
         {name: _values((getattr(each, name) for each in spans), part) for name in Spans.__struct_fields__}
         for part in ("value_ns", "min_ns", "max_ns")
@@ -187,7 +187,7 @@ def group_of(protocol: Protocol, version: str | None, spans: Sequence[Spans]) ->
 
 
 def distribution(values: NDArray[np.int64]) -> SpanDistribution:
-    """Percentiles of the values that could be named: -1 is none, -2 one of which bounds are known and no value."""
+    """Return the percentiles of known values (ns); -1 means unknown, and -2 that only bounds are known."""
     uncertain = int(np.count_nonzero(values == -2))
     known = values[values >= 0]
     if not len(known):

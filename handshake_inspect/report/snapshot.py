@@ -1,4 +1,4 @@
-"""What a live capture looks like at one moment: what a screen draws and a stream of events reports."""
+"""Snapshots of a live capture, for the screen and for NDJSON events."""
 
 from msgspec import Struct
 
@@ -40,7 +40,7 @@ class TroubleGroup(Struct, frozen=True, gc=False):
 
     @property
     def key(self) -> tuple[str | None, ...]:
-        """What distinguishes it from others."""
+        """The identity of the group."""
         return (self.outcome, self.cause, str(self.server))
 
 
@@ -74,4 +74,4 @@ class Snapshot(Struct, frozen=True, gc=False):
     logs: dict[int, SegmentLog] = {}
     newest: list[Connection] = []
     groups: list[TroubleGroup] = []
-    found_ns: TimeNs | None = None  # None: not looked for yet
+    found_ns: TimeNs | None = None  # None: detectors have not run yet

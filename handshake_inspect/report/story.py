@@ -1,4 +1,4 @@
-"""The story of one connection: what `hsi explain` shows, as frozen records with the keys of the JSON."""
+"""The models of a connection's story (`hsi explain`): frozen records with the keys of the JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All connections as one NumPy table, for notebooks: a row each, in order of their ids."""
+"""All connections as one NumPy structured array, for notebooks: one row each, in id order."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from handshake_inspect.report.column import Addresses, Column, Numbers
 from handshake_inspect.wire.address import address_text
 
-# The columns of the table: type, and the fields of which each is the sum.
+# The columns: type, and the fields whose sum each is.
 COLUMNS: dict[str, tuple[str, tuple[str, ...]]] = {
     "id": ("i8", ("id",)),
     "first_frame": ("u8", ("first_frame",)),
@@ -34,7 +34,7 @@ DTYPE = np.dtype([(name, kind) for name, (kind, _) in COLUMNS.items()])
 
 
 def table(connections: Any) -> NDArray[Any]:
-    """Make the table of RowConnections; what is not known is masked."""
+    """Return the table of RowConnections; unknown values are masked."""
     made = np.ma.zeros(len(connections), dtype=DTYPE)
     for name, (_, fields) in COLUMNS.items():
         columns = [column for column in map(connections.column, fields) if column is not None]
@@ -50,6 +50,6 @@ def _values(column: Column) -> NDArray[Any]:
 
 
 def _addresses(column: Addresses) -> NDArray[Any]:
-    """The text of every address; each different one is written once."""
+    """Return the text of every address; distinct addresses are formatted once."""
     pairs, which = np.unique(np.stack([column.hi, column.lo], axis=1), axis=0, return_inverse=True)
     return np.array([address_text(one, other) for one, other in pairs.tolist()], dtype="U45")[which.reshape(-1)]

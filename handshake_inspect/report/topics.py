@@ -1,4 +1,4 @@
-"""What the docs say of the words of a report: outcomes, causes, findings, states, terms.  For `hsi help` and SARIF."""
+"""Help pages for terms in reports (outcomes, causes, findings, states, terms), for `hsi help` and SARIF."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _FILE = Path(__file__).with_name("topics.json")  # written by docs/generate.py
 
 @cache
 def topics() -> dict[str, dict[str, str]]:
-    """By kind (outcome, cause, finding, state, term): the words, and a page of Markdown for each."""
+    """Return, by kind (outcome, cause, finding, state, term), a page of Markdown for each word."""
     return dict(json.loads(_FILE.read_text(encoding="utf-8")))
 
 
 def explained(word: str) -> tuple[str, list[str], list[str]]:
-    """The word as the docs write it, the kinds it is of, and the pages about it, each once; all empty if unknown."""
+    """Return a word as the docs spell it, its kinds, and the pages about it; all empty if unknown."""
     found = _found(lambda name: name == word) or _found(lambda name: folded(name) == folded(word))
     pages = list(dict.fromkeys(page for _, page in found.values()))
     pages = [page for page in pages if not any(page in other for other in pages if other is not page)]
@@ -31,5 +31,5 @@ def _found(is_it: Callable[[str], bool]) -> dict[str, tuple[str, str]]:
 
 
 def folded(word: str) -> str:
-    """A word without what people spell in different ways."""
+    """Normalise case, spaces, hyphens and underscores of a word."""
     return re.sub(r"[\s_-]+", "-", word.strip()).lower()

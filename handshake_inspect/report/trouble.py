@@ -1,4 +1,4 @@
-"""Which connections had trouble, and what it was: a failed attempt says why itself, an open connection had this."""
+"""Which connections had trouble, and of which kind: failed attempts, and problems of open connections."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from handshake_inspect.report.connection import Connection, Direction
 from handshake_inspect.report.words import TROUBLE_OUTCOMES, CloseHow, Outcome, ResetBy, Side
 from handshake_inspect.wire.text import listing, plural, share
 
-# Segments of one end that were sent again, from which on they are trouble: paths lose one or two of many every day.
-# SYNs and SYN-ACKs count apart.
+# Retransmissions of one end count as trouble from this number and share on; a few losses are normal.
+# SYNs and SYN-ACKs count separately.
 MANY = 3
 PERCENT = 5
 # The kinds of trouble, as bits.
-OPENING = 1  # the attempt failed, or was repeated before it succeeded: the outcome says which
+OPENING = 1  # the attempt failed, or needed repeated SYNs or SYN-ACKs; the outcome distinguishes them
 SHUT: dict[Side, int] = {"client": 1 << 1, "server": 1 << 2}
 LOSSY: dict[Side, int] = {"client": 1 << 3, "server": 1 << 4}
-# How an open connection ends in trouble.  A client's own RST is its own decision: browsers and health checks do it.
+# Endings that count as trouble.  RSTs by clients do not: browsers and health checks close that way.
 ENDED: dict[tuple[CloseHow, ResetBy | None], str] = {
     ("rst", "server"): "reset by the server",
     ("rst", "middlebox"): "reset by a device on the path",
@@ -33,29 +33,29 @@ _WORDS = {
 
 
 def has_trouble(connection: Connection) -> bool:
-    """Whether the attempt failed, or the connection had trouble when it opened, while it was open or as it ended."""
+    """Whether the attempt failed, or the connection had trouble while opening, while open, or when it ended."""
     return bool(trouble_kinds(connection))
 
 
 def trouble_kinds(connection: Connection) -> int:
-    """The kinds of trouble that a connection had, each a bit; 0 for none."""
+    """Return the kinds of trouble of a connection as bits; 0 for none."""
     if connection.outcome in TROUBLE_OUTCOMES:
         return OPENING
     return sum(kind for kind, _ in _troubles(connection))
 
 
 def trouble_of_open(connection: Connection) -> str:
-    """What was wrong with a connection that was open at some time, in words; empty for nothing."""
+    """Return the trouble of a connection that was ever open as text; empty for none."""
     return "; ".join(words for _, words in _troubles(connection))
 
 
 def words_of_kinds(outcome: Outcome, kinds: int) -> str:
-    """What connections with these kinds of trouble have in common, in words; empty where their outcome says it."""
+    """Return these kinds of trouble as text; empty if the outcome already implies it."""
     return "" if outcome in TROUBLE_OUTCOMES else "; ".join(words for kind, words in _WORDS.items() if kinds & kind)
 
 
 def _troubles(connection: Connection) -> Iterator[tuple[int, str]]:
-    """What was wrong with a connection while it was open: the kind of each, and words with its numbers."""
+    """Yield kind and text (with numbers) of each trouble of a connection that was ever open."""
     if connection.outcome not in ("established", "midstream"):
         return
     if connection.outcome == "established" and (repeated := _repeated(connection)):
@@ -71,14 +71,14 @@ def _troubles(connection: Connection) -> Iterator[tuple[int, str]]:
     for who, way, opening in ends:
         if way.zero_windows:
             yield SHUT[who], f"the {who} could take no more data (zero window {_times(way.zero_windows)})"
-        again = way.retransmissions - max(opening - 1, 0)  # the repeated SYNs are said already
+        again = way.retransmissions - max(opening - 1, 0)  # repeated SYNs and SYN-ACKs are reported above
         if again >= MANY and again * 100 >= PERCENT * way.frames:
             said = f"the {who} sent {again:,} of {plural(way.frames, 'segment')} again ({share(again, way.frames)})"
             yield LOSSY[who], said
 
 
 def _repeated(connection: Connection) -> str:
-    """The repeated SYNs and SYN-ACKs of its handshake, in words."""
+    """Return the number of repeated SYNs and SYN-ACKs as text."""
     shake = connection.handshake
     counts = {"SYN": shake.syn_count, "SYN-ACK": shake.synack_count}
     return listing([plural(count - 1, f"repeated {name}") for name, count in counts.items() if count > 1])

@@ -1,4 +1,4 @@
-"""The rule of `report.trouble` over columns: which trouble some attempts had."""
+"""The rules of `report.trouble`, evaluated over columns."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ENDS: tuple[tuple[Side, str], ...] = (("client", "syn_count"), ("server", "syna
 
 
 def trouble_kinds(case: Case, names: NDArray[Any]) -> NDArray[np.uint8]:
-    """The kinds of trouble that each attempt had, each a bit, in row order; 0 for none."""
+    """Return the kinds of trouble of each attempt as bits, in row order; 0 for none."""
     outcome = case.outcomes.outcome
     kinds: NDArray[np.uint8] = _FAILED[outcome]
     of_connections = case.attempts.of_connections(outcome)

@@ -1,4 +1,4 @@
-"""What `hsi verify` found: hsi's and Wireshark's view of each connection, and why they differ."""
+"""Models for the result of `hsi verify`: hsi's and Wireshark's view of each connection, and why they differ."""
 
 from __future__ import annotations
 

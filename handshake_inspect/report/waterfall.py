@@ -1,4 +1,4 @@
-"""The set-up of one connection as rows of a waterfall: where each part lies, and whose time it was."""
+"""The set-up of a connection as rows of a waterfall chart, with time attributed to network, server and client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from handshake_inspect.wire.text import duration, listing
 
 Whose = Literal["network", "prologue", "server", "client", "either"]
 
-# Of each span its label, and whose time it is but for what the server or the client took itself.
+# Label of each span, and who its time is attributed to, except for the ends' own times within it.
 _ROWS: dict[str, tuple[str, Whose]] = {
     "lookup": ("lookup", "network"),
     "before_connect": ("client waits", "client"),
@@ -31,7 +31,7 @@ _SAVED = {
 
 @dataclass(frozen=True)
 class Row:
-    """One span: durations in nanoseconds, and its parts in order, each with whose time it was."""
+    """One span: durations in ns, and its parts in order with their attribution."""
 
     label: str
     start_ns: int
@@ -44,7 +44,7 @@ class Row:
 
 
 def rows(setup: Setup) -> list[Row]:
-    """The spans that are measured, from the first SYN on."""
+    """Return the measured spans, from the first SYN on."""
     return list(_rows(setup))
 
 
@@ -62,7 +62,7 @@ def _rows(setup: Setup) -> Iterator[Row]:
 
 
 def _row(setup: Setup, name: str) -> tuple[str, Whose]:
-    """The label of a span, and whose time it is but for what the ends took themselves."""
+    """Return the label of a span and its attribution, except for the ends' own times within it."""
     if name == "before_tls" and setup.upgrade is not None:
         return f"{setup.upgrade} first", "prologue"
     if name == "before_request" and setup.speaks_first == "server" and setup.upgrade is None:
@@ -71,7 +71,7 @@ def _row(setup: Setup, name: str) -> tuple[str, Whose]:
 
 
 def _parts(setup: Setup, name: str, span: Span, whose: Whose) -> Iterator[tuple[Whose, int]]:
-    """A span in parts: the network first, then what the server and the client took; what is in doubt comes last."""
+    """Split a span: network first, then the ends' own times; undecidable time comes last."""
     total = span.value_ns if span.value_ns is not None else span.min_ns or 0
     left = total - min(_held(setup, name), total)
     taken: list[tuple[Whose, int]] = []
@@ -86,7 +86,7 @@ def _parts(setup: Setup, name: str, span: Span, whose: Whose) -> Iterator[tuple[
 
 
 def _own(setup: Setup, name: str, whose: Whose) -> Iterator[tuple[Whose, int]]:
-    """What each end took itself, at most."""
+    """Yield each end's own time within a span, at most."""
     if whose == "client":
         yield "client", 1 << 62
     elif name in ("tls", "quic"):
@@ -97,7 +97,7 @@ def _own(setup: Setup, name: str, whose: Whose) -> Iterator[tuple[Whose, int]]:
 
 
 def _held(setup: Setup, name: str) -> int:
-    """How long Nagle's algorithm held the request or the answer back: a wait for the network, not for an end."""
+    """Return how long Nagle's algorithm delayed the request or response (ns); the network accounts for it."""
     ended = {"before_request": setup.milestones.request, "response": setup.milestones.response}.get(name)
     if ended is None:
         return 0
@@ -112,14 +112,14 @@ def _least(own: OwnTime | None) -> int:
 
 
 def totals(drawn: list[Row]) -> dict[Whose, int]:
-    """How much of all was whose."""
+    """Return the total time by attribution."""
     parts = [part for row in drawn if not row.beside for part in row.parts]
     sums = {whose: sum(length for who, length in parts if who == whose) for whose in get_args(Whose)}
     return {whose: total for whose, total in sums.items() if total}
 
 
 def headline(connection: Connection, micro: str = "µ") -> str:
-    """What was set up, with whom, and the round trip of the network: `TLS 1.3, full handshake, to lab.test`."""
+    """Return protocol, server and network RTT: `TLS 1.3, full handshake, to lab.test`."""
     setup, tls = connection.setup, connection.tls
     words = [_protocol(connection)]
     if tls is not None and tls.outcome == "established":
@@ -147,7 +147,7 @@ def _protocol(connection: Connection) -> str:
 
 
 def failure(connection: Connection) -> str:
-    """Why TLS was not established, in words."""
+    """Return why TLS was not established."""
     tls = connection.tls
     if tls is None:
         return ""
@@ -163,7 +163,7 @@ def failure(connection: Connection) -> str:
 
 
 def before(setup: Setup, micro: str = "µ") -> str:
-    """What the client did before it connected, in one sentence; empty where it waited for no lookup."""
+    """Return a sentence about the lookup before the connection; empty if there was none."""
     lookup, waited = setup.spans.lookup, setup.spans.before_connect
     if lookup is None or waited is None:
         return ""
@@ -173,7 +173,7 @@ def before(setup: Setup, micro: str = "µ") -> str:
 
 
 def savings(saveable: Saveable, micro: str = "µ") -> str:
-    """What would have been saved, in one sentence; empty where nothing is known to be."""
+    """Return a sentence about possible savings; empty if none are known."""
     saved = {words: getattr(saveable, name) for name, words in _SAVED.items()}
     others = [f"{words} about {duration(ns, micro)}" for words, ns in saved.items() if ns and "with" not in words]
     if not saveable.reuse_ns:

@@ -1,4 +1,4 @@
-"""One sentence for every outcome and cause: what was seen, in words that need no manual."""
+"""The sentences that explain the outcome of a connection (`why`), by outcome and cause."""
 
 import re
 from typing import Any
@@ -18,11 +18,11 @@ _REJECTIONS = {
 
 
 def sentence(row: dict[str, Any]) -> str:
-    """Say why the connection described by `row` has its outcome."""
+    """Return why the connection described by `row` has its outcome."""
     return _SENTENCES[row["outcome"]](row)
 
 
-# How sentences about the end of a capture read while it goes on.
+# Replacements in sentences about the end of a capture, for captures still running.
 _SO_FAR = (
     (re.compile("the connection was still open when the capture ended"), "the connection is open"),
     (re.compile(" yet: the capture ends with it"), " yet"),
@@ -34,7 +34,7 @@ _SO_FAR = (
 
 
 def so_far(text: str) -> str:
-    """A sentence of a capture that has not ended."""
+    """Adapt a sentence to a capture that is still running."""
     for before, now in _SO_FAR:
         text = before.sub(now, text)
     return text
@@ -92,7 +92,7 @@ def _rejected(row: dict[str, Any]) -> str:
 
 
 def rejection(cause: str | None) -> str:
-    """What an ICMP error means."""
+    """Return the meaning of an ICMP error."""
     return _REJECTIONS.get(cause or "", "it was refused")
 
 
@@ -104,7 +104,7 @@ _SILENCE = {
     " makes it drop the SYN (PAWS), or a rate limit does",
     "bogon-source": "from an address that cannot exist where it was captured: the source is forged",
 }
-# Of SYNs with TCP MD5 or TCP-AO: what has no key, or another one, drops them without a word.
+# For SYNs with TCP MD5 or TCP-AO: receivers without the right key drop them silently.
 _SILENCE_TO_SIGNED = {
     "host-silent": "and nothing else was seen from the host: it lacks the key of this peer or has another one, nothing"
     " listens there, or it is down, unreachable or filtered",
@@ -149,7 +149,7 @@ def _pending(row: dict[str, Any]) -> str:
     return f"{syns} without an answer yet, but the capture ends {duration(row['waited_ns'])} after the first."
 
 
-# Of ICMP errors that quote a SYN-ACK, or the ACK of one.
+# For ICMP errors that quote a SYN-ACK or its ACK.
 _NOT_DELIVERED = {
     "no-final-ack": "{synacks}, and {reporter} answered with ICMP {icmp}: the SYN-ACK does not reach the client.",
     "final-ack-lost": "{reporter} answered the final ACK with ICMP {icmp}: it does not reach the server ({synacks} in"

@@ -1,4 +1,4 @@
-"""The words and kinds of number that a report is made of."""
+"""The enumerations and number types of the report models."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 

@@ -35,14 +35,14 @@ class Run:
     ("text", "seconds"), [("10s", 10), ("500ms", 0.5), ("2m", 120), ("1h", 3600), ("1.5", 1.5), ("1d", 86400)]
 )
 def test_durations(text, seconds):
-    assert options.time_span(text) == seconds
-    assert options.autostop(f"duration:{text}") == seconds
+    assert options.duration_seconds(text) == seconds
+    assert options.autostop_seconds(f"duration:{text}") == seconds
 
 
 @pytest.mark.parametrize("text", ["", "0", "0s", "-1s", "10 parsecs", "1e3", "nan", "inf", "٣s", "s"])
 def test_no_durations(text):
     with pytest.raises(click.BadParameter):
-        options.time_span(text)
+        options.duration_seconds(text)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_an_abort_is_in_the_status(monkeypatch):
     def abort(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(live, "_captured", abort)
+    monkeypatch.setattr(live, "_capture", abort)
     assert CliRunner().invoke(group, ["live", "-i", "lo"]).exit_code == 130
 
 

@@ -12,7 +12,7 @@ import pytest
 from handshake_inspect.checks import settings
 from handshake_inspect.cli import options
 from handshake_inspect.cli.analyze import AnalyzeOptions
-from handshake_inspect.cli.check_options import BesideOptions, CheckOptions, RuleOptions
+from handshake_inspect.cli.check_options import CheckOptions, LiveCheckOptions, RuleOptions
 from handshake_inspect.cli.diff import DiffOptions
 from handshake_inspect.cli.explain import ExplainOptions
 from handshake_inspect.cli.live_options import WatchOptions
@@ -121,7 +121,7 @@ def test_every_rule_is_an_option():
 def test_what_needs_live_is_refused_without():
     given = parsed(CheckOptions, ["a.pcap"]).beside
     assert given.without_live() is None
-    for field in dataclasses.fields(BesideOptions):
+    for field in dataclasses.fields(LiveCheckOptions):
         if field.name != "live":
             changed = dataclasses.replace(given, **{field.name: 1})
             assert changed.without_live() == f"--{field.name.replace('_', '-')}"
@@ -138,13 +138,13 @@ def test_what_the_engine_gets():
     ("text", "value"), [("20%", Decimal(20)), ("0", Decimal(0)), ("2.5 %", Decimal("2.5")), ("1000000", Decimal(10**6))]
 )
 def test_percent(text, value):
-    assert options.percent(text) == value
+    assert options.percentage(text) == value
 
 
 @pytest.mark.parametrize("text", ["-1", "x", "1000001", "%", "nan", ""])
 def test_no_percent(text):
     with pytest.raises(click.BadParameter):
-        options.percent(text)
+        options.percentage(text)
 
 
 @pytest.mark.parametrize(
@@ -152,16 +152,16 @@ def test_no_percent(text):
     [("60", 60 * 10**9), ("0.000000001", 1), ("0", 0), ("1e-3", 10**6), ("4611686018.427387904", 1 << 62)],
 )
 def test_seconds_are_exact(text, ns):
-    assert options.seconds(text) == ns
+    assert options.seconds_to_ns(text) == ns
 
 
 @pytest.mark.parametrize("text", ["-0.1", "x", "", "nan", "inf", "4611686018.427387905"])
 def test_no_seconds(text):
     with pytest.raises(click.BadParameter):
-        options.seconds(text)
+        options.seconds_to_ns(text)
 
 
 def test_a_shift_is_written_as_in_rules():
-    assert options.shift("1ms") == 1_000_000
+    assert options.duration_to_ns("1ms") == 1_000_000
     with pytest.raises(click.BadParameter):
-        options.shift("1")
+        options.duration_to_ns("1")

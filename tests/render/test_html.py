@@ -17,7 +17,7 @@ from support.reports import connection
 
 from handshake_inspect import engine
 from handshake_inspect.checks.compare import compare
-from handshake_inspect.checks.rule_results import Holder
+from handshake_inspect.checks.rule_results import RuleEvaluation
 from handshake_inspect.checks.settings import rules
 from handshake_inspect.cli.input_options import chosen_format
 from handshake_inspect.engine.explain import explain, stories
@@ -67,7 +67,7 @@ def pages(pcaps):
     FORMATS["html"].render_diff(compare(old, new), difference, Options(reports=(old, new)))
     FORMATS["html"].render_story(story(pcaps), shown, Options())
     report = engine.analyze([pcaps / "refused-storm.pcap"])
-    held = Holder(report, rules({"profile": "strict"}), 20).checked()
+    held = RuleEvaluation(report, rules({"profile": "strict"}), 20).checked()
     FORMATS["html"].render_check(held, checked, Options(reports=(report,)))
     return {
         "scan": drawn(pcaps / "port-scan-connect.pcap"),
@@ -197,7 +197,7 @@ def test_a_page_stays_small(pcaps):
 
 def test_a_check_stays_small(pcaps):
     report = engine.analyze([pcaps / "refused-storm.pcap"])
-    held = Holder(report, rules({"profile": "strict"}), 1000).checked()
+    held = RuleEvaluation(report, rules({"profile": "strict"}), 1000).checked()
     failed = next(each for each in held.assertions if each.breaches)
     many = msgspec.structs.replace(held, assertions=[failed] * 300)
     out = io.BytesIO()
