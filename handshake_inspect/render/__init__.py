@@ -1,7 +1,7 @@
-"""Report to text: a file for each format; none imports another's.
+"""Output formats: one module each, and none imports another's.
 
-A file says at its end, in `FORMATS`, what it writes.  The table here has them all: the commands, what the name of an
-output file says, and the refusals come from it.
+Each module declares at its end, in `FORMATS`, what it writes.  The table here collects all of them; commands, file name
+extensions and error messages are derived from it.
 """
 
 from __future__ import annotations
@@ -30,26 +30,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """How a report is to look; every renderer takes what concerns it."""
+    """Render options; every renderer uses those that apply to it."""
 
     width: int = 80  # columns of the terminal
     color: bool = False
-    encoding: str = "utf-8"  # what is not UTF-8 gets plain ASCII signs
-    connections: bool = True  # False: the summary alone
-    every: bool = False  # every connection, not just some of those with trouble
-    verbosity: int = 0  # -1: one line; 1: with the evidence
-    narrowed: Narrowed | None = None  # what all connections of the report match
-    fields: tuple[str, ...] = ()  # columns of formats that have rows; none: the usual ones
-    brief: bool = False  # of a story: the ladder and the verdict alone
-    absolute: bool = False  # of a story: numbers as on the wire
-    packets: bool = False  # of a live run: its segments instead of its connections
+    encoding: str = "utf-8"  # any other encoding gets ASCII symbols
+    connections: bool = True  # False: only the summary
+    every: bool = False  # list every connection, not just some with trouble
+    verbosity: int = 0  # -1: one line; 1: with evidence
+    narrowed: Narrowed | None = None  # the filter of the report
+    fields: tuple[str, ...] = ()  # columns of tabular formats; empty for the default
+    brief: bool = False  # stories: only ladder and verdict
+    absolute: bool = False  # stories: sequence numbers as on the wire
+    packets: bool = False  # live runs: write segments instead of connections
     stories: Sequence[Story | QuicStory] = ()  # of what is drawn segment by segment, as far as it is to be had
     saved: str = ""  # the file that a live run saved its frames to
-    reports: Sequence[Report] = ()  # what a check or a comparison is of
+    reports: Sequence[Report] = ()  # the reports of a check or comparison
 
 
 class Events(Protocol):
-    """Writes a live run while it goes on: what the engine's observers are, as far as a renderer may know."""
+    """Writes the events of a live run; the interface of the engine's observers as renderers see it."""
 
     wants_connections: bool
     wants_picture: bool
@@ -57,19 +57,19 @@ class Events(Protocol):
     wants_packets: bool
 
     def connections(self, connections: Connections) -> None:
-        """Write connections that were decided, or of which something is new."""
+        """Write connections with a new verdict or new data."""
 
     def quic_connections(self, connections: Sequence[QuicConnection]) -> None:
-        """Write connections of QUIC that were decided."""
+        """Write QUIC connections with a verdict."""
 
     def packets(self, packets: Sequence[Packet], skipped: int) -> None:
-        """Write segments as they pass, and how many before them were passed over."""
+        """Write segments, and the number of segments skipped before them."""
 
     def finding(self, phase: Phase, finding: Finding) -> None:
-        """Write that a finding begins or ends to hold."""
+        """Write that a finding begins or ends."""
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """Write the counters."""
+        """Write counters."""
 
     def ending(self, report: Report) -> None:
         """Write the last line."""
@@ -80,31 +80,31 @@ Writer = Callable[..., Any] | str
 
 @dataclass(frozen=True)
 class Format:
-    """A format: what writes it, and what the commands must know of it.
+    """A format: its writers and properties.
 
-    `report`, `dataset`, `check`, `diff`, `story`, `verified`, `paired` and `events` are a function (or class) of the
-    file that declares it, or `module:name` of another one in this folder; one that is empty is not to be had in this
-    format.  The table has all of them as `module:name`: they are imported when they are used.
+    `report`, `dataset`, `check`, `diff`, `story`, `verified`, `paired` and `events` are each a function (or class) of
+    the declaring module, or `module:name` of another module in this package; empty means not supported.  In the table
+    all are `module:name` and imported on use.
     """
 
-    report: Writer = ""  # of `hsi analyze`, and of `hsi live` at its end
-    suffixes: tuple[str, ...] = ()  # endings of file names that mean this format
+    report: Writer = ""  # `hsi analyze`, and `hsi live` at its end
+    suffixes: tuple[str, ...] = ()  # file name extensions of this format
     drawn: Writer = ""  # names the connections of a report whose segments it draws, for `Options.stories`
-    segments: int = 40  # how many of each of these
-    alone: bool = False  # draws a connection only where it is the single one of a report
-    dataset: Writer = ""  # of `hsi analyze`, into a directory
-    binary: bool = False  # bytes that are no text
-    columns: bool = False  # its columns can be chosen (-e)
-    check: Writer = ""  # of `hsi check`
-    diff: Writer = ""  # of `hsi diff`
-    story: Writer = ""  # of `hsi explain`
-    verified: Writer = ""  # of `hsi verify`
-    paired: Writer = ""  # of `hsi pair`
-    events: Writer = ""  # of `hsi live` while it goes on
+    segments: int = 40  # maximum number of segments per story
+    alone: bool = False  # draws a connection only if it is the only one of a report
+    dataset: Writer = ""  # `hsi analyze`, into a directory
+    binary: bool = False  # not text
+    columns: bool = False  # supports `-e`
+    check: Writer = ""  # `hsi check`
+    diff: Writer = ""  # `hsi diff`
+    story: Writer = ""  # `hsi explain`
+    verified: Writer = ""  # `hsi verify`
+    paired: Writer = ""  # `hsi pair`
+    events: Writer = ""  # `hsi live` while it runs
     closing: bool = False  # whether its report follows these events
 
     def load(self) -> None:
-        """Import what writes a report, before there is one."""
+        """Import the report writer in advance."""
         if self.report:
             _found(self.report)
 
@@ -113,7 +113,7 @@ class Format:
         return list(_found(self.drawn)(report, options)) if self.drawn else []
 
     def render(self, report: Report, out: BinaryIO, options: Options) -> None:
-        """Write a report."""
+        """Write a report to `out`."""
         _found(self.report)(report, out, options)
 
     def write_dataset(self, report: Report, directory: Path, options: Options) -> None:
@@ -121,11 +121,11 @@ class Format:
         _found(self.dataset)(report, directory, options)
 
     def render_check(self, checked: Checked, out: BinaryIO, options: Options) -> None:
-        """Write what a check found."""
+        """Write the result of a check."""
         _found(self.check)(checked, out, options)
 
     def render_diff(self, difference: Difference, out: BinaryIO, options: Options) -> None:
-        """Write what a comparison found."""
+        """Write the result of a comparison."""
         _found(self.diff)(difference, out, options)
 
     def render_story(self, story: Story | QuicStory, out: BinaryIO, options: Options) -> None:
@@ -133,15 +133,15 @@ class Format:
         _found(self.story)(story, out, options)
 
     def render_verified(self, found: Verified, out: BinaryIO, options: Options) -> None:
-        """Write both views of the connections of a capture."""
+        """Write the result of `hsi verify`."""
         _found(self.verified)(found, out, options)
 
     def render_paired(self, found: Paired, out: BinaryIO, options: Options) -> None:
-        """Write what two captures of the same traffic show together."""
+        """Write the result of `hsi pair`."""
         _found(self.paired)(found, out, options)
 
     def event_writer(self, out: BinaryIO, options: Options) -> Events:
-        """What writes a live run; with `fields` only these of each connection."""
+        """Return the event writer of a live run; with `fields`, it writes only these of each connection."""
         writer: Events = _found(self.events)(out, options)
         return writer
 
@@ -151,11 +151,11 @@ def _found(writer: Writer) -> Callable[..., Any]:
     return found
 
 
-_FIRST = ("text", "json", "ndjson", "csv", "tsv", "markdown")  # in help texts; the others follow as the files do
+_FIRST = ("text", "json", "ndjson", "csv", "tsv", "markdown")  # order in help texts; others follow alphabetically
 
 
 def _declared() -> Iterator[tuple[str, Format]]:
-    """What the files of this folder declare at their ends, read but not imported: they need hundreds of modules."""
+    """Yield the formats that the modules here declare; these are parsed, since importing them would be slow."""
     for file in sorted(Path(__file__).parent.glob("*.py")):
         _, found, table = file.read_bytes().partition(b"\nFORMATS = {")
         if found:
@@ -174,7 +174,7 @@ def _formats(table: ast.Dict, module: str) -> Iterator[tuple[str, Format]]:
 
 FORMATS = dict(sorted(_declared(), key=lambda each: (*_FIRST, each[0]).index(each[0])))
 
-# The same by what is written: names of formats in the order of the table.
+# Names of formats by capability, in the order of the table.
 REPORTS = [name for name, each in FORMATS.items() if each.report]
 CHECKS = [name for name, each in FORMATS.items() if each.check]
 DIFFS = [name for name, each in FORMATS.items() if each.diff]

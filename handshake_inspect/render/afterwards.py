@@ -1,4 +1,4 @@
-"""What became of connections after their handshakes, as a table: how they ended, and what happened on the way."""
+"""The AFTERWARDS table: how connections ended after the handshake, and what happened until then."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _ENDED = {
     "timeout": ("given up", "the other end had stopped answering"),
     "open": ("still open", "when the capture ended"),
 }
-_WHO = {"middlebox": "path"}  # the others are called by their roles
+_WHO = {"middlebox": "path"}  # other names are used as they are
 _TALLIES = {
     "retransmissions": ("sent again", "segment", ""),
     "zero_windows": ("zero window", "segment", "the other end had to stop"),
@@ -37,7 +37,7 @@ class _Row:
 
 
 def afterwards(lives: Afterwards | None, options: Options, style: Style) -> Iterator[str]:
-    """The block; nothing where no connection was ever open."""
+    """Yield the lines of the section; none if no connection was ever open."""
     if lives is None:
         return
     yield from heading("AFTERWARDS", subject(lives), style)
@@ -45,14 +45,14 @@ def afterwards(lives: Afterwards | None, options: Options, style: Style) -> Iter
 
 
 def subject(lives: Afterwards) -> str:
-    """What the table is about."""
+    """Return the subtitle of the table."""
     count = lives.connections
     who = "the connection that was open" if count == 1 else f"the {count:,} connections that were open"
     return f"what became of {who}"
 
 
 def afterwards_columns(lives: Afterwards, style: Style) -> list[Column]:
-    """The columns of the table."""
+    """Return the columns of the table."""
     rows = [*_endings(lives.endings), *_counted(lives, style), *_waiting(lives)]
     how = [row.how for row in rows]
     examples = ["" if row.example is None else str(row.example) for row in rows]
@@ -65,7 +65,7 @@ def afterwards_columns(lives: Afterwards, style: Style) -> list[Column]:
 
 
 def _endings(endings: list[Ended]) -> Iterator[_Row]:
-    """A row for each way to end, with who did it."""
+    """Yield a row for each way to end and who caused it."""
     for how, (what, by) in _ENDED.items():
         alike = [each for each in endings if each.how == how]
         if not alike:
@@ -91,6 +91,6 @@ def _counted(lives: Afterwards, style: Style) -> Iterator[_Row]:
 
 
 def _waiting(lives: Afterwards) -> Iterator[_Row]:
-    """Who holds connections in TIME_WAIT."""
+    """Yield a row for each host that holds connections in TIME_WAIT."""
     for number, holder in enumerate(lives.time_wait):
         yield _Row("" if number else "TIME_WAIT", holder.connections, f"held by {holder.ip}", None)

@@ -1,6 +1,6 @@
-"""Connections as an Arrow IPC stream and as a Parquet file: integers stay integers, absent is null.
+"""Connections as an Arrow IPC stream or a Parquet file: integers stay integers, missing values are null.
 
-Both need pyarrow, which comes with `handshake-inspect[arrow]`.
+Both need pyarrow (`handshake-inspect[arrow]`).
 """
 # ruff: noqa: PLC0415
 
@@ -24,7 +24,7 @@ def render_stream(report: Report, out: BinaryIO, options: Options) -> None:
 
 def render_parquet(report: Report, out: BinaryIO, options: Options) -> None:
     """Write the chosen columns, for data frames and warehouses."""
-    made = schema(columns(options))  # which says what is missing, if pyarrow is
+    made = schema(columns(options))  # raises a helpful error if pyarrow is missing
     import pyarrow.parquet as pq
 
     with pq.ParquetWriter(out, made) as writer:

@@ -1,4 +1,4 @@
-"""What was captured, how well, and from where, in lines of text."""
+"""The CAPTURE section of text reports: sources, extent, quality and problems."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ PROBLEMS_SHOWN = 8
 
 
 def in_one_line(capture: Capture, width: int, style: Style) -> Iterator[str]:
-    """The first source, how much of it, for how long and how well."""
+    """Yield one (wrapped) line: first source, size, duration and quality."""
     name, what = captured(capture, style.micro)
     line = style.elide(name, max(width - len(what), width // 2)) + what
     yield from (style.paint(part, "dim") for part in paragraph(line, width, ""))
 
 
 def capture_lines(capture: Capture, width: int, style: Style) -> Iterator[str]:
-    """All that is known of the capture, and what is wrong with it."""
+    """Yield all facts about the capture and its problems."""
     yield from heading("CAPTURE", "", style)
     for label, value in capture_facts(capture, width - len(INDENT) - LABEL, style):
         yield from labelled(label, value, width, style)
@@ -36,7 +36,7 @@ def capture_lines(capture: Capture, width: int, style: Style) -> Iterator[str]:
 
 
 def capture_facts(capture: Capture, room: int, style: Style) -> Iterator[tuple[str, str]]:
-    """Labels and what stands behind them, at most `room` long."""
+    """Yield labels and values of at most `room` characters."""
     names = source_names(capture)
     kinds = ", ".join([*([capture.format] if capture.format else []), *map(printable, capture.link_types)])
     for name in names[:3]:

@@ -1,4 +1,4 @@
-"""What a check found, for people: one line per assertion, and under those that failed what broke them."""
+"""The text output of `hsi check`: one line per assertion, and the offending connections below failed ones."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from handshake_inspect.render.next_step import explaining
 from handshake_inspect.report.checked import Assertion, Checked
 from handshake_inspect.wire.text import duration, plural, printable
 
-_MARGIN = " " * 6  # before what broke an assertion
+_MARGIN = " " * 6  # before offending connections
 _LONGEST_RULE = 40
-FAILED_NAMED = 5  # in the last line
+FAILED_NAMED = 5  # failed rules named in the last line
 
 
 def render_check(checked: Checked, out: BinaryIO, options: Options) -> None:
-    """Write the lines in the terminal's encoding; with verbosity below 0 the last one alone."""
+    """Write the lines in the terminal's encoding; with negative verbosity, only the last one."""
     style = Style(color=options.color, encoding=options.encoding)
     quiet = options.verbosity < 0
-    last = verdict(checked, style, sys.maxsize if quiet else options.width)  # nothing else says it where it is alone
+    last = verdict(checked, style, sys.maxsize if quiet else options.width)  # do not shorten the only line
     written(out, chain(() if quiet else _check(checked, options, style), [last]), options.encoding)
 
 
@@ -41,7 +41,7 @@ def _check(checked: Checked, options: Options, style: Style) -> Iterator[str]:
 
 
 def _broken(each: Assertion, listed: dict[tuple[int | str, ...], str], options: Options, style: Style) -> Iterator[str]:
-    """Findings and connections; those that are `listed` under another rule already are not listed again."""
+    """Yield findings and connections; refer to the rule under which the same ones are already `listed`."""
     for finding in each.findings:
         yield from paragraph(printable(finding), options.width, _MARGIN)
     same = tuple(breach.id for breach in each.breaches if breach.value is None)
@@ -61,14 +61,14 @@ def _broken(each: Assertion, listed: dict[tuple[int | str, ...], str], options: 
 
 
 def verdict(checked: Checked, style: Style, width: int) -> str:
-    """Logs are read from their end: the last line says what failed, as much of it as there is room for."""
+    """Return the last line, which names as many failed rules as fit; logs are read from the end."""
     failed = [each for each in checked.assertions if each.status == "failed"]
     total = plural(len(checked.assertions), "assertion")
     word = style.paint("passed", "green") if checked.passed else style.paint("failed", "red")
     count = total if checked.passed else f"{len(failed)} of {total}"
     short = f"hsi check: {word}, {count}"
     said = f"{short}, {plural(checked.connections, 'connection')}"
-    for beginning in (said, short):  # what failed says more than how many connections there were
+    for beginning in (said, short):  # names of rules are worth more than the number of connections
         room = width - len(beginning) + len(word) - len("failed")
         if names := next((names for names in _names(failed) if len(names) <= room), ""):
             return beginning + names
@@ -76,7 +76,7 @@ def verdict(checked: Checked, style: Style, width: int) -> str:
 
 
 def _names(failed: Sequence[Assertion]) -> Iterator[str]:
-    """What failed and what was measured, in ever fewer words."""
+    """Yield names of failed rules with measurements, from the longest to the shortest version."""
     for measured in (True, False):
         for most in range(min(FAILED_NAMED, len(failed)), 0, -1):
             rules = (printable(each.rule) + f": {printable(each.measured)}" * measured for each in failed[:most])
@@ -85,7 +85,7 @@ def _names(failed: Sequence[Assertion]) -> Iterator[str]:
 
 
 def _next(checked: Checked, options: Options, style: Style) -> Iterator[str]:
-    """How to see the first connection that broke something; in the file that was saved ids begin anew."""
+    """Yield the command that explains the first offending connection; by address for a saved file, whose ids differ."""
     broken = next((breach for each in checked.assertions for breach in each.breaches), None)
     if broken is None:
         return

@@ -1,4 +1,4 @@
-"""One line per connection, and under it why it went wrong; or those of one host as a list to choose from."""
+"""Tables of connections: one line each with an explanation below, or a list of one host's connections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from handshake_inspect.report.model import Connection, Report, has_trouble
 from handshake_inspect.report.trouble import trouble_of_open
 from handshake_inspect.wire.text import bounds, durations, offsets, plural, printable
 
-LISTED = 500  # of one host
+LISTED = 500  # connections of one host
 
 
 def connection_lines(
@@ -27,11 +27,10 @@ def connection_lines(
     *,
     ids: bool = False,
 ) -> Iterator[str]:
-    """Lines for connections that come in pieces; times count from `start_ns`, the start of the capture.
+    """Yield lines for chunks of connections; times are relative to `start_ns`, the start of the capture.
 
-    Their `ids` are for few, which are laid out at once.
-
-    One explanation serves a run of lines for which it is the same, or which are of one kind.
+    `ids` adds a column of ids, for few connections in a single chunk.  Consecutive connections of one kind, or with the
+    same explanation, share it.
     """
     table = Table(options.width, style, growing=not ids)
     header = True
@@ -53,7 +52,7 @@ def connection_lines(
 
 
 def _columns(piece: Sequence[Connection], style: Style, start_ns: int, length_ns: int, *, ids: bool) -> list[Column]:
-    counted = _some if ids else "{:,}".format  # later pieces may have what the first lacks
+    counted = _some if ids else "{:,}".format  # later chunks may have values where this one has none
     handshakes = [connection.handshake for connection in piece]
     ends = [connection.close for connection in piece]
     names = [printable(connection.server.name or "") for connection in piece]
@@ -77,7 +76,7 @@ def _columns(piece: Sequence[Connection], style: Style, start_ns: int, length_ns
 
 
 def _outcome(connection: Connection) -> str:
-    """Name the outcome, with a question mark where the capture ends too soon to be sure."""
+    """Return the outcome, with a question mark if undecided."""
     return connection.outcome if connection.decided else f"{connection.outcome}?"
 
 
@@ -86,12 +85,12 @@ def _painted(outcome: str, style: Style) -> str:
 
 
 def _some(count: int) -> str:
-    """Nothing for zero: a column without any is left out."""
+    """Format a count; empty for 0, since columns of empty cells are left out."""
     return f"{count:,}" if count else ""
 
 
 def _remarks(alike: Sequence[Connection], options: Options, style: Style) -> Iterator[str]:
-    """Why it went wrong, in words that hold for all of these."""
+    """Yield the explanation that similar connections share."""
     last = alike[-1]
     if has_trouble(last) or options.verbosity > 0:
         said = in_common(alike, lambda connection: _said(connection, style))
@@ -102,7 +101,7 @@ def _remarks(alike: Sequence[Connection], options: Options, style: Style) -> Ite
 
 
 def _said(connection: Connection, style: Style) -> str:
-    """The trouble of an open connection; else the cause and the reason."""
+    """Return the trouble of an open connection, else cause and reason of the outcome."""
     if trouble := trouble_of_open(connection):
         return style.clean(trouble[0].upper() + trouble[1:] + ".")
     why = style.clean(connection.why)
@@ -133,7 +132,7 @@ def _details(connection: Connection, style: Style) -> Iterator[str]:
 
 
 def list_connections(report: Report, host: str, out: BinaryIO, options: Options) -> None:
-    """Write a line for each connection, of very many for the first, and how to see one of them."""
+    """Write a line per connection (the first ones, if there are many) and the command to explain one."""
     style = Style(color=options.color, encoding=options.encoding)
     total = len(report.connections)
     shown = report.connections[:LISTED]

@@ -1,8 +1,7 @@
-"""A report as a directory of Parquet files, for DuckDB, pandas, Spark and what else reads datasets.
+"""A report as a directory of Parquet files, for DuckDB, pandas, Spark and other readers of datasets.
 
-`connections/date=YYYY-MM-DD/` by the day (UTC) on which they began, `quic_connections/` likewise if there are any,
-`findings/`, `services/`, and `report.json` without connections.  Rows are written as they are made: memory does not
-grow with their number.
+It contains `connections/date=YYYY-MM-DD/` by start day (UTC), `quic_connections/` likewise if there are any,
+`findings/`, `services/`, and `report.json` without connections.  Rows are streamed, so memory use is constant.
 """
 # ruff: noqa: PLC0415
 
@@ -27,15 +26,15 @@ from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.sequence import values_of
 
 DAY_NS = 86_400_000_000_000
-ROWS = 1 << 16  # of a row group: what a reader takes at once
-OPEN = 8  # days that are written at a time
+ROWS = 1 << 16  # per row group, the unit of reading
+OPEN = 8  # files (days) open at the same time
 _CHUNK = 2_000
 _LEGS = RttDistributions.__struct_fields__
 _Row = TypeVar("_Row")
 
 
 def write(report: Report, directory: Path, options: Options) -> None:
-    """Write the dataset into an empty directory; without `fields`, connections have all."""
+    """Write the dataset into an empty directory; connections have all fields unless `fields` selects some."""
     if options.connections:
         fields = chosen(options.fields or ("*",))
         _write_by_day(directory / "connections", fields, partial(batches, report.connections))
@@ -65,7 +64,7 @@ def _quic_batches(connections: Sequence[QuicConnection], fields: Sequence[Field]
 
 
 class _Days:
-    """The files of the days that are being written; one that was closed goes on in another file."""
+    """The open files by day; rows for a day whose file was closed go to a new part."""
 
     def __init__(self, directory: Path, made: Any) -> None:
         self._directory, self._schema = directory, made
@@ -73,12 +72,12 @@ class _Days:
         self._parts: dict[int, int] = {}
 
     def close(self) -> None:
-        """Write the rest of each."""
+        """Write buffered rows and close all files."""
         for writer in self._open.values():
             writer.close()
 
     def take(self, batch: Any, days: Any) -> None:
-        """Write rows, of which `days` are the days since 1970."""
+        """Write rows; `days` are their days since 1970."""
         for day in sorted(set(days.tolist())):
             rows = batch if (days == day).all() else batch.filter(pyarrow().array(days == day))
             self._writer(day).take(rows)
@@ -95,7 +94,7 @@ class _Days:
 
 
 class _Writer:
-    """One file, in large row groups."""
+    """Writes one file in large row groups."""
 
     def __init__(self, path: Path, made: Any) -> None:
         import pyarrow.parquet as pq
@@ -105,14 +104,14 @@ class _Writer:
         self._rows = 0
 
     def take(self, batch: Any) -> None:
-        """Write rows, once there are many."""
+        """Buffer rows, and write them once there are enough."""
         self._held.append(batch)
         self._rows += batch.num_rows
         if self._rows >= ROWS:
             self._flush()
 
     def close(self) -> None:
-        """Write the rest."""
+        """Write buffered rows and close the file."""
         self._flush()
         self._out.close()
 

@@ -1,6 +1,6 @@
-"""Connections as CSV (RFC 4180, but with plain newlines) and as tab-separated values.
+"""Connections as CSV (RFC 4180, but with LF line endings) and tab-separated values.
 
-One stands on each line, under a header of field names.
+One connection per line, below a header of field names.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from handshake_inspect.report.model import Report
 
 ASSERTION = ("rule", "status", "measured", "allowed", "unit", "value", "limit", "matched", "broken")  # of a check
 _SPECIAL = re.compile('[",\r\n]')
-# A cell of TSV cannot hold these (IANA text/tab-separated-values).
+# Characters that TSV cells cannot contain (IANA text/tab-separated-values).
 _ESCAPES = str.maketrans({"\t": "\\t", "\n": "\\n", "\r": "\\r"})
 
-_Escape = Callable[[str], str]  # makes of a text what stands between separators
+_Escape = Callable[[str], str]  # converts a text to a cell
 
 
 def render_csv(report: Report, out: BinaryIO, options: Options) -> None:
-    """Write the chosen columns; cells that a spreadsheet would run as formulas begin with a quote."""
+    """Write the chosen columns; cells that a spreadsheet would run as formulas are prefixed with a quote."""
     fields = _columns(options)
     _write(report, out, options, fields, _quoted if len(fields) > 1 else _alone, ",")
 
@@ -46,7 +46,7 @@ def render_tsv_check(checked: Checked, out: BinaryIO, _: Options) -> None:
 
 
 def _columns(options: Options) -> list[Field]:
-    """The fields that were asked for, or the usual ones with times and RTT as spreadsheets read them."""
+    """Return the requested fields, or the default ones with times and RTT in a form that suits spreadsheets."""
     usual = columns(options)
     if options.fields:
         return usual
@@ -59,7 +59,7 @@ def _quoted(text: str) -> str:
 
 
 def _alone(text: str) -> str:
-    """In the only column an empty cell is quoted: it would be an empty line, which readers leave out."""
+    """Quote an empty cell of the only column, because readers skip empty lines."""
     return _quoted(text) or '""'
 
 
@@ -78,7 +78,7 @@ def _write(
 
 
 class _Cells:
-    """How a cell is written."""
+    """The line style of delimited formats (see `report.lines`)."""
 
     quote = b""
 
@@ -87,12 +87,12 @@ class _Cells:
         self.none = escape("").encode()
 
     def one(self, value: Any) -> bytes:
-        """A value as `cell` gives it; decimals to the nanosecond."""
+        """Format a value; milliseconds have up to six decimals."""
         text = f"{value:.6f}".rstrip("0").rstrip(".") if isinstance(value, float) else cell(value)
         return self._escape(text).encode("utf-8", "backslashreplace")
 
     def many(self, values: Sequence[Any]) -> Texts:
-        """Many of them."""
+        """Format values as texts with their bounds."""
         return joined(list(map(self.one, values)))
 
 

@@ -1,4 +1,4 @@
-"""What `hsi diff` found, for people: the services that changed, then what is a regression."""
+"""The text output of `hsi diff`: the services that changed, then the regressions."""
 
 from __future__ import annotations
 
@@ -51,22 +51,22 @@ def _lines(difference: Difference, options: Options, style: Style) -> Iterator[s
     yield f"hsi diff: {verdict(difference)}, {counted}, {sum(difference.new_outcomes.as_dict().values()):,} now"
 
 
-# --- words that Markdown shares ---------------------------------------------------------------------------------------
+# --- shared with Markdown ---------------------------------------------------------------------------------------------
 
 
 def verdict(difference: Difference) -> str:
-    """How it went, in a few words."""
+    """Return the number of regressions as text."""
     count = len(difference.regressions)
     return "no regression" if not count else "1 regression" if count == 1 else f"{count} regressions"
 
 
 def interesting(difference: Difference) -> list[ServiceDifference]:
-    """The services with something to report."""
+    """Return the services that changed."""
     return [each for each in difference.services if each.status != "same" or each.regressions or _moved(each)]
 
 
 def change(service: ServiceDifference) -> str:
-    """How the service changed: in what became of connections to it, else in how long they took to open."""
+    """Return how a service changed: in its failures, else in its RTT."""
     leg = next((each.status for each in service.rtt if each.leg == "total"), None)
     if service.status == "same" and leg in ("slower", "faster"):
         return str(leg)
@@ -78,20 +78,20 @@ def _moved(service: ServiceDifference) -> bool:
 
 
 def failures(failed: int, tried: int) -> str:
-    """`2 of 40 (5.0 %)`."""
+    """Format a share of failures: `2 of 40 (5.0 %)`."""
     if not tried:
         return ""
     return f"{failed} of {tried}" + (f" ({share(failed, tried)})" if failed else "")
 
 
 def rtt(service: ServiceDifference, micro: str = "µ") -> str:
-    """How the connect RTT moved."""
+    """Return the change of the median connect RTT."""
     leg = next((each for each in service.rtt if each.leg == "total"), None)
     return _shift(leg, micro) if leg is not None else ""
 
 
 def _shift(leg: LegDifference, micro: str = "µ") -> str:
-    """`40.1 ms to 52.0 ms`, with a remark where that says nothing."""
+    """Format the change of a median: `40.1 ms to 52.0 ms`, with a remark if it is not significant."""
     if leg.old.p50_ns is None or leg.new.p50_ns is None:
         return ""
     then, now = durations([leg.old.p50_ns, leg.new.p50_ns], micro)

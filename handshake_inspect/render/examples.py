@@ -1,4 +1,4 @@
-"""A few connections in trouble that stand for all: some of each kind, of different servers where there are several."""
+"""Selection of a few representative connections with trouble: some of each kind, to different servers if possible."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from handshake_inspect.report.model import OUTCOMES, Connection, Outcome
 from handshake_inspect.report.trouble import trouble_of_open
 
-ALIKE_SHOWN = 5  # of one kind
-_ORDER = {
-    outcome: place for place, outcome in enumerate((*OUTCOMES[1:], OUTCOMES[0]))
-}  # what succeeded late comes last
-# A figure with its unit, or the plural of what is counted.
+ALIKE_SHOWN = 5  # examples of one kind
+_ORDER = {outcome: place for place, outcome in enumerate((*OUTCOMES[1:], OUTCOMES[0]))}  # established ones come last
+# A number with its unit, or the plural ending after SYN or ACK.
 _FIGURE = re.compile(r"(\d[\d.,]*(?<![.,])(?: (?:ns|µs|us|ms|s|min|h|d|%)(?!\w))?|(?<=SYN)s?\b|(?<=ACK)s?\b)")
 _SIZES = {"ns": 1, "µs": 1e3, "us": 1e3, "ms": 1e6, "s": 1e9, "min": 60e9, "h": 3600e9, "d": 86400e9}
 
@@ -21,7 +19,7 @@ Kind = tuple[int, str, str]
 
 
 def kind_of(connection: Connection) -> Kind:
-    """What the connection came to and why, without the figures: equal for those that one explanation serves."""
+    """Return outcome and explanation without numbers: a key, equal for connections that can share an explanation."""
     why = trouble_of_open(connection) or connection.why
     for end in (connection.client, connection.server):
         why = why.replace(end.ip, "")
@@ -29,9 +27,9 @@ def kind_of(connection: Connection) -> Kind:
 
 
 def examples(troubled: Iterable[Connection], most: int, often: Mapping[Outcome, int] | None = None) -> list[Connection]:
-    """Return at most `most` of them, kind by kind, and of a kind in the order of their first frames.
+    """Return at most `most` connections, sorted by kind and then by first frame.
 
-    Kinds of an outcome that is `often` met come first, but those that were established late come last.
+    Kinds with a frequent outcome (counts in `often`) come first, established connections last.
     """
     kinds: dict[Kind, list[Connection]] = {}
     for connection in troubled:
@@ -52,7 +50,7 @@ def examples(troubled: Iterable[Connection], most: int, often: Mapping[Outcome, 
 
 
 def _various(alike: list[Connection], count: int) -> list[Connection]:
-    """The first few, but another server before the same once more."""
+    """Return the first few, preferring servers not yet included."""
     seen: Counter[tuple[str, int]] = Counter()
     turns = []
     for place, connection in enumerate(alike):
@@ -63,9 +61,9 @@ def _various(alike: list[Connection], count: int) -> list[Connection]:
 
 
 def in_common(alike: Sequence[Connection], words: Callable[[Connection], str]) -> str:
-    """What is said of connections of one kind, in words that hold for each: figures that differ become a range.
+    """Return an explanation that holds for all connections of one kind: numbers that differ become ranges.
 
-    An address of one of them is that of its client or server.
+    Addresses of clients and servers that differ become "the client" and "the server".
     """
     texts = list(map(words, alike))
     if len(set(texts)) == 1:
@@ -78,12 +76,12 @@ def in_common(alike: Sequence[Connection], words: Callable[[Connection], str]) -
         return texts[-1]
     try:
         return "".join(map(_range, zip(*slots, strict=True)))
-    except ValueError:  # a number that is none, such as an address of a third host
+    except ValueError:  # not a plain number, such as a third host's address
         return texts[-1]
 
 
 def _range(values: tuple[str, ...]) -> str:
-    """One figure of all texts, from the least to the largest; a plural if there is one."""
+    """Return the range of a number over all texts, or the plural ending if any has it."""
     different = sorted(set(values), key=_size) if len(set(values)) > 1 else values[:1]
     if not different[0] or len(different) == 1:
         return different[-1]

@@ -1,4 +1,4 @@
-"""A finding in lines of text: what it is, what to do, and with `-v` its numbers and what proves it."""
+"""Findings as lines of text: title, advice, and with `-v` metrics and evidence."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from handshake_inspect.wire.text import duration, moment, rounded, share
 
 SEVERITY_LOOKS = {"critical": "red", "warning": "yellow", "info": "cyan"}
 ALIKE_SHOWN = 3  # findings of one kind and cause
-LISTED = 20  # values, frames or connections of one list
+LISTED = 20  # values, frames or connections per list
 
 
 def all_findings(found: Sequence[Finding], options: Options, style: Style) -> Iterator[str]:
-    """Every finding with what follows from it; of many with one cause the first, and how many there are."""
+    """Yield every finding with those that follow from it; of many with one cause, only the first and their number."""
     explained: set[str] = set()
     together = list(shown_together(found))
     counts, seen = Counter(_alike(finding) for finding, _ in together), Counter[tuple[str, ...]]()
@@ -41,12 +41,12 @@ def all_findings(found: Sequence[Finding], options: Options, style: Style) -> It
 
 
 def _alike(finding: Finding) -> tuple[str, ...]:
-    """What findings share that differ in their targets alone."""
+    """Return a key that is equal for findings that differ only in their targets."""
     return finding.severity, finding.id, str(finding.metrics.get("cause") or finding.metrics.get("kind") or "")
 
 
 def finding_lines(finding: Finding, options: Options, style: Style) -> Iterator[str]:
-    """An empty line, the title, and the advice."""
+    """Yield an empty line, the title and the advice."""
     yield ""
     severity = finding.severity.upper()
     title, advice = (style.clean(text) for text in (finding.title, finding.advice))
@@ -59,7 +59,7 @@ def finding_lines(finding: Finding, options: Options, style: Style) -> Iterator[
 
 
 def follower_lines(finding: Finding, options: Options, style: Style) -> Iterator[str]:
-    """One that follows from another, shown below it."""
+    """Yield a finding that follows from the one above it."""
     title = style.clean(finding.title)
     said = title[:1].lower() + title[1:] if title[1:2].islower() else title
     yield from paragraph(f"also: {said}", options.width, INDENT)
@@ -69,7 +69,7 @@ def follower_lines(finding: Finding, options: Options, style: Style) -> Iterator
 
 
 def _details(finding: Finding, width: int, style: Style) -> Iterator[str]:
-    """Every metric, and the frames and connections that prove it."""
+    """Yield all metrics, and the frames and connections of the evidence."""
     if finding.start_ns is not None and finding.end_ns is not None:
         lasting = duration(finding.end_ns - finding.start_ns, style.micro)
         yield from labelled("when", f"{moment(finding.start_ns)}, for {lasting}", width, style)
@@ -87,7 +87,7 @@ def _details(finding: Finding, width: int, style: Style) -> Iterator[str]:
 
 
 def figures(metrics: Mapping[str, Any], style: Style) -> Iterator[tuple[str, str]]:
-    """Names without the unit that ends them, and values with it."""
+    """Yield names of metrics without the unit suffix, and values formatted with the unit."""
     for name, value in metrics.items():
         if value is None:
             continue
@@ -111,7 +111,7 @@ def _written(name: str, value: Any, style: Style) -> tuple[str, str]:
     return name, f"{value:,}" if isinstance(value, int) else f"{value:.3g}"
 
 
-_KEPT = {"_ratio": "_share"}  # else it would have the name of what it is a share of
+_KEPT = {"_ratio": "_share"}  # replaced rather than dropped, to distinguish the share from the count
 _UNITS: dict[str, Callable[[Any], str]] = {
     "_ns": duration,
     "_bytes": lambda value: f"{value:,} bytes",
@@ -121,6 +121,6 @@ _UNITS: dict[str, Callable[[Any], str]] = {
 
 
 def listed(values: Sequence[Any], most: int = LISTED) -> str:
-    """The first values of a list, and how many more there are."""
+    """Join the first values of a list and the number of further ones."""
     more = f" and {len(values) - most:,} more" if len(values) > most else ""
     return ", ".join(map(str, values[:most])) + more

@@ -1,4 +1,4 @@
-"""Findings as annotations of a GitHub workflow: `::error title=…::…`, the most severe first.
+"""Findings as annotations in GitHub workflows: `::error title=…::…`, most severe first.
 
 https://docs.github.com/actions/reference/workflow-commands-for-github-actions
 """
@@ -16,7 +16,7 @@ _LEVELS = {"critical": "error", "warning": "warning", "info": "notice"}
 
 
 def render(report: Report, out: BinaryIO, _: Options) -> None:
-    """Write an annotation for each finding, and one for each problem of the capture."""
+    """Write an annotation for each finding and each problem of the capture."""
     for finding in report.findings:
         text = f"{_about(finding.target)}{finding.title}. {finding.advice}"
         out.write(_annotation(_LEVELS[finding.severity], f"hsi: {finding.id}", text))

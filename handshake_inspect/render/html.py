@@ -1,7 +1,7 @@
-"""HTML: one page that loads nothing and says all without a script, for browsers, mails and the artifacts of CI.
+"""HTML reports: one self-contained page that is complete without scripts, for browsers, mail and CI artifacts.
 
-Text of captures never goes out unescaped: Jinja escapes what the templates print, `page.svg` what it draws.  The page
-itself forbids to load anything and to run any script but its own, which sorts, filters and unfolds.
+Text from captures is always escaped: by Jinja in templates, by `page.svg` in drawings.  The page's content security
+policy forbids loading anything and running scripts other than its own, which sorts, filters and expands.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ from handshake_inspect.wire.text import duration, offsets, plural, printable
 
 __all__ = ["render", "render_check", "render_diff", "render_drawing", "render_story", "starring"]
 
-_SOURCES = {  # read now: a live run that has given up its privileges may not be able to
+_SOURCES = {  # read at import: they may be unreadable after a live run has dropped privileges
     file.name: file.read_text(encoding="utf-8")
     for file in Path(__file__).with_name("page").iterdir()
     if file.suffix in (".j2", ".css", ".js")
 }
-CHANGES = 100  # services of a comparison that are listed
+CHANGES = 100  # services listed in a comparison
 ASSERTIONS = 500
-BREACHES = 500  # of all assertions
-LADDERS = 10  # of connections that broke one
+BREACHES = 500  # over all assertions
+LADDERS = 10  # of offending connections
 ASCII = 0x7F
 JSON = 300_000  # bytes of the JSON in the page, from which on fewer connections are in it
 
@@ -56,12 +56,12 @@ JSON = 300_000  # bytes of the JSON in the page, from which on fewer connections
 def render(report: Report, out: BinaryIO, options: Options) -> None:
     """Write the page of a report, with the ladders of `options.stories`."""
     page = Sections(report, options)
-    body = _rendered("report_body.html.j2", page=page)  # first: then it is known what is listed
+    body = _rendered("report_body.html.j2", page=page)  # rendered first, since it decides which connections are listed
     _write(out, "report.html.j2", page=page, body=body, json=_inside(page))
 
 
 def render_check(checked: Checked, out: BinaryIO, options: Options) -> None:
-    """Write what a check found, and below it the report that it is of, if that is at hand."""
+    """Write the result of a check and, if available, its report below."""
     page = Sections(options.reports[0], options) if options.reports else None
     body = "" if page is None else _rendered("report_body.html.j2", page=page)
     _write(
@@ -75,7 +75,7 @@ Drawn = tuple[Breach, Markup | None]
 
 
 def _broken(checked: Checked, options: Options) -> Iterator[tuple[Assertion, list[Drawn], int]]:
-    """The assertions that failed, what broke them, the first with its ladder, and how much of that is not listed."""
+    """Yield failed assertions with offending connections (some with a ladder) and the number of unlisted ones."""
     by_id = {story.connection.id: story for story in options.stories if isinstance(story, Story)}
     room, left = BREACHES, LADDERS
     for each in checked.assertions[:ASSERTIONS]:
@@ -89,7 +89,7 @@ def _broken(checked: Checked, options: Options) -> Iterator[tuple[Assertion, lis
 
 
 def render_diff(difference: Difference, out: BinaryIO, options: Options) -> None:
-    """Write what a comparison found; with the reports that it is of, their RTTs are laid over each other."""
+    """Write the result of a comparison, with overlaid RTT histograms if the reports are available."""
     changed = interesting(difference)
     rows = [
         (each.name, change(each), failures(each.old_failed, each.old_tried),
@@ -161,19 +161,19 @@ def _source(name: str) -> Markup:
 
 
 def _hash(source: str) -> str:
-    """What the page's own policy knows a style sheet or a script by (CSP, level 2)."""
+    """Return the hash that allows a style sheet or script in the page's policy (CSP level 2)."""
     return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
 
 
 def _shown(value: object) -> object:
-    """What a template prints: text of captures without what could not be shown, or would not be text."""
+    """Make text printable before a template outputs it."""
     return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _prose(text: str) -> Markup:
-    """Text of our own, in which commands stand in backticks."""
+    """Convert our own prose, with commands in backticks, to markup."""
     parts = [escape(part) for part in printable(text).split("`")]
-    if len(parts) % 2 == 0:  # one of them is no quotation mark
+    if len(parts) % 2 == 0:  # unbalanced backticks
         return escape(printable(text))
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if place % 2 else part for place, part in enumerate(parts)
@@ -181,7 +181,7 @@ def _prose(text: str) -> Markup:
 
 
 def _inside(page: Sections) -> Markup:
-    """The report without what the page does not list, as JSON that may stand in a page."""
+    """Return the report, without connections that the page does not list, as JSON for embedding."""
     report, shown = page.report, [each.connection for each in page.shown]
     capture = msgspec.structs.replace(
         report.capture, sources=report.capture.sources[:SOURCES], problems=report.capture.problems[:SOURCES]
@@ -202,7 +202,7 @@ def _inside(page: Sections) -> Markup:
 
 
 def _escaped(data: bytes) -> Markup:
-    """JSON in which nothing can end the element that it stands in (HTML, section 4.12.1.3)."""
+    """Escape JSON so that it cannot end the script element around it (HTML section 4.12.1.3)."""
     text = data.decode()
     for sign in {"<", ">", "&"} | {sign for sign in set(text) if not sign.isprintable()}:
         text = text.replace(sign, json.dumps(sign)[1:-1] if ord(sign) > ASCII else f"\\u{ord(sign):04x}")

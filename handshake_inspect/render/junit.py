@@ -1,4 +1,4 @@
-"""JUnit XML, as GitLab and Jenkins read it: each assertion a test case; of a report each service and each finding."""
+"""JUnit XML for GitLab and Jenkins: a test case per assertion or, for reports, per service and finding."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from handshake_inspect.report.model import TROUBLE_OUTCOMES, Finding, Report, Se
 from handshake_inspect.wire.text import printable
 
 SERVICES_SHOWN = 10_000
-# What XML 1.0 cannot hold (section 2.2).
+# Characters not allowed in XML 1.0 (section 2.2).
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(report: Report, out: BinaryIO, _: Options) -> None:
-    """A service fails when attempts to reach it did; a finding fails unless it is mere information."""
+    """Write test cases for services, which fail if any connection failed, and findings, which fail above `info`."""
     suites = Element("testsuites", name="hsi analyze")
     services = SubElement(suites, "testsuite", name="services")
     for service in report.services[:SERVICES_SHOWN]:
@@ -39,7 +39,7 @@ def render(report: Report, out: BinaryIO, _: Options) -> None:
 
 
 def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
-    """Each assertion is a test case; those that failed list the connections that broke them."""
+    """Write a test case per assertion; failed ones list the offending connections."""
     suites = Element("testsuites", name="hsi check")
     suite = SubElement(suites, "testsuite", name="hsi check")
     for each in checked.assertions:
@@ -59,7 +59,7 @@ def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
 
 
 def _names(findings: Sequence[Finding]) -> Iterator[str]:
-    """Kind and target of each finding, with a number if that is not unique: of two equal names GitLab drops one."""
+    """Yield unique names of findings: kind, target and a number if needed, since GitLab drops duplicate names."""
     seen: Counter[str] = Counter()
     for finding in findings:
         target, kind = finding.target, finding.variety

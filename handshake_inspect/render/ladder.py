@@ -1,4 +1,4 @@
-"""The story of one connection for people: a ladder of its segments, then the verdict and what proves it."""
+"""The text output of `hsi explain`: a ladder of segments, then the verdict with its evidence."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ REASONS = {
 
 
 def short(story: Story, options: Options, style: Style) -> Iterator[str]:
-    """Who with whom, the ladder without what goes as it should, and the verdict in a sentence."""
+    """Yield the short form: endpoints, the ladder without unremarkable segments, and a one-sentence verdict."""
     c, width = story.connection, options.width
     head = f"{c.client} {style.arrow} {named(c.server)}"
     yield style.paint(f"CONNECTION {c.id}", "bold") + f"  {style.clean(head)}"
     yield ""
     yield from Rungs(story, width, style, brief=True, absolute=options.absolute).lines()
     yield from verdict(c, width, style)
-    if c.tls is not None and c.tls.outcome == "failed":  # which the ladder does not show: alerts go as they should
+    if c.tls is not None and c.tls.outcome == "failed":  # the ladder leaves out alerts as unremarkable
         yield from labelled("set-up", headline(c, style.micro), width, style)
     yield from labelled("client", direction_words(c.client_to_server), width, style)
     yield from labelled("server", direction_words(c.server_to_client), width, style)
 
 
 def page(story: Story, options: Options, style: Style) -> Iterator[str]:
-    """All lines."""
+    """Yield the full form."""
     width = options.width
     yield from _head(story, width, style)
     yield ""
@@ -84,7 +84,7 @@ def _head(story: Story, width: int, style: Style) -> Iterator[str]:
 
 
 def notes(story: Story | QuicStory, width: int, style: Style) -> Iterator[str]:
-    """Other connections that were asked for, and what is wrong with the capture."""
+    """Yield other connections that matched the request, and problems of the capture."""
     others = [number for number in story.matches if number != story.connection.id]
     if others:
         more = f" and {len(others) - OTHERS_SHOWN} more" if len(others) > OTHERS_SHOWN else ""
@@ -97,13 +97,13 @@ def notes(story: Story | QuicStory, width: int, style: Style) -> Iterator[str]:
 
 
 def named(server: Server) -> str:
-    """A server with its name, or with all the names that it may have."""
+    """Return a server with its name, or all its possible names."""
     name = server.name or " or ".join(server.names or ())
     return f"{server} ({name})" if name else str(server)
 
 
 def titled(title: str, c: Connection | QuicConnection, width: int, style: Style) -> Iterator[str]:
-    """A title with the outcome in its colour and the cause, and whether later frames might change that."""
+    """Yield a title with coloured outcome and cause, and a note if undecided."""
     words = c.outcome if c.cause is None else f"{c.outcome}, {c.cause}"
     doubt = "" if c.decided else "undecided: the capture ends too soon"
     beside = f" ({doubt})" if doubt and len(f"{title}  {words} ({doubt})") <= width else ""
@@ -113,7 +113,7 @@ def titled(title: str, c: Connection | QuicConnection, width: int, style: Style)
 
 
 def verdict(c: Connection | QuicConnection, width: int, style: Style) -> Iterator[str]:
-    """What became of it, and why."""
+    """Yield the outcome and its reason."""
     yield ""
     yield from titled("VERDICT", c, width, style)
     yield from paragraph(style.clean(c.why), width, INDENT)
@@ -140,7 +140,7 @@ def _verdict(story: Story, width: int, style: Style) -> Iterator[str]:
 
 
 def _evidence(story: Story) -> Iterator[str]:
-    """The frames that prove the outcome: what those of the ladder show stands there."""
+    """Yield the evidence; frames that the ladder shows are given only by number."""
     listed = {step.frame for step in story.steps}
     above = [str(proof.frame) for proof in story.evidence if proof.frame in listed]
     if above:

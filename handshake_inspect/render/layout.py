@@ -1,4 +1,4 @@
-"""Tables that fit the terminal, and the signs and colours it can show."""
+"""Text layout: tables that fit the terminal, wrapped paragraphs, colours and symbols."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LOOKS = {
     "aborted": "yellow", "pending": "yellow",
 }  # fmt: skip
 _GAP = 2  # spaces between columns
-SHADES = {"green": 28, "yellow": 130, "cyan": 30}  # of 256: as far from white as from black, where those of 16 are pale
+SHADES = {"green": 28, "yellow": 130, "cyan": 30}  # 256-colour palette: readable on both dark and light backgrounds
 _CODES = {"bold": "1", "dim": "2", "red": "31", **{name: f"38;5;{shade}" for name, shade in SHADES.items()}}
 
 
 class Style:
-    """What the terminal can show: colours or not, UTF-8 or plain ASCII.  Words carry the meaning alone."""
+    """The terminal's capabilities: colours or none, UTF-8 or ASCII.  Colours only repeat what the words say."""
 
     def __init__(self, *, color: bool, encoding: str) -> None:
         try:
@@ -39,24 +39,24 @@ class Style:
         }  # fmt: skip
 
     def clean(self, text: str) -> str:
-        """Text of a report or a capture as the terminal can show it: nothing in it is obeyed."""
+        """Return text for the terminal, with control characters escaped."""
         return printable(text).replace("µ", self.micro)
 
     def paint(self, text: str, *looks: str) -> str:
-        """Put `text` in the colours or weights named, if the terminal has any."""
+        """Return `text` in these colours or weights if colour is enabled."""
         if not self.color or not looks or not text:
             return text
         return f"\x1b[{';'.join(_CODES[look] for look in looks)}m{text}\x1b[0m"
 
     def elide(self, text: str, width: int) -> str:
-        """Shorten in the middle: both the network and the port of an address stay readable."""
+        """Shorten in the middle, so that both the network and the port of an address stay readable."""
         if len(text) <= width:
             return text
         tail = (width - len(self.ellipsis) + 1) // 2
         return text[: width - len(self.ellipsis) - tail] + self.ellipsis + text[len(text) - tail :]
 
     def bar(self, part: int, whole: int, width: int) -> str:
-        """Draw a bar for `part`, never quite nothing."""
+        """Draw a bar for `part` of `whole`; at least a thin one."""
         return self.full * (part * width // whole) or self.thin
 
     def shorten(self, text: str, width: int) -> str:
@@ -73,9 +73,9 @@ class Style:
 
 @dataclass
 class Column:
-    """One column: `rank` 0 is always there, others join in rank order while they fit.
+    """A column: those of `rank` 0 are always shown, others in order of rank while they fit.
 
-    Cells may be cut down to `floor` (0: never), and down to `soft` to let a column of rank 1 in.
+    Cells may be shortened to `floor` (0: never), or to `soft` to make room for a column of rank 1.
     """
 
     title: str
@@ -94,16 +94,16 @@ class Column:
 
 @dataclass
 class Table:
-    """Tables one below the other that share columns and widths, so that rows can come in pieces."""
+    """A table laid out in chunks of rows, which share columns and widths."""
 
     width: int
     style: Style
-    growing: bool = False  # wider cells may come in later pieces
+    growing: bool = False  # later chunks may have wider cells
     chosen: list[str] = field(default_factory=list)
     widths: dict[str, int] = field(default_factory=dict)
 
     def lines(self, columns: Sequence[Column], *, header: bool = True) -> list[str]:
-        """Lay out rows; the first call decides on the columns, later ones only widen them."""
+        """Lay out rows; the first call chooses the columns, later ones only widen them."""
         wanted = {column.title: column.width(self.widths.get(column.title, 0)) for column in columns}
         if not self.chosen:
             kept = {c.title: max(wanted[c.title], c.floor if self.growing else 0) for c in columns}
@@ -127,7 +127,7 @@ class Table:
         return len(INDENT) + sum(wanted[title] for title in titles) + _GAP * (len(titles) - 1)
 
     def _shrink(self, shown: Sequence[Column], wanted: dict[str, int]) -> None:
-        """Take what is too much from the widest column that may be elided, one character at a time."""
+        """Shrink the widest column that may be shortened, one character at a time, until the table fits."""
         elastic = [column for column in shown if column.floor]
         while self._total(wanted, [column.title for column in shown]) > self.width:
             widest = max(elastic, key=lambda column: wanted[column.title] - column.floor, default=None)
@@ -136,7 +136,7 @@ class Table:
             wanted[widest.title] -= 1
 
     def _cells(self, column: Column, *, header: bool) -> list[str]:
-        """The cells of a column, as wide as it is; colours take no room."""
+        """Return the padded cells of a column; colour codes do not count as width."""
         cut, room = column.cut or self.style.elide, self.widths[column.title]
         plain = [cut(cell, room).strip() for cell in column.cells]
         painted = [column.paint(cell) for cell in plain]
@@ -148,7 +148,7 @@ class Table:
 
 
 def written(out: BinaryIO, lines: Iterable[str], encoding: str) -> None:
-    """Write lines in the terminal's encoding; what it lacks is escaped."""
+    """Write lines in the terminal's encoding; other characters are escaped."""
     out.writelines(line.encode(encoding, "backslashreplace") + b"\n" for line in lines)
 
 
@@ -156,13 +156,13 @@ _SPACES = str.maketrans(dict.fromkeys("\t\n\x0b\x0c\r", " "))
 
 
 def heading(title: str, remark: str, style: Style) -> Iterator[str]:
-    """An empty line, and the title of what follows."""
+    """Yield an empty line and a section title."""
     yield ""
     yield style.paint(title, "bold") + (f"  {remark}" if remark else "")
 
 
 def labelled(label: str, text: str, width: int, style: Style, *looks: str) -> Iterator[str]:
-    """A label in its own columns, and beside it text that wraps under itself."""
+    """Yield a label with wrapped text beside it."""
     lines = paragraph(style.clean(text), width, INDENT + " " * LABEL) or [""]
     for number, line in enumerate(lines):
         margin = style.paint(label, "dim") + " " * (LABEL - len(label)) if number == 0 else " " * LABEL
@@ -170,10 +170,10 @@ def labelled(label: str, text: str, width: int, style: Style, *looks: str) -> It
 
 
 def paragraph(text: str, width: int, indent: str) -> list[str]:
-    """Wrap prose under an indent; long words (addresses) stay whole.
+    """Wrap prose with an indent; long words (addresses) stay whole.
 
-    As `textwrap.wrap` without breaking words, which looks at every word: reports of many findings felt it.  A number
-    stays with its unit, and a command that fits a line is not broken, so that it can be copied.
+    Faster than `textwrap.wrap`, which is noticeable in reports with many findings.  Numbers stay with their units, and
+    commands that fit on a line are not broken, so that they can be copied.
     """
     room = max(min(width, 120) - len(indent), 1)
     left = text.translate(_SPACES).rstrip(" ")
@@ -199,5 +199,5 @@ _WHOLE = re.compile(r"(?<!\S)[^\s`]*`[^`]*`[^\s`]*|(?<=\d) (?=(?:ns|µs|us|ms|s|
 
 
 def _glued(text: str, room: int) -> str:
-    """What stays on one line, if one has room for it."""
+    """Replace spaces with no-break spaces if the text fits on a line."""
     return text.replace(" ", _GLUE) if len(text) <= room else text

@@ -1,4 +1,4 @@
-"""The report as Markdown, short enough for a job summary: outcomes, RTT, services, findings, and what went wrong."""
+"""Markdown output, short enough for a CI job summary: outcomes, RTT, services, findings and trouble."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from handshake_inspect.wire.text import durations, plural, printable, share
 
 SERVICES_SHOWN = 20
 TROUBLE_SHOWN = 20
-CHANGES_SHOWN = 100  # services of a comparison
+CHANGES_SHOWN = 100  # services in a comparison
 SIGNS = {"critical": "🔴", "warning": "🟠", "info": "🔵"}
-# What Markdown or the HTML within it would take for markup.
+# Characters with a meaning in Markdown or HTML.
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~])")
 
 
 def render(report: Report, out: BinaryIO, options: Options) -> None:
-    """Write the summary; with chosen fields a table of the connections follows, with `every` of all of them."""
+    """Write the summary; `fields` adds a table of connections, and `every` includes all of them."""
     _put(out, _report(report, options))
 
 
 def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
-    """Write one row per assertion, and under the table the connections that broke them."""
+    """Write one row per assertion, and the offending connections below the table."""
     _put(out, _check(checked))
 
 
@@ -184,26 +184,26 @@ def _diff(difference: Difference) -> Iterator[str]:
             yield from (f"- {each.severity} **{each.id}**: {_plain(each.title)}" for each in findings)
 
 
-# --- Markdown itself --------------------------------------------------------------------------------------------------
+# --- syntax -----------------------------------------------------------------------------------------------------------
 
 
 def _plain(text: str) -> str:
-    """Text that shows as it is."""
+    """Escape text."""
     return _MARKUP.sub(r"\\\1", printable(text))
 
 
 def _advice(text: str) -> str:
-    """Text of our own, in which commands stand in backticks."""
+    """Convert our own prose, with commands in backticks."""
     return printable(text).replace("<", "&lt;").replace("|", "\\|")
 
 
 def _code(text: str) -> str:
-    """Text in a fixed pitch; a table's bar would end the cell even there."""
+    """Format text as code; `|` is replaced, because it would end a table cell even there."""
     return f"`{printable(text).replace('`', chr(39)).replace('|', '/')}`"
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int] = ()) -> Iterator[str]:
-    """Lines of a table; columns of numbers stand to the right."""
+    """Yield the lines of a table; columns in `right` are right-aligned."""
     yield f"| {' | '.join(header)} |"
     yield f"|{'|'.join('---:' if i in right else '---' for i in range(len(header)))}|"
     for row in rows:

@@ -1,7 +1,7 @@
-"""One JSON object per line: every connection, then those of QUIC, then every finding, then the capture and its summary.
+"""NDJSON output, one JSON object per line: TCP connections, QUIC connections, findings, then the summary.
 
-`event` says what a line is: `connection`, `quic-connection`, `finding` or `summary`; of a live capture, whose lines are
-written and flushed while things happen, also `stats`.  With chosen fields a line holds these alone.
+The key `event` is the type of a line: `connection`, `quic-connection`, `finding` or `summary`; in live captures, whose
+lines are flushed as events happen, also `stats`.  With `-e`, lines contain only the chosen fields of connections.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
 
 
 def _written(connections: Connections, fields: Sequence[Field]) -> Iterator[bytes | memoryview]:
-    """Connections as lines, whole or with these fields alone."""
+    """Encode connections as lines: whole, or only these fields."""
     if not fields:
         yield from connections.as_json(CHUNK, head("connection"), b"\n")
         return
@@ -46,7 +46,7 @@ def _written(connections: Connections, fields: Sequence[Field]) -> Iterator[byte
 
 
 def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
-    """Write one line per assertion, and one for the whole."""
+    """Write one line per assertion, and one for the whole check."""
     out.write(lines("assertion", checked.assertions))
     whole = msgspec.structs.asdict(checked)
     del whole["assertions"]
@@ -54,7 +54,7 @@ def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
 
 
 class EventWriter:
-    """Observes a live run and writes each event as a line."""
+    """Writes each event of a live run as a line."""
 
     wants_connections = True
     wants_picture = False
@@ -62,28 +62,28 @@ class EventWriter:
     wants_packets = False
 
     def __init__(self, out: BinaryIO, options: Options) -> None:
-        """With chosen fields a line holds these of a connection, and nothing else is written."""
+        """With `options.fields`, write only these fields of connections, and no other events."""
         self._out = out
         self._columns = columns(options) if options.fields else []
 
     def connections(self, connections: Connections) -> None:
-        """Write connections that were decided, or of which something is new."""
+        """Write connections with a new verdict or new data."""
         self._out.writelines(_written(connections, self._columns))
         self._out.flush()
 
     def quic_connections(self, connections: Sequence[QuicConnection]) -> None:
-        """Write connections of QUIC that were decided, or of which there is more at the end."""
+        """Write QUIC connections with a verdict, or with new data at the end."""
         self._write(lines("quic-connection", connections))
 
     def packets(self, packets: Sequence[Packet], skipped: int) -> None:
-        """Segments are no events here."""
+        """Do nothing: NDJSON has no events for segments."""
 
     def finding(self, phase: Phase, finding: Finding) -> None:
-        """Write that a finding begins or ends to hold."""
+        """Write that a finding begins or ends."""
         self._write(line("finding", finding, phase=phase))
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """Write the counters."""
+        """Write counters."""
         self._write(line("stats", Stats.of(snapshot)))
 
     def ending(self, report: Report) -> None:

@@ -1,4 +1,4 @@
-"""What to type to see more of a connection."""
+"""The suggested next command, which explains a connection."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from handshake_inspect.report.consequences import shown_together
 from handshake_inspect.report.model import Capture, Connection, Report
 from handshake_inspect.wire.text import printable
 
-LIVE = "live"  # the format of what was captured on an interface
-PIPES = {"-", "standard input"}  # as commands and as captures call it
+LIVE = "live"  # the capture format of live captures
+PIPES = {"-", "standard input"}  # names of standard input in commands and captures
 
 
 def explaining(capture: Capture, number: int | str, saved: str = "") -> str:

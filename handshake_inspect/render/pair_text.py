@@ -1,4 +1,4 @@
-"""What `hsi pair` found, for people: clocks, what went between the captures, what changed, then two ladders as one."""
+"""The text output of `hsi pair`: clocks, segments between the captures, changes, then both ladders side by side."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from handshake_inspect.report.paired import Alone, Interval, Paired, PairedConne
 from handshake_inspect.wire.text import duration, endpoint_text, plural, printable
 
 SHOWN = 20
-_ARROW = 30  # columns of a segment between the ladders
+_ARROW = 30  # width of a segment between the ladders
 SYN_WORDS = {
     "arrived": "",
     "lost-a-to-b": "SYN lost between",
@@ -82,7 +82,7 @@ def _clock(found: Paired, style: Style) -> str:
 
 
 def _ahead(offset: Interval, style: Style) -> str:
-    """`116 to 131 ms ahead of A`, `behind` it, or `within 5 ms of A`."""
+    """Format the clock offset: `116 to 131 ms ahead of A`, `… behind A` or `within 5 ms of A`."""
     if offset.min < 0 < offset.max:
         return f"within {duration(max(-offset.min, offset.max), style.micro)} of A"
     ends = sorted((abs(offset.min), abs(offset.max)))
@@ -94,7 +94,7 @@ def _drift(drift: Interval) -> str:
 
 
 def between(interval: Interval, style: Style) -> str:
-    """`4.6 to 15 ms`."""
+    """Format an interval: `4.6 to 15 ms`."""
     low, high = (duration(ns, style.micro) for ns in (interval.min, interval.max))
     if low == high:
         return low
@@ -191,11 +191,11 @@ def _alone(found: Paired, options: Options, style: Style) -> Iterator[str]:
         yield f"{INDENT}and {len(found.alone) - len(shown):,} more: --all shows every connection"
 
 
-# --- two ladders ------------------------------------------------------------------------------------------------------
+# --- ladders ----------------------------------------------------------------------------------------------------------
 
 
 def _ladder(found: Paired, segments: list[PairedSegment], options: Options, style: Style) -> Iterator[str]:
-    """One line a segment: its frame and time at A, what it is, its time and frame at B, and how long it took."""
+    """Yield a line per segment: frame and time at A, the segment, time and frame at B, and its delay."""
     yield from heading("SEGMENTS", "each by its capture's own clock, from the first there", style)
     began = {
         name: min((ns for each in segments if (ns := getattr(each, f"{name}_ns")) is not None), default=0)
@@ -227,7 +227,7 @@ def _seconds(ns: int | None, began: int) -> str:
 
 
 def _arrow(each: PairedSegment, style: Style) -> str:
-    """`[S] 0 ─────▶`, pointing to B or to A; one that was lost breaks off."""
+    """Return an arrow to B or A, `[S] 0 ─────▶`; arrows of lost segments break off."""
     text = f"[{each.flags}] {each.seq}" + (f" +{each.length}" if each.length else "")
     signs = Signs(style)
     line = signs.shaft

@@ -1,4 +1,4 @@
-"""QUIC connections in the report: how many came to what, and those that came to nothing."""
+"""The QUIC section of text reports: outcomes, and the first connections with trouble."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from handshake_inspect.report.model import Report
 from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.wire.text import offsets, plural, printable, share
 
-SHOWN = 5  # connections in trouble
+SHOWN = 5  # connections with trouble
 MEANING = {
     "established": "the client finished the handshake",
     "rejected": "an ICMP error answered",
@@ -20,7 +20,7 @@ MEANING = {
 
 
 def quic(report: Report, width: int, style: Style) -> Iterator[str]:
-    """The outcomes, and the first connections that came to nothing; no line without QUIC."""
+    """Yield the outcomes and the first connections with trouble; nothing without QUIC."""
     connections = report.quic_connections
     if not connections:
         return

@@ -1,4 +1,4 @@
-"""The story of one QUIC connection: a ladder of its datagrams, the verdict, and what setting it up cost."""
+"""The text story of a QUIC connection: a ladder of its datagrams, the verdict and the set-up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.quic_story import QuicStep, QuicStory
 from handshake_inspect.wire.text import bounds, duration, gap, moment, offsets, plural, span
 
-END = 6  # columns of "client" and "server"
+END = 6  # width of "client" and "server"
 LONGEST_SHAFT = 56
 WORDS = {
     "initial": "Initial", "0-rtt": "0-RTT", "handshake": "Handshake", "retry": "Retry", "1-rtt": "1-RTT",
@@ -74,7 +74,7 @@ class QuicRungs:
         self.shaft = min(max(room, 24), LONGEST_SHAFT)
 
     def lines(self) -> Iterator[str]:
-        """The heading, every datagram with its notes, and how many more there are."""
+        """Yield the heading, every datagram with its notes, and the number of unlisted ones."""
         style = self.style
         yield style.paint("DATAGRAMS", "bold") + "  as far as headers show; what is in them is encrypted"
         head = f"{'seconds':>{self.time}}  {'gap':>{self.gap}}  {'frame':>{self.frame}} client "
@@ -87,7 +87,7 @@ class QuicRungs:
             yield from note_lines(rest, self.width, style)
 
     def notes(self, step: QuicStep) -> Iterator[Note]:
-        """What the datagram did, and what is odd about it."""
+        """Yield events and anomalies of a datagram."""
         for mark in () if self.brief else step.events:
             yield Note(self.signs.event, said(mark, self.style, self.signs, cited=self.width >= ROOMY))
         for mark in step.anomalies:
@@ -95,7 +95,7 @@ class QuicRungs:
             yield Note(self.signs.anomaly, text, ("bold", "red"), whole=False)
 
     def rest(self) -> Note | None:
-        """Datagrams that are not listed."""
+        """Return a note about unlisted datagrams, or None."""
         more = self.story.datagrams - sum(step.icmp is None for step in self.story.steps)
         return Note(self.signs.skipped, f"{plural(more, 'datagram')} not listed", ("dim",)) if more > 0 else None
 
@@ -142,7 +142,7 @@ def _frames(frames: list[int]) -> str:
 
 
 def round_trips(c: QuicConnection, micro: str) -> Iterator[str]:
-    """What is known of them, a line each."""
+    """Yield a line per known round trip."""
     for whose, leg in (("to the server", c.rtt.initial), ("to the client", c.rtt.client)):
         if leg.max_ns is not None:
             yield f"{whose}, and its computing: {bounds(leg.value_ns, leg.min_ns, leg.max_ns, micro)}"
@@ -151,7 +151,7 @@ def round_trips(c: QuicConnection, micro: str) -> Iterator[str]:
 
 
 def headline(c: QuicConnection, micro: str) -> str:
-    """Which version, with whom, and the round trip at most: `QUIC version 1, to lab.test`."""
+    """Return version, server and upper bound of the RTT: `QUIC version 1, to lab.test`."""
     words = [VERSIONS.get(c.version, f"QUIC {c.version}"), EARLY[c.early_data]]
     words.append("after Version Negotiation" if c.version_negotiation else "")
     words.append("after Retry" if c.retry else "")

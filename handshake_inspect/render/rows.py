@@ -1,4 +1,4 @@
-"""Connections as rows of cells, for the formats that are tables."""
+"""Columns and cells of connections, for tabular formats."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from handshake_inspect.render import Options
 from handshake_inspect.report.fields import Field, chosen
 from handshake_inspect.report.model import Report
 
-CHUNK = 2_000  # connections made, written and forgotten at a time
-# What a spreadsheet takes for the start of a formula (OWASP, "CSV injection"); a text that begins so is quoted.
+CHUNK = 2_000  # connections per chunk
+# Characters that start a formula in spreadsheets (OWASP, "CSV injection"); such texts are prefixed with a quote.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def columns(options: Options) -> list[Field]:
-    """The fields that were asked for."""
+    """Return the requested fields, or the default ones."""
     return chosen(options.fields)
 
 
 def values(report: Report, fields: list[Field], options: Options) -> Iterator[list[list[Any]]]:
-    """Columns of values in chunks, as the report holds them."""
+    """Yield columns of values in chunks."""
     names = [field.name for field in fields]
     return report.connections.values(names, CHUNK) if options.connections else iter(())
 
 
 def cell(value: Any) -> str:
-    """One value as text: nothing for None, `true` and `false`, lists with spaces between."""
+    """Format a value as text: None is empty, booleans are `true` and `false`, lists are joined by spaces."""
     if value is None:
         return ""
     if isinstance(value, bool):

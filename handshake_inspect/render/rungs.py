@@ -1,4 +1,4 @@
-"""The rungs of a ladder: one segment each, between what its client and its server have come to."""
+"""The rungs of a text ladder: one segment each, between the states of client and server."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from handshake_inspect.report.story import Elided, Mark, RttMark, SegmentOptions
 from handshake_inspect.wire.const import MASK32
 from handshake_inspect.wire.text import bounds, gap, offsets, plural
 
-STATE = 12  # columns of the longest state
-NOTES = 22  # columns before the notes under a rung
-OPTIONS = 34  # columns of the options beside a rung, where there is room
+STATE = 12  # width of the longest state
+NOTES = 22  # indent of the notes under a rung
+OPTIONS = 34  # width of the options beside a rung, on wide terminals
 WIDE = 124
-ROOMY = 100  # from here on events come with their references
+ROOMY = 100  # width from which events include their references
 NARROWEST = 72
 SHORTEST_SHAFT, LONGEST_SHAFT = 18, 56
 LETTERS = {
@@ -32,7 +32,7 @@ HALVES = {
 
 
 class Note(NamedTuple):
-    """A remark under a rung, behind its sign; `whole` paints the text too."""
+    """A note under a rung, after its symbol; `whole` also colours the text."""
 
     sign: str
     text: str
@@ -41,7 +41,7 @@ class Note(NamedTuple):
 
 
 class Signs:
-    """What arrows and marks are drawn with."""
+    """The symbols of arrows and marks, in Unicode or ASCII."""
 
     def __init__(self, style: Style) -> None:
         unicode = style.arrow == "→"
@@ -52,7 +52,7 @@ class Signs:
 
 
 def arrow(text: str, length: int, sender: str, room: int, signs: Signs) -> str:
-    """What was sent, on an arrow to the other end; `length` columns of `text` are seen, and the whole has `room`."""
+    """Return `text` on an arrow to the other end; `length` is its visible width, `room` that of the whole arrow."""
     shaft = signs.shaft * (room - length - 5)
     if sender == "client":
         return f"{signs.shaft * 2} {text} {shaft}{signs.right}"
@@ -60,7 +60,7 @@ def arrow(text: str, length: int, sender: str, room: int, signs: Signs) -> str:
 
 
 def icmp_arrow(cause: str, sender: str, room: int, signs: Signs, style: Style) -> str:
-    """An ICMP error, on an arrow back to who sent what it quotes."""
+    """Return an ICMP error on an arrow back to the sender of the quoted segment."""
     text = style.shorten(f"ICMP {cause}", room - 6)
     shaft = signs.dotted * (room - len(text) - 6)
     shown = style.paint(text, "bold", "red")
@@ -70,17 +70,17 @@ def icmp_arrow(cause: str, sender: str, room: int, signs: Signs, style: Style) -
 
 
 def said(mark: Mark, style: Style, signs: Signs, *, cited: bool) -> str:
-    """What a mark says, with its reference where that is wanted."""
+    """Return the text of a mark, with its reference if `cited`."""
     text = style.clean(mark.text)
     if cited and mark.reference:
-        # No break between "RFC" and its number, nor before the section.
+        # Prevent line breaks within the reference.
         where = mark.reference.replace(" section ", signs.section).replace(" ", "\N{NO-BREAK SPACE}")
         return f"{text} ({where})"
     return text
 
 
 def note_lines(note: Note, width: int, style: Style) -> Iterator[str]:
-    """A note, wrapped under its sign."""
+    """Yield the lines of a note, wrapped and aligned with its symbol."""
     indent = NOTES if width >= NARROWEST else NOTES // 2
     for number, line in enumerate(paragraph(note.text, width, " " * (indent + 2))):
         shown = line.strip(" ")
@@ -89,7 +89,7 @@ def note_lines(note: Note, width: int, style: Style) -> Iterator[str]:
 
 
 class Rungs:
-    """Lays out all steps of a story with the same columns."""
+    """Lays out all steps of a story in common columns."""
 
     def __init__(
         self,
@@ -101,9 +101,9 @@ class Rungs:
         brief: bool = False,
         absolute: bool = False,
     ) -> None:
-        """`end` is what the last rung says.
+        """`end` is the text of the last rung.
 
-        `brief` leaves out what goes as it should; `absolute` shows numbers as on the wire.
+        `brief` leaves out what is unremarkable; `absolute` shows sequence numbers as on the wire.
         """
         self.story = story
         self.brief, self.absolute = brief, absolute
@@ -129,10 +129,10 @@ class Rungs:
         self.has_gaps = self.time + self.delta + self.frame + 2 * 2 + 1 <= room - SHORTEST_SHAFT
         self.shaft = min(max(room - len(self._left("", "", "")), SHORTEST_SHAFT), LONGEST_SHAFT)
         self.labels = _labels(steps, self.shaft - 6, absolute=absolute)
-        self.offered: dict[str, list[str]] = {}  # the options of each end's last SYN
+        self.offered: dict[str, list[str]] = {}  # options of the last SYN, by sender
 
     def _left(self, time: str, gap: str, frame: str) -> str:
-        """What stands before a rung; on a narrow terminal the gap yields."""
+        """Return the columns before a rung; the gap is left out on narrow terminals."""
         columns = [time.rjust(self.time), gap.rjust(self.delta), frame.rjust(self.frame) + " "]
         return "  ".join(columns if self.has_gaps else columns[::2])
 
@@ -140,7 +140,7 @@ class Rungs:
         return self.style.paint(self.times[number].rjust(self.time), "dim")
 
     def lines(self) -> Iterator[str]:
-        """The heading, every rung with its notes, what comes after them, and the end of the capture."""
+        """Yield the heading, every rung with its notes, unlisted segments, and the end of the capture."""
         yield from self._heading()
         before: Step | None = None
         for number, step in enumerate(self.story.steps):
@@ -178,7 +178,7 @@ class Rungs:
         return line.rstrip()
 
     def client_state(self, state: str) -> str:
-        """A state of the client; in parentheses where nothing that it sent shows that it came so far."""
+        """Return a state of the client, in parentheses if nothing that it sent confirms the state."""
         return f"({state})" if self.is_believed and state == "ESTABLISHED" else state
 
     def _client(self, state: str, *, changed: bool) -> str:
@@ -198,7 +198,7 @@ class Rungs:
         return arrow(text, len(label), step.sender, self.shaft, self.signs)
 
     def notes(self, step: Step) -> Iterator[Note]:
-        """What the segment did, its options, round trips that are known from it on, and what is odd about it."""
+        """Yield events, options, round trips and anomalies of a segment."""
         signs = self.signs
         if not self.brief:
             for mark in step.events:
@@ -210,7 +210,7 @@ class Rungs:
             yield Note(signs.anomaly, self._said(mark, cited=True), ("bold", "red"), whole=False)
 
     def _offer(self, step: Step) -> Iterator[Note]:
-        """The options of a SYN or SYN-ACK, unless it repeats them, and SACK blocks."""
+        """Yield the options of a SYN or SYN-ACK, unless repeated, and SACK blocks."""
         options = [] if self.wide else _options(self._numbered(step), terse=False)
         if "S" in step.flags and step.icmp is None:
             offer = [f"ISN {step.raw_seq}", *options, *([] if options or self.wide else ["no options"])]
@@ -221,14 +221,14 @@ class Rungs:
             yield Note(" ", options[-1], ("dim",))
 
     def _numbered(self, step: Step) -> SegmentOptions:
-        """The options, with numbers that count as those on the arrow do."""
+        """Return the options, with SACK blocks absolute or relative like the numbers on the arrow."""
         sack, ack, raw = step.options.sack, step.ack, step.raw_ack
         if not self.absolute or not sack or ack is None or raw is None:
             return step.options
         return replace(step.options, sack=[(edge - ack + raw) & MASK32 for edge in sack])
 
     def _round_trip(self, mark: RttMark) -> str:
-        """Name the leg and its value, or its bounds."""
+        """Return a leg with its value or bounds."""
         since = f", since frame {mark.since_frame}" if mark.since_frame and self.width >= ROOMY else ""
         leg = mark.measured
         took = bounds(leg.value_ns, leg.min_ns, leg.max_ns, self.style.micro)
@@ -241,7 +241,7 @@ class Rungs:
         return note_lines(note, self.width, self.style)
 
     def elision(self, gone: Elided) -> Note:
-        """Segments that are not listed before one that is."""
+        """Return a note about unlisted segments before a listed one."""
         parts = [plural(gone.segments, "segment") + " not listed"]
         for name, size in (("client", gone.client_bytes), ("server", gone.server_bytes)):
             if size > 0:
@@ -249,13 +249,13 @@ class Rungs:
         return Note(self.signs.skipped, ", ".join(parts), ("dim",))
 
     def rest(self) -> Note | None:
-        """Segments that are not listed behind the last one."""
+        """Return a note about unlisted segments after the last one, or None."""
         listed = sum(1 + (step.elided_before.segments if step.elided_before else 0) for step in self.story.steps)
         left = self.story.segments - listed
         return Note(self.signs.skipped, f"{plural(left, 'segment')} not listed", ("dim",)) if left > 0 else None
 
     def _end(self, last: Step | None) -> Iterator[str]:
-        """What both ends are in when the capture ends, by then perhaps through a timer that nothing shows."""
+        """Yield the final states of both ends, which a timer may have changed after the last segment."""
         state = self.story.connection.state
         shaft = self.last.center(self.shaft, self.signs.dotted)
         left = self._left(self._time(-1), self.end_gap, "")
@@ -287,13 +287,13 @@ _COUNTED = {False: "Numbers count from the first of each end", True: "Numbers ar
 
 
 def _is_believed(story: Story) -> bool:
-    """Whether the client never acknowledged a SYN-ACK that was sent to it."""
+    """Whether the client never acknowledged a SYN-ACK, so that its state is only presumed."""
     acked = (step.sender == "client" and "." in step.flags and "R" not in step.flags for step in story.steps)
     return story.connection.roles == "observed" and story.connection.handshake.ack_frame is None and not any(acked)
 
 
 def _options(options: SegmentOptions, *, terse: bool) -> list[str]:
-    """Options that matter, in the words of people or, beside the rung, of tcpdump."""
+    """Return the relevant options in words or, if `terse`, in tcpdump's notation."""
     words = []
     if options.mss is not None:
         words.append(f"mss {options.mss}")
@@ -321,21 +321,21 @@ def _options(options: SegmentOptions, *, terse: bool) -> list[str]:
 
 
 def _labels(steps: Sequence[Step], room: int, *, absolute: bool) -> list[str]:
-    """What stands on every arrow: the longest form that fits all, so that columns can be compared."""
+    """Return the labels of all arrows, in the longest form that fits all, so that they are comparable."""
     forms = [[_label(step, form, absolute=absolute) for step in steps] for form in range(4)]
     fitting = (labels for labels in forms if max(map(len, labels), default=0) <= room)
     return next(fitting, [_cut(label, room) for label in forms[-1]])
 
 
 def _cut(label: str, room: int) -> str:
-    """The words of a label that have room: half a number would be another one."""
+    """Shorten a label to whole words, because a truncated number would be misleading."""
     while len(label) > room and " " in label:
         label = label.rpartition(" ")[0]
     return label[:room]
 
 
 def _label(step: Step, form: int, *, absolute: bool) -> str:
-    """Flags and numbers: with the window, without, as briefly as can be, or only the number that the segment is for."""
+    """Return flags and numbers: with window (0), without (1), abbreviated (2), or only the relevant number (3)."""
     seq = _number(step.seq, step.raw_seq, absolute=absolute)
     ack = "" if step.raw_ack is None else f" ack {_number(step.ack, step.raw_ack, absolute=absolute)}"
     if form == 0:

@@ -1,7 +1,8 @@
-"""SARIF 2.1.0 (OASIS): every finding a result, with the documentation of its rule; of a check, every broken assertion.
+"""SARIF 2.1.0 (OASIS): a result per finding or failed assertion, with the documentation of its rule.
 
-It keeps to what GitHub's code scanning reads of SARIF: a result needs a place in a file, a fingerprint by the name of
-`primaryLocationLineHash`, and rules their help; whatever is listed counts as a problem, so what passed is not.
+It meets the requirements of GitHub code scanning: each result needs a location in a file and a fingerprint named
+`primaryLocationLineHash`, and rules need help texts.  Every result counts as a problem, so passed
+assertions are omitted.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from handshake_inspect.report.topics import topics
 
 _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"critical": "error", "warning": "warning", "info": "note"}
-# A capture has no lines, but code hosts show only results with a place in a file: the first line stands for all of it.
+# Code hosts show only results with a location in a file; for a capture, the first line stands for all of it.
 _REGION = {"startLine": 1, "startColumn": 1, "endLine": 1, "endColumn": 2}
 
 
 def render(report: Report, out: BinaryIO, _: Options) -> None:
-    """Write a log of one run, whose results are the findings."""
+    """Write a log with one run, whose results are the findings."""
     used = sorted({finding.id for finding in report.findings}, key=list(FINDING_DOCS).index)
     rules = [_rule(name, *FINDING_DOCS[name], _pages()[name]) for name in used]
     results = [_finding(report.capture, finding, used.index(finding.id)) for finding in report.findings]
@@ -35,7 +36,7 @@ def render(report: Report, out: BinaryIO, _: Options) -> None:
 
 
 def render_check(checked: Checked, out: BinaryIO, _: Options) -> None:
-    """Write a log of one run, whose results are the assertions that failed; its rules are those of all assertions."""
+    """Write a log with one run, whose results are the failed assertions; its rules are those of all assertions."""
     names = list(dict.fromkeys(_kind(each) for each in checked.assertions))
     rules = []
     for name in names:
@@ -56,7 +57,7 @@ def _kind(assertion: Assertion) -> str:
 
 def _rule(name: str, short: str, full: str, page: str) -> dict[str, Any]:
     rule: dict[str, Any] = {"id": name}
-    if "-" in name:  # a name that only repeats the id is none (SARIF1001 of Microsoft's validator)
+    if "-" in name:  # names must differ from ids (SARIF1001 of Microsoft's validator)
         rule["name"] = "".join(word.capitalize() for word in name.split("-"))
     return rule | {
         "shortDescription": {"text": short},
@@ -112,24 +113,24 @@ def _location(capture: Capture, target: Target | None) -> dict[str, Any]:
 
 
 def _uri(source: str) -> str:
-    """The name as a URI: relative where the name is, so that it is of the repository in which hsi was started."""
+    """Return the file name as a URI; relative names stay relative to the repository in which hsi was started."""
     if source == "-":
         return "stdin"
     try:
-        encoded = source.encode("utf-8", "surrogateescape")  # the name's own, where it is not UTF-8
-    except UnicodeEncodeError:  # no file name: it comes from a report read back
+        encoded = source.encode("utf-8", "surrogateescape")  # the original bytes, if not UTF-8
+    except UnicodeEncodeError:  # not a file name, but text from a loaded report
         encoded = source.encode("utf-8", "backslashreplace")
     path = quote(encoded)
     return f"file://{path}" if path.startswith("/") else path.removeprefix("./")
 
 
 def _fingerprint(text: str) -> dict[str, str]:
-    """What is the same for the same problem in another run: nothing of times and numbers."""
+    """Return a fingerprint that stays the same in other runs: `text` must not contain times or counts."""
     return {"primaryLocationLineHash": hashlib.sha256(text.encode()).hexdigest()[:16]}
 
 
 def _numbered(results: Sequence[dict[str, Any]]) -> None:
-    """Number results with the same fingerprint in their order, as CodeQL does."""
+    """Append a number to equal fingerprints, in order, as CodeQL does."""
     seen: Counter[str] = Counter()
     for result in results:
         fingerprint = result["partialFingerprints"]["primaryLocationLineHash"]
@@ -152,7 +153,7 @@ def _write(
     if notes:
         invocation["toolExecutionNotifications"] = notes
     run: dict[str, Any] = {"tool": {"driver": driver}, "invocations": [invocation]}
-    # A category: uploads of analyze and of check do not replace each other.
+    # The category keeps uploads of analyze and check from replacing each other.
     run["automationDetails"] = {"id": f"{category}/"}
     sources = dict.fromkeys(map(_uri, capture.sources))
     run["artifacts"] = [{"location": {"uri": uri}, "roles": ["analysisTarget"]} for uri in sources]

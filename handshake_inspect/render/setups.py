@@ -1,4 +1,4 @@
-"""What connecting cost, as a table of services: the worst first."""
+"""The SET-UP table: durations of connection set-up by service, slowest first."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class _Row:
 
 
 def setups(report: Report, width: int, style: Style) -> Iterator[str]:
-    """The table and what stands below it; nothing where nothing was set up."""
+    """Yield the table and remarks; nothing if there are no set-ups."""
     columns = setup_columns(report, style)
     if not columns:
         return
@@ -34,31 +34,31 @@ def setups(report: Report, width: int, style: Style) -> Iterator[str]:
 
 
 def setup_columns(report: Report, style: Style) -> list[Column]:
-    """The columns of the table; none where nothing was set up."""
+    """Return the columns of the table; empty if there are no set-ups."""
     rows = list(_shown(report))
     return list(_columns(rows, style)) if rows else []
 
 
 def setup_figures(report: Report) -> str:
-    """What the figures of the table are; of a single connection each there is no median."""
+    """Return the subtitle of the table; it mentions medians if a row has several connections."""
     several = any(row.group.connections > 1 for row in _shown(report))
     return f"{'medians ' if several else ''}as seen by the clients, up to the first byte"
 
 
 def setup_remarks(report: Report, style: Style) -> str:
-    """What stands below the table, in one line."""
+    """Return the remarks below the table as one line."""
     summary = report.summary.setup
     return "" if summary is None else "; ".join(_remarks(summary, style))
 
 
 def _shown(report: Report) -> Iterator[_Row]:
-    """The rows of the table."""
+    """Return the rows of the table."""
     services = _with_quic(report, slowest(report.services, SHOWN) if report.summary.setup is not None else [])
     return (row for server, setup in services for row in _rows(server, setup))
 
 
 def _with_quic(report: Report, services: list[tuple[Endpoint, SetupSummary]]) -> list[tuple[Endpoint, SetupSummary]]:
-    """The same with the set-ups of QUIC behind those of TCP to the same server, or at the end."""
+    """Insert the set-ups of QUIC after those of TCP to the same server, or at the end."""
     of_quic = {each.server: each.setup for each in report.quic_services if each.setup is not None}
     found = []
     for server, setup in services:
@@ -73,13 +73,13 @@ def _rows(server: Endpoint, setup: SetupSummary) -> Iterator[_Row]:
         yield _Row("" if number else str(server), group)
 
 
-# The columns of figures: the name of each, and how soon it has to go where the terminal is narrow.
+# Numeric columns: field and rank; columns with a higher rank are dropped first on narrow terminals.
 _FIGURES = {
     "TCP": ("tcp", 2), "TLS": ("tls", 1), "waits": ("waits", 5), "answer": ("response", 4),
     "first byte": ("first_byte", 0),
 }  # fmt: skip
 _CONNECTIONS = 3
-_NOTHING = 10  # a column of dashes goes before all others
+_NOTHING = 10  # rank of a column of dashes
 
 
 def _columns(rows: Sequence[_Row], style: Style) -> Iterator[Column]:

@@ -1,4 +1,4 @@
-"""The story of one connection for people, of TCP or of QUIC."""
+"""The text output of `hsi explain`, for TCP and QUIC connections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from handshake_inspect.report.story import Story
 
 
 def render(story: Story | QuicStory, out: BinaryIO, options: Options) -> None:
-    """Write `story` to `out` in the terminal's encoding; what it lacks is escaped."""
+    """Write `story` to `out` in the terminal's encoding; other characters are escaped."""
     style = Style(color=options.color, encoding=options.encoding)
     written(out, lines(story, options, style), options.encoding)
 

@@ -1,4 +1,4 @@
-"""The report for people: the verdict, what explains it and what to do, then the rest, and what to type next."""
+"""The text report: the verdict with its reasons and advice, then details, then the suggested next command."""
 
 from __future__ import annotations
 
@@ -27,29 +27,29 @@ if TYPE_CHECKING:
     from handshake_inspect.report.story import Story
 
 TROUBLE_SHOWN = 20
-TROUBLE_SEEN = 500  # from which those are chosen
+TROUBLE_SEEN = 500  # candidates for these
 SERVICES_SHOWN = 10
 TRIES = 3  # connections of a scan to one service, at most
 SCANNED_SHOWN = 3  # of which nothing answered
-SCANNED = 2_000  # services of a scan from which those are chosen
+SCANNED = 2_000  # candidates for these, in a scan
 SINGLE = 100_000  # frames that are read once more for one ladder
-BAR = 24  # columns of a full bar
+BAR = 24  # width of a full bar
 
 
 def render(report: Report, out: BinaryIO, options: Options) -> None:
-    """Write `report` to `out` in the terminal's encoding; what it lacks is escaped."""
+    """Write `report` to `out` in the terminal's encoding; other characters are escaped."""
     style = Style(color=options.color, encoding=options.encoding)
     lines = iter([_brief(report, options)]) if options.verbosity < 0 else _page(report, options, style)
     written(out, lines, options.encoding)
 
 
 def _brief(report: Report, options: Options) -> str:
-    """All in one line."""
+    """Return the one-line report."""
     return "; ".join(filter(None, [headline(report, narrowed=options.narrowed), _share(report, options)]))
 
 
 def _share(report: Report, options: Options) -> str:
-    """How many connections of the capture the report is about, where -Y has left out others and kept some."""
+    """Return how many of the capture's connections match -Y; empty if none or all do."""
     count = report.summary.connections
     return options.narrowed.share(count) if options.narrowed is not None and count else ""
 
@@ -92,7 +92,7 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
 
 
 def _trouble(report: Report) -> list[Connection]:
-    """Some connections that had trouble, of what happened most often first."""
+    """Return some connections with trouble, most frequent kinds first."""
     return examples(report.connections.trouble(TROUBLE_SEEN), TROUBLE_SHOWN, report.summary.outcomes.as_dict())
 
 
@@ -113,11 +113,11 @@ def _tcp(report: Report, trouble: list[Connection], options: Options, style: Sty
     yield from _rtt(report, options.width, style)
 
 
-# --- the verdict ------------------------------------------------------------------------------------------------------
+# --- verdict ----------------------------------------------------------------------------------------------------------
 
 
 def _verdict(report: Report, options: Options, style: Style) -> Iterator[str]:
-    """The outcomes in words, and the gravest reason."""
+    """Yield the outcomes as a sentence, with the most severe reason."""
     gravest = gravest_of(report)
     look = SEVERITY_LOOKS[gravest.severity] if gravest is not None else "yellow" if troubles(report) else "green"
     looks = ("bold",) if look == "yellow" else ("bold", look)  # a sentence in yellow cannot be read on white
@@ -130,7 +130,7 @@ def _nothing(capture: Capture, options: Options, style: Style) -> Iterator[str]:
     yield from paragraph(why_nothing(capture, options.narrowed), options.width, INDENT)
 
 
-# --- what became of it ------------------------------------------------------------------------------------------------
+# --- outcomes and services --------------------------------------------------------------------------------------------
 
 
 def _outcomes(report: Report, width: int, style: Style) -> Iterator[str]:
@@ -194,14 +194,14 @@ def _services(report: Report, options: Options, style: Style) -> Iterator[str]:
 
 
 def _of_scan(services: Sequence[Service]) -> list[Service]:
-    """Those worth a line, open ones first: of a scan most is closed, where one port is like the next."""
+    """Return the services worth listing for a scan, open ones first; most scanned ports are closed and alike."""
     ordered = sorted(services, key=_is_closed)
     worthy = [each for each in ordered if not _is_closed(each) or each.connections > TRIES]
     return worthy[:SERVICES_SHOWN] or ordered[:SCANNED_SHOWN]
 
 
 def _is_closed(service: Service) -> bool:
-    """Whether no SYN-ACK answered any attempt."""
+    """Whether no attempt got a SYN-ACK."""
     outcomes = service.outcomes
     return not (outcomes.established or outcomes.half_open or outcomes.aborted)
 

@@ -1,7 +1,7 @@
-"""A live run as lines of text: of every connection when it is decided, like an access log, or of notable segments.
+"""Text events of a live run: a line per connection with a verdict, like an access log, or per notable segment.
 
-Lines go to people, `grep` and files.  On a terminal those of segments are as wide as it is; elsewhere everything about
-one segment is one line.  Times are UTC, as in reports.
+On a terminal, lines of segments are wrapped to its width; elsewhere each segment is a single line, for `grep` and
+files.  Times are UTC, as in reports.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from handshake_inspect.report.snapshot import Snapshot
 from handshake_inspect.report.story import RttMark, Step
 from handshake_inspect.wire.text import bounds, duration, gap, moment, plural
 
-_REMEMBERED = 1 << 16  # connections that were written while they were open
-_CLOCK = slice(11, 26)  # of a moment: to the microsecond, without the date
+_REMEMBERED = 1 << 16  # limit for connections written while still open
+_CLOCK = slice(11, 26)  # the time without the date, in microseconds
 _GAP = 9
 _TIMES = 15 + 1 + _GAP + 2  # columns before the addresses
 _LEAST_END = 12  # columns of an address and its port
@@ -37,13 +37,13 @@ Notes = Sequence[tuple[str, tuple[str, ...]]]  # texts, and how they look
 
 
 class EventWriter:
-    """Observes a live run and writes what is decided, or what passes."""
+    """Writes connections with a verdict, or segments, of a live run as lines."""
 
     wants_picture = False
     wants_single = False
 
     def __init__(self, out: BinaryIO, options: Options) -> None:
-        """With `packets` segments are written, else connections."""
+        """Write segments if `options.packets`, else connections."""
         self.wants_packets = options.packets
         self.wants_connections = not options.packets
         self._out = out
@@ -54,34 +54,34 @@ class EventWriter:
         self._open: dict[int, str] = {}  # outcomes by ids: written, and not ended yet
 
     def connections(self, connections: Connections) -> None:
-        """Write a line for each that is decided; when one ends of which there is a line, there is no second."""
+        """Write a line for each connection with a verdict, but no second one when it ends."""
         self._write(_connection(each, self._style) for each in connections if self._is_news(each))
 
     def quic_connections(self, connections: Sequence[QuicConnection]) -> None:
-        """Write a line for each that is decided."""
+        """Write a line for each QUIC connection with a verdict."""
         news = (each for each in connections if each.decided and each.id not in self._quic)
         self._write(_quic_connection(each, self._style) for each in news)
         self._quic.update(each.id for each in connections if each.decided)
 
     def packets(self, packets: Sequence[Packet], skipped: int) -> None:
-        """Write segments as they pass, and how many before them were passed over."""
+        """Write segments, and the number of segments skipped before them."""
         if skipped:
             text = f"{plural(skipped, 'segment')} not shown: more came than could be written"
             self._write([self._style.paint(text, "bold", "red")])
         self._write(line for each in packets for line in self._passing.lines(each))
 
     def finding(self, phase: Phase, finding: Finding) -> None:
-        """Findings are in the report."""
+        """Do nothing: findings are in the report."""
 
     def snapshot(self, snapshot: Snapshot) -> None:
-        """Counters are in the report."""
+        """Do nothing: counters are in the report."""
 
     def ending(self, report: Report) -> None:
-        """The report follows."""
+        """Do nothing: the report follows."""
 
     def _is_news(self, connection: Connection) -> bool:
         if not connection.decided:
-            return False  # the capture ends: the report has these
+            return False  # still undecided at the end of the capture: the report has these
         before = self._open.pop(connection.id, None)
         if connection.close.how == "open":
             self._open[connection.id] = connection.outcome
@@ -100,12 +100,12 @@ class EventWriter:
 
 
 def _connection(c: Connection, style: Style) -> str:
-    """When, what, who, how long, how it ended, how much, and why where that says more."""
+    """Return the line of a connection: time, outcome, endpoints, RTT, ending, bytes, and reason if informative."""
     return _line(c, "", ", ".join(_facts(c, style)), style)
 
 
 def _quic_connection(c: QuicConnection, style: Style) -> str:
-    """A QUIC connection in one line: when, what, who, and why."""
+    """Return the line of a QUIC connection: time, outcome, endpoints and reason."""
     why = f"{c.cause}: {c.why}" if c.cause else c.why
     return _line(c, "QUIC ", f"{why} {_amounts(c)}", style)
 
@@ -117,7 +117,7 @@ def _line(c: Connection | QuicConnection, kind: str, rest: str, style: Style) ->
 
 
 def _amounts(c: Connection | QuicConnection) -> str:
-    """What the client sent and what it got."""
+    """Return the bytes that the client sent and received."""
     return f"sent {plural(c.client_to_server.bytes, 'byte')}, got {plural(c.server_to_client.bytes, 'byte')}"
 
 
@@ -159,7 +159,7 @@ _ENDINGS = {
 
 
 class _Passing:
-    """Lays out segments; columns of addresses grow with the longest so far."""
+    """Lays out segments; address columns grow with the longest address so far."""
 
     def __init__(self, width: int, style: Style) -> None:
         self._width = width
@@ -168,13 +168,13 @@ class _Passing:
         self._signs = Signs(style)
 
     def lines(self, packet: Packet) -> Iterator[str]:
-        """One segment: one line, and more for its notes where the terminal is too narrow."""
+        """Yield the line of a segment, and further lines for its notes if the terminal is too narrow."""
         step, style = packet.step, self._style
         most = max((self._width - _TIMES - len(" > ")) // 2, _LEAST_END)
         client, server = (style.elide(str(end), most) for end in (packet.client, packet.server))
         self._ends = max(self._ends[0], len(client)), max(self._ends[1], len(server))
         after = "" if packet.gap_ns is None else gap(packet.gap_ns, style.micro)
-        # An ICMP error comes back to who sent what it quotes.
+        # An ICMP error goes back to the sender of the quoted segment.
         sign = ">" if (step.sender == "client") == (step.icmp is None) else "<"
         ends = f"{client:>{self._ends[0]}} {sign} {server:<{self._ends[1]}}"
         head = f"{moment(step.ts_ns)[_CLOCK]} {after:>{_GAP}}  {ends}  "
@@ -200,7 +200,7 @@ class _Passing:
                 yield _INDENT + self._style.paint(text.strip(), *looks)
 
     def _hung(self, line: str, notes: Notes, room: int) -> Iterator[str]:
-        """Notes beside the rest, one after the other where they fit."""
+        """Yield notes beside the segment if they fit, else wrapped."""
         whole = "  ".join(text for text, _ in notes)
         if len(whole) <= room:
             yield (line + "  ".join(self._style.paint(text, *looks) for text, looks in notes)).rstrip()
@@ -212,7 +212,7 @@ class _Passing:
                 line = hanging
 
     def _notes(self, step: Step) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """What it did, with the round trips that it ends, and what is odd about it."""
+        """Yield events with the round trips that end here, and anomalies."""
         done = [self._style.clean(mark.text) for mark in step.events]
         if step.rtt:
             done.append(f"({'; '.join(_round_trip(leg, step, self._style) for leg in step.rtt)})")
@@ -223,13 +223,13 @@ class _Passing:
 
 
 def _client_state(packet: Packet) -> str:
-    """The state of the client; in brackets where only the answer that it was sent speaks for it."""
+    """Return the state of the client, in parentheses if nothing that it sent confirms the state."""
     state = packet.step.state.client
     return f"({state})" if packet.believed and state == "ESTABLISHED" else state
 
 
 def _numbers(step: Step) -> str:
-    """Flags and numbers as tcpdump has them: the initial ones whole, and others counted from these."""
+    """Return flags and numbers as in tcpdump: absolute for SYNs, else relative."""
     if step.icmp is not None:
         return f"ICMP {step.icmp.cause} from {step.icmp.ip}"
     absolute = "S" in step.flags
@@ -246,7 +246,7 @@ def _numbers(step: Step) -> str:
 
 
 def _round_trip(mark: RttMark, step: Step, style: Style) -> str:
-    """A leg and how long it took; where a SYN was repeated, waiting for that made opening longer than the legs."""
+    """Return a leg and its RTT; with the time to open if repeated SYNs made that longer than the RTT."""
     leg = mark.measured
     took = bounds(leg.value_ns, leg.min_ns, leg.max_ns, style.micro)
     opened = step.since_first_ns

@@ -1,4 +1,4 @@
-"""What `hsi verify` found, for people: how much agrees, then both views of each connection that differs."""
+"""The text output of `hsi verify`: agreement by aspect, then both views of connections that differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The set-up of one connection as a waterfall: a row for each part, with a bar where it lies in time."""
+"""The set-up of one connection as a text waterfall: a row per span, with a bar at its position in time."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from handshake_inspect.report.setup import ExtraRoundTrip, Setup, Span
 from handshake_inspect.report.waterfall import Row, Whose, before, rows, savings, totals
 from handshake_inspect.wire.text import duration
 
-LABEL = 14  # columns of a label
-FIGURES = 8  # columns of milliseconds
+LABEL = 14  # width of a label
+FIGURES = 8  # width of milliseconds
 TRIPS = 6
 LONGEST_BAR = 90
 _WORDS: dict[Whose, str] = {
@@ -32,7 +32,7 @@ _EXTRA = {
 
 
 def waterfall(setup: Setup | None, head: str, width: int, style: Style) -> Iterator[str]:
-    """The heading, the rows, whose time it was, what cost time besides, and what would have saved some."""
+    """Yield the heading, the rows, time by attribution, extra round trips, and possible savings."""
     if setup is None:
         return
     yield ""
@@ -77,14 +77,14 @@ def _figures(label: str, row: Row | Span, wide: int, style: Style) -> str:
 
 
 def _milliseconds(row: Row | Span, style: Style) -> str:
-    """How long a span was, or what its length lies between."""
+    """Return the duration of a span or its bounds, in ms."""
     if row.value_ns is not None:
         return _ms(row.value_ns)
     return f"{_ms(row.min_ns or 0)}{style.dash}{_ms(row.max_ns or 0)}"
 
 
 def _bar(row: Row, whole: int, room: int, style: Style) -> Iterator[tuple[Whose, str, int]]:
-    """Spaces up to where it begins, then each part; edges are rounded, so that bars of rows join."""
+    """Yield leading spaces and then each part; edges are rounded so that the bars of successive rows join."""
     scale = max(whole, 1)
     at = min(round(row.start_ns * room / scale), room - 1)
     yield "network", " ", at
@@ -95,14 +95,14 @@ def _bar(row: Row, whole: int, room: int, style: Style) -> Iterator[tuple[Whose,
         if to > at:
             yield whose, style.bars[whose], to - at
             at = to
-    if at == first:  # too short to be seen
+    if at == first:  # too short to be visible
         longest = max(row.parts, key=lambda part: part[1])
         if longest[1]:
             yield longest[0], style.bars[longest[0]], 1
 
 
 def _ms(ns: int) -> str:
-    """Milliseconds to a tenth, from 1000 on whole: no unit, it stands above."""
+    """Format milliseconds with one decimal, from 1000 on without; the unit is in the heading."""
     return f"{ns / 1e6:.1f}" if ns < 1_000_000_000 else f"{ns / 1e6:,.0f}"
 
 

@@ -1,4 +1,4 @@
-"""How a connection ended and what each end sent, in words: the same in the story of one and in a list of many."""
+"""Shared phrases: how a connection ended and what each end sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENDINGS = {
 
 
 def ending_words(c: Connection) -> str:
-    """How it ended, who closed first and who reset it."""
+    """Return how a connection ended, who closed first and who reset it."""
     text = ENDINGS[c.close.how]
     if c.close.first and c.close.how != "rst":
         text += f"; the {c.close.first} first"
@@ -35,6 +35,6 @@ _COUNTERS: tuple[tuple[str, Callable[[Direction], int]], ...] = (
 
 
 def direction_words(way: Direction) -> str:
-    """What an end sent, with every counter that is not 0."""
+    """Return what an end sent, with all counters that are not 0."""
     counts = [plural(count(way), name) for name, count in _COUNTERS if count(way)]
     return ", ".join(["sent " + plural(way.frames, "segment"), plural(way.bytes, "byte"), *counts])

@@ -1,7 +1,7 @@
 """Connections as Zeek's conn.log: tab-separated, with the header that zeek-cut reads.
 
-What a passive look at TCP headers does not give Zeek's way (services, IP bytes, local networks) is unset.  `#open` and
-`#close` are the times of the capture, so that the same capture gives the same log.
+Fields that hsi does not determine (services, IP bytes, local networks) are unset.  `#open` and `#close` are the times
+of the capture, so that output is reproducible.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PAIRS = [one + other for one in _LETTERS for other in _LETTERS]
 
 
 def render(report: Report, out: BinaryIO, options: Options) -> None:
-    """Write the log; its order is that of first frames."""
+    """Write the log in order of first frames."""
     capture = report.capture
     head = [
         "#separator \\x09", "#set_separator\t,", "#empty_field\t(empty)", f"#unset_field\t{_UNSET}", "#path\tconn",
@@ -49,7 +49,7 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
 def _moment(ns: int | None) -> str:
     try:
         return f"{datetime.fromtimestamp((ns or 0) // _SECOND, UTC):%Y-%m-%d-%H-%M-%S}"
-    except (ValueError, OverflowError, OSError):  # a clock beyond the calendar
+    except (ValueError, OverflowError, OSError):  # outside the range of datetime
         return "1970-01-01-00-00-00"
 
 
@@ -65,7 +65,7 @@ def _line(
 ) -> str:  # fmt: skip
     ends = f"{client}\t{client_port}\t{server}\t{server_port}"
     sizes = f"{_UNSET}\t{_UNSET}\t{_UNSET}"
-    if last_ns > first_ns:  # Zeek has no duration, and then no sizes, of a single moment
+    if last_ns > first_ns:  # Zeek leaves duration and sizes unset if there is only one point in time
         sizes = f"{_seconds(last_ns - first_ns)}\t{sent_bytes}\t{answered_bytes}"
     return (
         f"{_seconds(first_ns)}\t{_uid(f'{number} {first_ns} {ends}')}\t{ends}\ttcp\t{_UNSET}\t{sizes}"
@@ -75,7 +75,7 @@ def _line(
 
 
 def _uid(name: str) -> str:
-    """Zeek's are random; these name the same connection of the same capture each time."""
+    """Return a UID; Zeek's are random, these are derived from the connection and so reproducible."""
     number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:12], "big")
     letters = []
     for _ in range(9):

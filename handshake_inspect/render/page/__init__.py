@@ -1,1 +1,1 @@
-"""The parts of the HTML report: what stands in its sections, and the pictures, drawn as SVG."""
+"""The parts of the HTML report: contents of its sections, and charts drawn as SVG."""

@@ -1,4 +1,4 @@
-"""The connections that a page shows one by one, and how each is shown: its facts, its ladder and its set-up."""
+"""The selection of connections that the HTML page shows in detail, with their ladders and waterfalls."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from handshake_inspect.report.trouble import trouble_of_open, words_of_kinds
 from handshake_inspect.report.waterfall import headline as setup_headline
 from handshake_inspect.wire.text import bounds
 
-GROUPS = 20  # of connections in trouble
-EXAMPLES = 5  # of one group
-SETUPS = 4  # the slowest
-FEW = 12  # connections that are all shown
-CITED = 2  # connections without trouble of each finding that cites them
+GROUPS = 20  # groups of connections with trouble
+EXAMPLES = 5  # per group
+SETUPS = 4  # slowest set-ups
+FEW = 12  # up to this many connections, all are shown
+CITED = 2  # connections without trouble, per finding that cites them
 CITED_IN_ALL = 8
-QUIC = 20  # connections of it
+QUIC = 20  # QUIC connections
 QUIC_DRAWN = 6
-LISTED = 250  # with --all
-LADDERS = 600_000  # bytes of drawings, beyond which there are no more
+LISTED = 250  # limit with --all
+LADDERS = 600_000  # limit for the size of all drawings, in bytes
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,18 @@ class Shown:
 
     @property
     def outcome(self) -> str:
-        """The outcome, with a question mark where the capture ends too soon to be sure."""
+        """The outcome, with a question mark if undecided."""
         return self.connection.outcome if self.connection.decided else f"{self.connection.outcome}?"
 
     @property
     def server(self) -> str:
-        """The server with its name, if there is one."""
+        """The server with its name, if known."""
         server = self.connection.server
         return f"{server} ({server.name})" if server.name else str(server)
 
     @property
     def trouble(self) -> str:
-        """What was wrong with it while it was open."""
+        """Its trouble while open."""
         return _sentence(trouble_of_open(self.connection))
 
     @property
@@ -67,7 +67,7 @@ class Shown:
 
     @property
     def owners(self) -> list[tuple[str, str]]:
-        """Whose the ends are that the capturing host has."""
+        """The owners of the ends on the capturing host."""
         process = self.connection.process
         ends = () if process is None else (("client", process.client), ("server", process.server))
         return [(end, owner_text(owner)) for end, owner in ends if owner is not None]
@@ -85,18 +85,18 @@ class Shown:
 
     @property
     def setup(self) -> str:
-        """What was set up, in a line."""
+        """The set-up in one line."""
         return setup_headline(self.connection) if self.connection.setup is not None else ""
 
     @property
     def whose(self) -> list[tuple[str, str]]:
-        """What the colours of the waterfall mean."""
+        """The legend of the waterfall."""
         return whose(self.connection.setup) if self.connection.setup is not None else []
 
 
 @dataclass(frozen=True)
 class Group:
-    """Connections with the same trouble, and some of them."""
+    """Connections with the same trouble, with some examples."""
 
     trouble: Trouble
     began: str
@@ -104,7 +104,7 @@ class Group:
 
     @property
     def what(self) -> str:
-        """What was wrong with all of them while they were open."""
+        """Their common trouble while open."""
         if len(self.examples) == self.trouble.connections == 1:
             return self.examples[0].trouble
         return _sentence(words_of_kinds(self.trouble.outcome, self.trouble.kinds))
@@ -124,12 +124,12 @@ class Cast:
 
     @property
     def shown(self) -> list[Shown]:
-        """All of them, in order of their ids."""
+        """All connections shown so far, in id order."""
         return sorted(self._places.values(), key=lambda each: each.connection.id)
 
     @cached_property
     def groups(self) -> list[Group]:
-        """Trouble, by outcome, cause and server."""
+        """Groups of connections with trouble, by outcome, cause and server."""
         if not self.options.connections:
             return []
         found = self.pictures.trouble(GROUPS, EXAMPLES)
@@ -138,30 +138,30 @@ class Cast:
 
     @property
     def troubled(self) -> int:
-        """How many connections had trouble."""
+        """The number of connections with trouble."""
         return self.report.connections.trouble_count if self.options.connections else 0
 
     @property
     def grouped(self) -> int:
-        """How many of them the groups hold."""
+        """The number of connections in the groups."""
         return sum(group.trouble.connections for group in self.groups)
 
     @cached_property
     def ids(self) -> set[int]:
-        """The ids of those that can be referred to."""
+        """The ids of connections on the page, which can be linked to."""
         named = [*self.every, *(each for group in self.groups for each in group.examples)]
         named += [*self.cited, *([] if self.ordinary is None else [self.ordinary])]
         return {each.connection.id for each in named}
 
     @cached_property
     def slow(self) -> list[Shown]:
-        """Those that were set up most slowly."""
+        """The connections with the slowest set-ups."""
         places = self.pictures.slowest(SETUPS) if self.options.connections and self.report.summary.setup else []
         return [each for each in self._all(places) if each.waterfall is not None]
 
     @cached_property
     def ordinary(self) -> Shown | None:
-        """One without trouble, to compare; not where all are shown."""
+        """A connection without trouble, for comparison; None if all are shown anyway."""
         if not self.options.connections or self.every:
             return None
         place = self.pictures.ordinary()
@@ -169,7 +169,7 @@ class Cast:
 
     @cached_property
     def cited(self) -> list[Shown]:
-        """Those that findings cite and no trouble shows, such as slow ones; not where all are shown."""
+        """Connections without trouble that findings cite, such as slow ones; empty if all are shown anyway."""
         if not self.options.connections or self.every:
             return []
         ordinary = None if self.ordinary is None else self.ordinary.connection.id
@@ -177,7 +177,7 @@ class Cast:
 
     @cached_property
     def every(self) -> list[Shown]:
-        """All connections, where there are few or where they are asked for."""
+        """All connections, if there are few or all are requested; else empty."""
         total = len(self.report.connections)
         if not self.options.connections or not total or (total > FEW and not self.options.every):
             return []
@@ -185,13 +185,13 @@ class Cast:
 
     @property
     def telling(self) -> Shown | None:
-        """Of all that are shown the first in trouble, else the first."""
+        """The first connection with trouble if all are shown, else the first one."""
         troubled = (each for each in self.every if has_trouble(each.connection))
         return next(troubled, self.every[0] if self.every else None)
 
     @property
     def more(self) -> int:
-        """How many are not listed although they were asked for."""
+        """The number of requested connections beyond the limit."""
         return len(self.report.connections) - len(self.every) if self.every else 0
 
     def _all(self, places: Iterable[int]) -> list[Shown]:
@@ -206,11 +206,11 @@ class Cast:
         return self._places[place]
 
     def quic_ladder(self, connection: QuicConnection) -> Markup | None:
-        """The drawing of its datagrams, if it is to be drawn."""
+        """Return the drawing of a QUIC connection, or None if it has no story."""
         return self._ladder(self._quic_stories.get(connection.id))
 
     def _ladder(self, story: Story | QuicStory | None) -> Markup | None:
-        """The drawing of a story, while there is room for more."""
+        """Return the drawing of a story, or None if the size limit is reached."""
         if story is None or self._drawn > LADDERS:
             return None
         drawn = ladders(story)
@@ -223,7 +223,7 @@ def _sentence(words: str) -> str:
 
 
 def cited_places(report: Report) -> list[int]:
-    """The first connections without trouble that each finding cites; of a part of the capture none."""
+    """Return indices of the first connections without trouble that each finding cites; none in a filtered report."""
     connections, places = report.connections, dict[int, None]()
     for finding in report.findings:
         ids = [number for number in finding.evidence.connections if number < len(connections)]
@@ -233,12 +233,12 @@ def cited_places(report: Report) -> list[int]:
 
 
 def listed_quic(report: Report) -> list[QuicConnection]:
-    """Some QUIC connections, those in trouble first."""
+    """Return some QUIC connections, those with trouble first."""
     return sorted(report.quic_connections, key=lambda each: each.outcome in ("established", "pending"))[:QUIC]
 
 
 def starring(report: Report, options: Options) -> Iterator[Connection | QuicConnection]:
-    """The connections whose segments the page draws: one of each trouble, the slowest, an ordinary one; some QUIC."""
+    """Yield the connections to draw: one per group of trouble, the slowest, an ordinary one, and some QUIC."""
     if not options.connections:
         return
     if len(report.connections):

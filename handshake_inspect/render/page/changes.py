@@ -1,4 +1,4 @@
-"""Two reports side by side in pictures: how long their handshakes took, before and after."""
+"""Charts of a comparison: the RTT histograms of both reports."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ LEGS: dict[Leg, str] = {"synack": "SYN to SYN-ACK", "ackdat": "SYN-ACK to ACK", 
 
 @dataclass(frozen=True)
 class Change:
-    """One leg then and now, laid over each other."""
+    """The overlaid histograms of one leg."""
 
     title: str
     picture: Markup
 
 
 def changes(reports: Sequence[Report]) -> Iterator[Change]:
-    """The legs that both reports have measured."""
+    """Yield the legs that both reports have measured."""
     if len(reports) != 2:
         return
     then, now = map(Pictures, reports)

@@ -1,4 +1,4 @@
-"""A finding on the page: what it is, what to do, its numbers, what proves it, and a picture of a scan or a flood."""
+"""Findings on the HTML page: explanation, advice, metrics, evidence, and charts of scans and floods."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from handshake_inspect.wire.text import duration, moment, plural, printable
 STYLE = Style(color=False, encoding="utf-8")
 FRAMES = 24
 PROBES = 1_200
-OPEN = 40  # ports that are named
+OPEN = 40  # open ports listed by name
 
 
 @dataclass(frozen=True)
 class FindingShown:
-    """One finding, in words."""
+    """One finding, formatted."""
 
     finding: Finding
     means: str
@@ -40,7 +40,7 @@ class FindingShown:
 
 
 def shown_finding(finding: Finding, capture: Capture, pictures: Pictures) -> FindingShown:
-    """Everything that unfolds below its title."""
+    """Return everything that the page shows below the title."""
     picture, caption, legend = _picture(finding, pictures)
     frames = finding.evidence.frames
     return FindingShown(
@@ -71,7 +71,7 @@ def _when(finding: Finding, capture: Capture) -> str:
 
 
 def _command(frames: list[int], capture: Capture) -> str:
-    """What shows these frames in Wireshark's own words; empty where there is no one file."""
+    """Return the tshark command that shows these frames; empty unless the capture is a single file."""
     if not frames or len(capture.sources) != 1 or capture.sources[0] in PIPES or capture.host is not None:
         return ""
     numbers = ", ".join(map(str, frames))

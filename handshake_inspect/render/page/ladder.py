@@ -1,4 +1,4 @@
-"""The ladder of one connection as a drawing: its segments between its two ends, with their states and what they did."""
+"""The ladder of one connection as an SVG drawing: segments between both ends, with states and notes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from handshake_inspect.report.words import Side
 
 @dataclass(frozen=True)
 class Shape:
-    """How wide a drawing is, where the two ends stand, and how many characters fit; all in pixels but the last three.
+    """The dimensions of a drawing: widths and positions in pixels; `head`, `label` and `note` in characters.
 
-    A narrow one has the figures above the arrows and the states below, where a wide one has them beside.
+    Narrow drawings have figures above the arrows and states below; wide ones have both beside them.
     """
 
     name: str
@@ -29,23 +29,23 @@ class Shape:
     client: int
     server: int
     narrow: bool
-    head: int  # characters of a name that stands in the middle above its end
-    label: int  # of a line on an arrow
-    note: int  # of a line of a note
+    head: int  # a name centred above its end
+    label: int  # a line on an arrow
+    note: int  # a line of a note
 
     @property
     def middle(self) -> float:
-        """Between the two ends."""
+        """The middle between both ends."""
         return (self.client + self.server) / 2
 
 
 WIDE = Shape("wide", 820, 250, 706, False, 28, 200, 74)
-NARROW = Shape("narrow", 360, 14, 346, True, 0, 44, 50)  # a telephone's
-_FIGURES = ((64, 9, "muted", "end"), (124, 9, "plain", "end"), (130, 3, "muted", None))  # place, characters, look
-_CHARACTER = 7  # pixels, of a figure
-_ROW, _NOTE = 26, 15  # pixels of a rung, and of a line above or below it
-_APART = 6  # pixels, between notes and the rung below them
-_FIGURES_ROOM = 22  # pixels, of a line of figures
+NARROW = Shape("narrow", 360, 14, 346, True, 0, 44, 50)  # for phones
+_FIGURES = ((64, 9, "muted", "end"), (124, 9, "plain", "end"), (130, 3, "muted", None))  # x, characters, look, anchor
+_CHARACTER = 7  # pixels per character of a figure
+_ROW, _NOTE = 26, 15  # height of a rung and of a line of a note, in pixels
+_APART = 6  # pixels between notes and the rung below
+_FIGURES_ROOM = 22  # height of a line of figures, in pixels
 _PALE = "#c3cad2"
 _STYLE = Style(color=False, encoding="utf-8")
 _SIGNS = Signs(_STYLE)
@@ -66,7 +66,7 @@ svg{background:#fff}
 
 @dataclass(frozen=True)
 class Row:
-    """One arrow: what stands to the left of it and on it, who sent it, the states that changed, and its notes."""
+    """One arrow: figures to its left, sender, label, changed states and notes."""
 
     figures: tuple[str, str, str]  # time, gap, frame
     sender: Side
@@ -78,12 +78,12 @@ class Row:
 
 
 def ladders(story: Story | QuicStory) -> Markup:
-    """The drawing for a page, twice: the style sheet shows the one that fits."""
+    """Return a wide and a narrow drawing; the style sheet shows the one that fits."""
     return ladder(story) + ladder(story, NARROW)
 
 
 def ladder(story: Story | QuicStory, shape: Shape = WIDE, *, alone: bool = False) -> Markup:
-    """The drawing; `alone` makes it a file of its own."""
+    """Return the drawing; `alone` makes it a standalone SVG file."""
     ended = ("", "", "")
     if isinstance(story, QuicStory):
         rows, rest = quic_rows(QuicRungs(story, 200, _STYLE))
@@ -117,7 +117,7 @@ def ladder(story: Story | QuicStory, shape: Shape = WIDE, *, alone: bool = False
 
 
 def _heads(shape: Shape, client: str, server: str) -> tuple[Markup, Markup]:
-    """The names of the ends above them; one that is too long for that at the edge, in a narrow drawing one below."""
+    """Return the names of both ends: centred above them, or at the edge if too long; stacked in narrow drawings."""
     edge = shape.width - 8
     return (
         _words(client, 8, 16, "head", None)
@@ -130,7 +130,7 @@ def _heads(shape: Shape, client: str, server: str) -> tuple[Markup, Markup]:
 
 
 def tcp_rows(rungs: Rungs) -> Iterator[Row]:
-    """A row for each segment."""
+    """Yield a row per segment."""
     client = server = ""
     for number, step in enumerate(rungs.story.steps):
         states = step.state
@@ -148,7 +148,7 @@ def tcp_rows(rungs: Rungs) -> Iterator[Row]:
 
 
 def quic_rows(rungs: QuicRungs) -> tuple[list[Row], Note | None]:
-    """A row for each datagram, and what is said of those that are not listed."""
+    """Return a row per datagram, and a note about unlisted ones."""
     rows = [
         Row(
             (rungs.times[number], rungs.gaps[number], f"#{step.frame}"),
@@ -163,14 +163,14 @@ def quic_rows(rungs: QuicRungs) -> tuple[list[Row], Note | None]:
 
 
 class _Drawing:
-    """Rows from the top down; what is right of the figures makes room for long ones, and for states in parentheses."""
+    """Draws rows from the top down; everything right of the figures shifts to make room for long ones."""
 
     def __init__(self, shape: Shape, figures: Sequence[tuple[str, str, str]], *, bracketed: bool = False) -> None:
         self.shape = shape
         self.figures: list[Markup] = []
         self.parts: list[Markup] = []
         self.top = self.y = 30 + _NOTE * shape.narrow
-        self._noted = False  # whether notes stand above: what follows keeps away from them
+        self._noted = False  # there are notes directly above, so leave a gap
         self.shift = 0
         self._places = []
         if shape.narrow:
@@ -182,7 +182,7 @@ class _Drawing:
         self.shift += 3 * _CHARACTER * bracketed
 
     def row(self, row: Row) -> None:
-        """An arrow, with what belongs to it."""
+        """Draw an arrow with its figures, label, states and notes."""
         self._keep_away()
         for note in row.before:
             self.note(note)
@@ -216,7 +216,7 @@ class _Drawing:
         )  # fmt: skip
 
     def _figures(self, figures: tuple[str, str, str], above: int) -> None:
-        """Time, gap and frame: at the left, or in a narrow drawing in a line at `above`."""
+        """Draw time, gap and frame: at the left, or in narrow drawings in a line at `above`."""
         if self.shape.narrow and any(figures):
             words = " \N{MIDDLE DOT} ".join(filter(None, (each.strip() for each in figures)))
             self.parts.append(_words(words, self.shape.middle, above, "muted", "middle"))
@@ -228,14 +228,14 @@ class _Drawing:
         client, server = states
         if self.shape.narrow:
             y = self.y = self.y + _NOTE * any(states)
-        out = -6 if self.shape.narrow else 8  # from the ends
+        out = -6 if self.shape.narrow else 8  # distance from the ends
         if client:
             self.parts.append(_words(client, self.shape.client - out, y, "state", None if out < 0 else "end"))
         if server:
             self.parts.append(_words(server, self.shape.server + out, y, "state", "end" if out < 0 else None))
 
     def note(self, note: Note) -> None:
-        """A note, wrapped."""
+        """Draw a wrapped note."""
         self._noted = True
         kind = {_SIGNS.anomaly: "odd", _SIGNS.rtt: "round"}.get(note.sign, "muted")
         room = self.shape.note * 7 // 8 if kind == "odd" else self.shape.note  # bold letters are wider
@@ -246,7 +246,7 @@ class _Drawing:
             self.parts.append(_words(words, self.shape.middle, self.y, kind, "middle"))
 
     def end(self, rungs: Rungs) -> None:
-        """What both ends are in when the capture ends."""
+        """Draw the final states of both ends."""
         state, steps = rungs.story.connection.state, rungs.story.steps
         self._keep_away()
         self.y += _ROW + _FIGURES_ROOM * self.shape.narrow
@@ -260,7 +260,7 @@ class _Drawing:
 
 
 def _kind(step: Step) -> str:
-    """What the arrow is painted as."""
+    """Return the style of an arrow."""
     if step.icmp is not None:
         return "icmp"
     return next((kind for letter, kind in (("R", "rst"), ("S", "syn"), ("F", "fin")) if letter in step.flags), "plain")

@@ -1,4 +1,4 @@
-"""What sections are made of: tiles, legs of the handshake, rows of services."""
+"""Building blocks of the HTML page: tiles, RTT legs, rows of services."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from handshake_inspect.wire.text import offsets
 
 @dataclass(frozen=True)
 class Tile:
-    """One number at the top of the page; `look` is good, bad or nothing."""
+    """One number at the top of the page; `look` is good, bad or empty."""
 
     label: str
     value: str
@@ -46,12 +46,12 @@ class ServiceShown:
 
 
 def since_start(capture: Capture, times_ns: Sequence[int]) -> list[str]:
-    """These times since the capture began, in words."""
+    """Format times relative to the start of the capture."""
     start = capture.first_ns or 0
     return offsets([ns - start for ns in times_ns], (capture.last_ns or start) - start)
 
 
 def figures(measured: Distribution) -> list[tuple[str, int]]:
-    """Percentiles, or of few values the least, the median and the greatest."""
+    """Return percentiles; for few values, minimum, median and maximum."""
     names = [name for name in spread([measured]) if name not in ("min", "p90", "max") or measured.count < ENOUGH]
     return [(name, ns) for name in names if (ns := usual(measured, name)) is not None]

@@ -1,4 +1,4 @@
-"""What stands in the sections of a report's page: words, numbers and pictures, in the order of the page."""
+"""The contents of the HTML page by section: words, numbers and charts."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ from handshake_inspect.wire.text import duration, printable, share
 
 SERVICES = 25
 FINDINGS = 60
-UNFOLDED = 12  # findings that are seen at once
+UNFOLDED = 12  # findings expanded initially
 BANDS = 12
-SOURCES = 20  # of which the command is said
-ROOM = 300  # characters of a name
+SOURCES = 20  # limit for showing the command line
+ROOM = 300  # characters per name
 PROBLEMS = 20
-RTTS = ("median", "p95", "max")  # of a service
-SPARKS = 20  # services that have their attempts over time
+RTTS = ("median", "p95", "max")  # columns of services
+SPARKS = 20  # services with a sparkline
 STYLE = Style(color=False, encoding="utf-8")
 LEGS: dict[Leg, tuple[str, str]] = {
     "synack": ("SYN to SYN-ACK", "the path to the server and the server"),
@@ -53,7 +53,7 @@ LEGS: dict[Leg, tuple[str, str]] = {
 
 
 class Sections:
-    """The sections of one report; each is made when the page asks for it."""
+    """The sections of one report, computed when the template accesses them."""
 
     def __init__(self, report: Report, options: Options) -> None:
         self.report = report
@@ -64,22 +64,22 @@ class Sections:
         self.captured = "".join(captured(report.capture))
         self.total = report.summary.connections
 
-    # -- the top -----------------------------------------------------------------------------------------------------
+    # -- summary -----------------------------------------------------------------------------------------------------
 
     @property
     def gravest(self) -> Finding | None:
-        """The finding that comes first."""
+        """The most severe finding, named in the verdict."""
         return gravest_of(self.report)
 
     @property
     def look(self) -> str:
-        """The colour of the verdict."""
+        """The colour class of the verdict."""
         gravest = self.gravest
         return gravest.severity if gravest is not None else "fine" if self.total else "none"
 
     @property
     def nothing(self) -> str:
-        """Why there is nothing to show; empty where there is something."""
+        """Why there is nothing to show; empty if there is something."""
         report = self.report
         if self.total or report.quic_connections or report.findings:
             return ""
@@ -102,38 +102,38 @@ class Sections:
         rtt = summary.rtt.total
         yield from (Tile(f"connect {name}", duration(ns)) for name, ns in figures(rtt))
 
-    # -- over time ---------------------------------------------------------------------------------------------------
+    # -- timeline ----------------------------------------------------------------------------------------------------
 
     @cached_property
     def timeline(self) -> Timeline | None:
-        """Attempts over time, where there are several."""
+        """Attempts over time; None if there are too few."""
         return self.pictures.timeline() if len(self.report.connections) > 2 else None
 
     @property
     def attempts(self) -> Markup | None:
-        """The picture of them."""
+        """The chart of attempts."""
         return None if self.timeline is None else svg.attempts(self.timeline)
 
     @property
     def bar_words(self) -> str:
-        """How long one bar is."""
+        """The duration of one bar."""
         return "" if self.timeline is None else duration(self.timeline.bin_ns)
 
     @property
     def kept(self) -> str:
-        """Of how many connections, where a live run has kept only the last ones whole."""
+        """The number of connections in the charts, if a live run kept only the last ones."""
         kept = len(self.report.connections)
         return f", of the last {kept:,} connections" if 0 < kept < self.total else ""
 
     @property
     def legend(self) -> list[tuple[str, str, str]]:
-        """Outcomes that there are: the word, how many, what it means."""
+        """The outcomes that occur: word, count and meaning."""
         counts = self.report.summary.outcomes.as_dict()
         return [(word, f"{count:,}", MEANING[word]) for word, count in counts.items() if count]
 
     @property
     def bands(self) -> Markup | None:
-        """When findings held."""
+        """The chart of the periods of findings."""
         timeline = self.timeline
         if timeline is None:
             return None
@@ -146,9 +146,9 @@ class Sections:
 
     @property
     def half_open(self) -> Markup | None:
-        """Connections that were half-open at the same time, where that is worth a look.
+        """The chart of simultaneously half-open connections, if interesting.
 
-        To the busiest service whose listener is known, with its backlog; else to all.
+        It covers the busiest service with a known listener, with its backlog, or else all services.
         """
         if self.timeline is None:
             return None
@@ -162,14 +162,14 @@ class Sections:
 
     @cached_property
     def listening(self) -> Service | None:
-        """The busiest service whose listener is known."""
+        """The busiest service with a known listener."""
         return next((each for each in self.report.services[:SERVICES] if each.listener is not None), None)
 
-    # -- how long ----------------------------------------------------------------------------------------------------
+    # -- durations ---------------------------------------------------------------------------------------------------
 
     @property
     def legs(self) -> Iterator[LegShown]:
-        """The two halves of the handshake, on one scale, where there are enough of them."""
+        """Histograms of both RTT halves on a common scale, if there are enough values."""
         if self.report.summary.rtt.synack.count < ENOUGH:
             return
         scale = self.pictures.scale(*LEGS)
@@ -182,7 +182,7 @@ class Sections:
 
     @property
     def few_legs(self) -> list[tuple[str, str]]:
-        """The halves and the whole in words, where there are only a few."""
+        """The RTTs as text, if there are only a few values."""
         rtt = self.report.summary.rtt
         of_all = [(title, getattr(rtt, leg)) for leg, (title, _) in LEGS.items()] + [("SYN to ACK", rtt.total)]
         return [
@@ -193,7 +193,7 @@ class Sections:
 
     @property
     def cloud(self) -> Markup | None:
-        """The connect RTT over time."""
+        """The scatter plot of the connect RTT over time."""
         counted = (
             self.pictures.cloud()
             if self.timeline is not None and self.report.summary.rtt.total.count >= ENOUGH
@@ -207,17 +207,17 @@ class Sections:
 
     @cached_property
     def findings(self) -> list[FindingShown]:
-        """The findings, as far as they are listed."""
+        """The listed findings."""
         return [shown_finding(each, self.report.capture, self.pictures) for each in self.report.findings[:FINDINGS]]
 
     @property
     def pictured(self) -> FindingShown | None:
-        """The first that has a picture."""
+        """The first finding with a chart."""
         return next((each for each in self.findings if each.picture is not None), None)
 
     @property
     def more_findings(self) -> int:
-        """How many are not."""
+        """The number of findings that are not listed."""
         return max(len(self.report.findings) - FINDINGS, 0)
 
     @property
@@ -239,39 +239,39 @@ class Sections:
             )
 
     def measured(self, services: Sequence[ServiceShown]) -> list[str]:
-        """Which figures of the RTT any of these services has."""
+        """Return the RTT columns that any of these services has."""
         return [name for name in RTTS if any(each.rtt[name][1] for each in services)]
 
     @property
     def afterwards(self) -> list[Column]:
-        """What became of connections that were open."""
+        """The columns of the AFTERWARDS table."""
         lives = self.report.summary.afterwards
         return [] if lives is None else afterwards_columns(lives, STYLE)
 
     @property
     def afterwards_subject(self) -> str:
-        """Which these are."""
+        """The subtitle of the AFTERWARDS table."""
         lives = self.report.summary.afterwards
         return "" if lives is None else subject(lives)
 
     @property
     def more_services(self) -> int:
-        """How many services are not listed."""
+        """The number of services that are not listed."""
         return max(len(self.report.services) - SERVICES, 0)
 
     @property
     def setup_figures(self) -> str:
-        """What the figures of the set-ups are."""
+        """The subtitle of the SET-UP table."""
         return setup_figures(self.report)
 
     @property
     def setups(self) -> list[Column]:
-        """What connecting cost, by service and protocol."""
+        """The columns of the SET-UP table, by service and protocol."""
         return setup_columns(self.report, STYLE)
 
     @property
     def setup_remarks(self) -> str:
-        """What stands below that."""
+        """The remarks below the SET-UP table."""
         return setup_remarks(self.report, STYLE)
 
     # -- QUIC --------------------------------------------------------------------------------------------------------
@@ -280,7 +280,7 @@ class Sections:
 
     @property
     def quic_outcomes(self) -> list[tuple[str, str, str, str]]:
-        """The outcomes of QUIC connections: the word, how many, which share, what it means."""
+        """The outcomes of QUIC connections: word, count, share and meaning."""
         outcomes = [each.outcome for each in self.report.quic_connections]
         counts = {word: outcomes.count(word) for word in QUIC_MEANING if word in outcomes}
         return [(word, f"{n:,}", share(n, len(outcomes)), QUIC_MEANING[word]) for word, n in counts.items()]
@@ -300,21 +300,21 @@ class Sections:
         """How many are not listed."""
         return max(len(self.report.quic_connections) - QUIC, 0) if self.options.connections else 0
 
-    # -- the capture -------------------------------------------------------------------------------------------------
+    # -- capture -----------------------------------------------------------------------------------------------------
 
     @property
     def facts(self) -> Iterator[tuple[str, str]]:
-        """What is known of the capture."""
+        """Facts about the capture."""
         yield from capture_facts(self.report.capture, ROOM, STYLE)
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong with it."""
+        """Problems of the capture."""
         return [each.message for each in self.report.capture.problems[:PROBLEMS]]
 
     @property
     def command(self) -> str:
-        """What makes this page again; empty where that cannot be said."""
+        """The command that recreates this page; empty if unknown."""
         sources = self.report.capture.sources
         if not sources or len(sources) > SOURCES or self.report.capture.host is not None:
             return ""
@@ -323,10 +323,10 @@ class Sections:
 
     @property
     def tool(self) -> str:
-        """What wrote it."""
+        """The tool and version that made the report."""
         return f"{self.report.tool.name} {self.report.tool.version}"
 
     @property
     def shown(self) -> list[Shown]:
-        """All connections that the page lists."""
+        """All connections on the page."""
         return self.cast.shown

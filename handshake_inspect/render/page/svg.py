@@ -1,7 +1,7 @@
-"""SVG as it is drawn into the page: elements, and charts of bars, bands, lines and clouds.
+"""SVG elements and charts: bars, bands, steps and scatter plots.
 
-Places across are per cent, so that a chart fills the width that there is and its text keeps its size; places down are
-pixels.  Colours are attributes, which a style sheet may overrule: where a page may have no styles, they stay.
+Horizontal positions are percentages, so that a chart fills the available width while its text keeps its size; vertical
+ones are pixels.  Colours are attributes, which style sheets may override and which remain where styles are blocked.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from handshake_inspect.report.scales import log_place, ticks
 from handshake_inspect.wire.const import NS_PER_SECOND
 from handshake_inspect.wire.text import duration, plural, printable
 
-# Of Okabe and Ito, which colour-blind people can tell apart; words stand beside them everywhere.
+# The Okabe-Ito palette, distinguishable for colour-blind people; colours are always accompanied by words.
 COLORS = {
     "established": "#009e73", "refused": "#d55e00", "rejected": "#8c3b00", "timed-out": "#e69f00",
     "half-open": "#b85a93", "aborted": "#7f7f7f", "pending": "#b8a900", "unsolicited": "#56b4e9",
@@ -26,17 +26,17 @@ SEVERITIES = {"critical": "#c8102e", "warning": "#e69f00", "info": "#3b7dd8"}
 PROBED = {"open": "#009e73", "closed": "#d0d5da", "filtered": "#e69f00"}
 INK, MUTED, _RULE = "#1d232a", "#5b6570", "#d5dae0"
 _FONT = "system-ui, sans-serif"
-SQUARES = 60  # of a scan, in one row
-_AXIS = 16  # pixels of the labels below a chart
+SQUARES = 60  # per row, of a scan
+_AXIS = 16  # height of the labels below a chart, in pixels
 
 
 def number(value: float) -> str:
-    """A number in as few characters as a picture needs."""
+    """Format a number with at most two decimals."""
     return f"{value:.2f}".rstrip("0").rstrip(".") if value % 1 else f"{value:.0f}"
 
 
 def tag(name: str, *content: Markup | str, **attributes: object) -> Markup:
-    """An element; what is not markup yet is escaped, `class_` and `font_size` lose their underscores."""
+    """Return an element; plain text is escaped, and `class_` and `font_size` become `class` and `font-size`."""
     pairs = (
         f' {key.rstrip("_").replace("_", "-")}="{_attribute(value)}"'
         for key, value in attributes.items()
@@ -52,12 +52,12 @@ def _attribute(value: object) -> Markup:
 
 
 def percent(share: float) -> str:
-    """A place across: `37.5%`."""
+    """Return a horizontal position: `37.5%`."""
     return f"{number(100 * share)}%"
 
 
 def picture(height: float, label: str, *content: Markup, **attributes: object) -> Markup:
-    """A chart of this height, as wide as there is room; `label` says what it shows to those who do not see it."""
+    """Return a full-width chart of this height; `label` describes it for screen readers."""
     return tag(
         "svg", *content, width="100%", height=height, role="img", aria_label=label, font_family=_FONT, **attributes
     )
@@ -66,28 +66,28 @@ def picture(height: float, label: str, *content: Markup, **attributes: object) -
 def text(
     words: str, x: str | float, y: float, kind: str = "ax", *, anchor: str | None = None, dx: int | None = None
 ) -> Markup:
-    """Words at a place, `dx` pixels beside it; `kind` is their class in the style sheet."""
+    """Return text at a position, shifted by `dx` pixels; `kind` is its class."""
     size, fill = 11.5 if kind == "note" else 11, MUTED if kind == "ax" else INK
     return tag("text", words, x=x, y=float(y), dx=dx, class_=kind, fill=fill, font_size=size, text_anchor=anchor)
 
 
 def rule(y: float) -> Markup:
-    """A line across."""
+    """Return a horizontal line."""
     return tag("line", x1="0", x2="100%", y1=float(y), y2=float(y), class_="rule", stroke=_RULE)
 
 
 def box(x: float, y: float, width: float, height: float, kind: str, fill: str, *content: Markup) -> Markup:
-    """A rectangle; places across are shares of the width."""
+    """Return a rectangle; `x` and `width` are fractions of the chart's width."""
     return tag(
         "rect", *content, x=percent(x), y=float(y), width=percent(width), height=float(height), class_=kind, fill=fill
     )
 
 
-# --- over time --------------------------------------------------------------------------------------------------------
+# --- timelines --------------------------------------------------------------------------------------------------------
 
 
 def attempts(timeline: Timeline, height: int = 150) -> Markup:
-    """Attempts over time: a bar for each span, in the colours of the outcomes."""
+    """Return a stacked bar chart of attempts over time, coloured by outcome."""
     most = max(timeline.most, 1)
     room = height - _AXIS - 14
     bars = []
@@ -108,12 +108,12 @@ def attempts(timeline: Timeline, height: int = 150) -> Markup:
 
 
 def clock(timeline: Timeline, y: float) -> list[Markup]:
-    """Labels of the time since the capture began."""
+    """Return the labels of the time axis, relative to the start of the capture."""
     whole = timeline.bin_ns * BINS
     labels = []
     for ns in round_times(whole):
         share = ns / whole
-        anchor = None if share < 0.05 else "end" if share > 0.95 else "middle"  # of the width of a telephone
+        anchor = None if share < 0.05 else "end" if share > 0.95 else "middle"  # thresholds suit phones
         labels.append(text(duration(ns), percent(share), y, anchor=anchor))
     return labels
 
@@ -122,7 +122,7 @@ _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 
 
 
 def round_times(whole_ns: int, most: int = 5) -> list[int]:
-    """Round times from 0 on, a few of them, that lie within a span."""
+    """Return a few round times from 0 up to the end of a time span."""
     unit = NS_PER_SECOND
     while whole_ns < unit * most and unit > 1:
         unit //= 10
@@ -133,13 +133,13 @@ def round_times(whole_ns: int, most: int = 5) -> list[int]:
 
 
 def bands(spans: Sequence[tuple[str, str, str, float, float]]) -> Markup:
-    """When findings held: rows of severity, words, title, begin and end, as shares of the time."""
+    """Return the chart of findings' periods: severity, words, title, and begin and end as fractions of the time."""
     rows = [_band(20.0 * row, *span) for row, span in enumerate(spans)]
     return picture(20 * len(spans) + 2, "When findings held, on the same scale of time", *rows)
 
 
 def _band(y: float, severity: str, words: str, title: str, begin: float, end: float) -> Markup:
-    """One finding; its words stand in the band from the side where there is more room."""
+    """Return the band of one finding; its words start at the side with more room."""
     wide = max(end - begin, 0.006)
     at, color = min(begin, 1 - wide), SEVERITIES[severity]
     left = at < 0.6
@@ -163,7 +163,7 @@ def _band(y: float, severity: str, words: str, title: str, begin: float, end: fl
 def steps(
     levels: Sequence[int], label: str, timeline: Timeline, limit: tuple[str, int] | None = None, height: int = 90
 ) -> Markup:
-    """A level over time as an area of steps, and a line at the limit that it has, if that is not far away."""
+    """Return a step chart of a level over time, with a line at `limit` unless that is far above."""
     most = max(1, *levels)
     limit = limit if limit is not None and limit[1] <= 3 * most else None
     most = max(most, limit[1] if limit is not None else 0)
@@ -185,7 +185,7 @@ def _limit(words: str, y: float) -> list[Markup]:
 
 
 def spark(timeline: Timeline) -> Markup:
-    """Attempts over time in the space of a word."""
+    """Return a sparkline of attempts over time."""
     totals = [sum(bars) for bars in zip(*timeline.attempts.values(), strict=True)]
     most = max(*totals, 1)
     path = "".join(f"M{i} 18v{number(-max(18 * n / most, 1))}h1V18z" for i, n in enumerate(totals) if n)
@@ -195,17 +195,17 @@ def spark(timeline: Timeline) -> Markup:
     )  # fmt: skip
 
 
-# --- how long ---------------------------------------------------------------------------------------------------------
+# --- durations --------------------------------------------------------------------------------------------------------
 
 
 def histogram(
     counted: Histogram, label: str, marks: Sequence[tuple[str, int]], before: Histogram | None = None, height: int = 130
 ) -> Markup:
-    """Durations on a logarithmic scale, with marks such as percentiles; `before` is drawn as lines over it."""
+    """Return a histogram on a logarithmic scale with marks (percentiles); `before` is overlaid as lines."""
     base = float(height - _AXIS)
     now, then = (max(sum(each.counts), 1) if each is not None else 1 for each in (counted, before))
     most = max(*(n / now for n in counted.counts), *(n / then for n in (before.counts if before else (0, 0))))
-    scale = (base - 44) / most  # of shares of all, so that few can be compared with many
+    scale = (base - 44) / most  # relative counts, so that samples of different size can be compared
     parts = [_bar(place, n, scale / now, base) for place, n in enumerate(counted.counts) if n]
     parts += [_line(place, n, scale / then, base) for place, n in enumerate(before.counts if before else ()) if n]
     for row, (words, ns) in enumerate(marks):
@@ -237,7 +237,7 @@ def _mark(words: str, share: float, y: float, base: float) -> tuple[Markup, Mark
 
 
 def cloud(counted: Cloud, timeline: Timeline, height: int = 150) -> Markup:
-    """Durations over time: darker where there are more."""
+    """Return a scatter plot of durations over time; denser cells are darker."""
     across, up = CLOUD
     base, room = height - _AXIS, height - _AXIS - 6
     paths = []
@@ -264,7 +264,7 @@ def cloud(counted: Cloud, timeline: Timeline, height: int = 150) -> Markup:
 
 
 def shares(counts: Mapping[Outcome, int], label: str) -> Markup:
-    """A bar divided by outcomes."""
+    """Return a bar divided by outcome."""
     whole, at, parts = max(sum(counts.values()), 1), 0.0, []
     for outcome, count in counts.items():
         if count:
@@ -276,7 +276,7 @@ def shares(counts: Mapping[Outcome, int], label: str) -> Markup:
 
 
 def ports(probes: Iterable[Probe], *, hosts: bool) -> Markup:
-    """What a scan learnt: a square for each port, or for each host, that was tried."""
+    """Return the result of a scan: a square per probed port or host."""
     listed = list(probes)
     columns = SQUARES
     rows = -(-len(listed) // columns)
@@ -298,7 +298,7 @@ def ports(probes: Iterable[Probe], *, hosts: bool) -> Markup:
 
 
 def sources(counts: Sequence[int], height: int = 70) -> Markup:
-    """Clients by the first byte of their address: forged ones are everywhere."""
+    """Return a bar chart of clients by first address byte, in which spoofed addresses are spread evenly."""
     most, base = max(counts), height - _AXIS
     bars = [
         box(place / 256, base - max(count * (base - 4) / most, 1), 0.9 / 256, max(count * (base - 4) / most, 1), "bar",

@@ -1,4 +1,4 @@
-"""The set-up of one connection as a drawing: a row for each part, with a bar where it lies in time."""
+"""The set-up of one connection as an SVG waterfall: a row per span, with a bar at its position in time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ WHOSE: dict[Whose, tuple[str, str]] = {
     "either": ("in doubt", "#b5bcc4"),
 }
 _LABEL = 0.2  # share of the width before the bars
-_ROOM = 0.78  # of the width, up to which a bar may reach so that words have room behind it
+_ROOM = 0.78  # share of the width up to which a bar leaves room for text after it
 _ROW = 22
 
 
 def waterfall(setup: Setup) -> Markup | None:
-    """The drawing; None where nothing was measured."""
+    """Return the drawing; None if nothing was measured."""
     drawn = rows(setup)
     if not drawn:
         return None
@@ -38,7 +38,7 @@ def waterfall(setup: Setup) -> Markup | None:
 
 
 def whose(setup: Setup) -> list[tuple[str, str]]:
-    """What the colours mean, of those that are there: class and words."""
+    """Return the legend of the colours that occur: class and words."""
     there = {who for row in rows(setup) for who, ns in row.parts if ns}
     return [(who, words) for who, (words, _) in WHOSE.items() if who in there]
 
@@ -61,7 +61,7 @@ def _row(row: Row, y: float, whole: int) -> list[Markup]:
 
 
 def _took(words: str, begin: float, end: float, y: float) -> Markup:
-    """How long it took: behind the bar, before it, or in it, where there is room."""
+    """Return the duration as text after, before or inside the bar, wherever there is room."""
     if end <= _ROOM:
         return text(words, percent(end), y, dx=5)
     if begin > 2 * _LABEL:

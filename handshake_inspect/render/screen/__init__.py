@@ -1,6 +1,6 @@
-"""The live screen: what a capture looks like at this moment, and the keys to look closer.
+"""The live screen: an overview of a running capture, with keys to show details.
 
-`Screen` draws snapshots and knows nothing of where they come from.  rich is imported when a screen is shown.
+`Screen` draws snapshots, independent of their source.  rich is imported only when a screen is shown.
 """
 
 from handshake_inspect.render.screen.screen import Screen, can_show

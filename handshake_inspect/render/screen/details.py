@@ -1,4 +1,4 @@
-"""Pages of details: one connection with its ladder, or one finding with its numbers."""
+"""Detail pages of the live screen: a connection with its ladder, or a finding with its metrics."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _METHODS = {
     "data-ack": "a later segment stood in for the final ACK: at most this", "one-sided": "one direction is missing",
 }  # fmt: skip
 SEVERITIES = {severity: f"bold {look}" for severity, look in SEVERITY_LOOKS.items()}
-CITED = 12  # frames or connections that are evidence
+CITED = 12  # frames or connections of the evidence
 
 
 def detail(scene: Scene) -> list[Text]:
-    """What was chosen."""
+    """Return the page of the selected connection or finding."""
     shown = scene.view.shown
     if isinstance(shown, Finding):
         return _finding(scene, shown)
     return [] if shown is None else _connection(scene, shown)
 
 
-# --- a connection -----------------------------------------------------------------------------------------------------
+# --- connections ------------------------------------------------------------------------------------------------------
 
 
 def _connection(scene: Scene, c: Connection) -> list[Text]:
-    """One connection: why, the handshake, RTT and states, whose it is, and its ladder where segments are kept."""
+    """Return the page of a connection: reason, handshake, RTT, states, processes, and its ladder if available."""
     look = scene.look
     words = c.outcome + (f", {c.cause}" if c.cause else "")
     lines = [
@@ -66,14 +66,14 @@ def _connection(scene: Scene, c: Connection) -> list[Text]:
 
 
 def _whose(c: Connection, look: Look) -> list[tuple[str, str]]:
-    """The processes of its ends."""
+    """Return labelled lines with the processes of both ends."""
     owners = [] if c.process is None else [("client", c.process.client), ("server", c.process.server)]
     known = [f"{who} {look.clean(owner_text(owner))}" for who, owner in owners if owner is not None]
     return [("process" if not place else "", text) for place, text in enumerate(known)]
 
 
 def _kernel(scene: Scene, c: Connection) -> Iterator[Text]:
-    """What the kernel of this host has of its ends, and where that differs from what the wire shows."""
+    """Yield the kernel's view of the ends on this host, and its differences from the wire."""
     look = scene.look
     yield from _listener(scene, c)
     if c.process is None:
@@ -92,7 +92,7 @@ def _kernel(scene: Scene, c: Connection) -> Iterator[Text]:
 
 
 def _listener(scene: Scene, c: Connection) -> Iterator[Text]:
-    """How full the accept queue of its server is."""
+    """Yield the state of the server's accept queue."""
     services = scene.snapshot.services
     listener = next((each.listener for each in services if each.server == c.server.service), None)
     if listener is None:
@@ -113,7 +113,7 @@ def _measured(kernel: Kernel, look: Look) -> str:
 
 
 def _differences(kernel: Kernel, state: str, sent: Direction) -> Iterator[str]:
-    """Where the wire says otherwise: it may have been seen later, or the kernel knows what was never captured."""
+    """Yield differences between kernel and wire; the wire may be seen later, or segments were not captured."""
     if kernel.state != state:
         yield f"state: {state} on the wire"
     if kernel.retransmissions is not None and kernel.retransmissions != sent.retransmissions:
@@ -146,7 +146,7 @@ def _direction(way: Direction) -> str:
 
 
 def _told(story: str, look: Look) -> list[Text]:
-    """A ladder that was drawn elsewhere: its colours stay, everything else that drives a terminal is escaped."""
+    """Convert a rendered ladder: colours are kept, all other control sequences escaped."""
     lines = []
     for row in story.splitlines():
         pieces = [piece if _SGR.fullmatch(piece) else look.clean(piece) for piece in _SGR.split(row)]
@@ -155,11 +155,11 @@ def _told(story: str, look: Look) -> list[Text]:
     return lines
 
 
-# --- a finding --------------------------------------------------------------------------------------------------------
+# --- findings ---------------------------------------------------------------------------------------------------------
 
 
 def _finding(scene: Scene, found: Finding) -> list[Text]:
-    """One finding: what is wrong, what to do, its numbers, and where to look."""
+    """Return the page of a finding: title, advice, metrics and evidence."""
     look = scene.look
     target = f"  {look.clean(str(found.target))}" if found.target is not None else ""
     lines = [

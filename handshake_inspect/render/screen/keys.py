@@ -1,4 +1,4 @@
-"""From the bytes that a terminal sends to the names of keys."""
+"""Decoder from bytes sent by a terminal to key names."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ _SINGLE = {
     0x0D: "enter", 0x0A: "enter", 0x7F: "backspace", 0x08: "backspace", 0x15: "clear", 0x0C: "redraw", 0x09: "tab",
 }  # fmt: skip
 _ESCAPE = 0x1B
-_LONGEST = 16  # bytes of a sequence; longer ones are noise
-ESCAPE_WAIT_S = 0.05  # what follows an Esc within this time belongs to it
+_LONGEST = 16  # maximum bytes of a sequence; longer ones are noise
+ESCAPE_WAIT_S = 0.05  # bytes that follow ESC within this time belong to it
 
 
 class KeyDecoder:
-    """Bytes in, keys out; what is not whole yet is kept for the next bytes.
+    """Decodes bytes to keys; incomplete sequences are buffered.
 
-    A key is a character, or one of the words above, or `escape`.  Sequences that mean nothing here are dropped.
+    A key is a character, one of the names above, or `escape`.  Unknown sequences are dropped.
     """
 
     def __init__(self) -> None:
@@ -26,11 +26,11 @@ class KeyDecoder:
 
     @property
     def waiting(self) -> bool:
-        """Whether an Esc was read and more may follow."""
+        """Whether an incomplete sequence is buffered."""
         return bool(self._rest)
 
     def feed(self, typed: bytes) -> list[str]:
-        """The keys that `typed` complete."""
+        """Return the keys completed by `typed`."""
         self._rest += typed
         keys: list[str] = []
         while self._rest:
@@ -43,12 +43,12 @@ class KeyDecoder:
         return keys
 
     def expire(self) -> list[str]:
-        """Nothing more came in time: an Esc alone was the key itself, anything else unfinished is noise."""
+        """Handle a timeout: a lone ESC is the key itself; drop any other incomplete sequence."""
         rest, self._rest = self._rest, b""
         return ["escape"] if rest == b"\x1b" else []
 
     def _first(self) -> tuple[int, str]:
-        """Length and name of the first key; length 0 when it is not whole, no name when it means nothing."""
+        """Return length and name of the first key; length 0 if incomplete, empty name if unknown."""
         first = self._rest[0]
         if first == _ESCAPE:
             return self._sequence()

@@ -1,4 +1,4 @@
-"""What can be chosen on the screen: trouble by its kind, connections, findings; each a list of rows."""
+"""The selectable lists of the screen: groups of trouble, connections and findings."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from handshake_inspect.report.snapshot import Snapshot, TroubleGroup
 Panel = Literal["trouble", "connections", "findings"]
 PANELS: tuple[Panel, ...] = ("trouble", "connections", "findings")
 Key = tuple[Any, ...]
-Passing = Callable[[Sequence[Connection]], Sequence[Connection]]  # those that -Y lets through
+Passing = Callable[[Sequence[Connection]], Sequence[Connection]]  # applies a filter expression
 _WORST_FIRST = list(SEVERITY_LOOKS)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row that can be chosen, and what it is of; `inside`: of a connection below its group."""
+    """A selectable row and its object; `inside` marks a connection listed below its group."""
 
     of: Connection | TroubleGroup | Finding
     inside: bool = False
 
     @property
     def key(self) -> Key:
-        """What makes it the same row on the next picture."""
+        """The identity of the row across snapshots."""
         if isinstance(self.of, Connection):
             return ("connection", self.of.id)
         if isinstance(self.of, TroubleGroup):
@@ -38,7 +38,7 @@ Lists = Mapping[Panel, Sequence[Row]]
 
 
 def lists(snapshot: Snapshot | None, words: Sequence[str], passing: Passing | None, unfolded: set[Key]) -> Lists:
-    """The rows of every panel that the filter lets through: words, or an expression."""
+    """Return the rows of every panel that match the filter (words or an expression)."""
     if snapshot is None:
         return {panel: [] for panel in PANELS}
 
@@ -72,12 +72,12 @@ def _trouble(snapshot: Snapshot, kept: Sequence[Connection], filtered: bool, unf
 
 
 def kind_of(connection: Connection) -> Key:
-    """The key of the group that a connection in trouble is in."""
+    """Return the key of a connection's trouble group."""
     return (connection.outcome, connection.cause, str(connection.server.service))
 
 
 def about_connection(connection: Connection, words: Sequence[str]) -> bool:
-    """Whether all words are in its addresses, name, outcome, cause or processes."""
+    """Whether all words occur in the addresses, name, outcome, cause or processes of a connection."""
     about = [str(connection.client), str(connection.server), connection.outcome, connection.cause or ""]
     about.append(connection.server.name or "")
     if connection.process is not None:

@@ -1,4 +1,4 @@
-"""What the terminal can show: signs, colours, numbers, and text that drives nothing."""
+"""Formatting for the terminal of the live screen: symbols, colours, charts, and safe text."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from handshake_inspect.wire.const import NS_PER_SECOND
 from handshake_inspect.wire.text import duration, span
 
 _COLORS = frozenset({"red", "green", "yellow", "cyan", "blue", "magenta"})
-Part = str | tuple[str, str]  # text, or text and its looks
+Part = str | tuple[str, str]  # text, or text and style
 
 
 class Look:
-    """Signs in UTF-8 or ASCII; `style` keeps weights and drops colours where there are none."""
+    """Formats text for the terminal, with UTF-8 or ASCII symbols and with or without colours."""
 
     def __init__(self, *, ascii: bool, color: bool) -> None:  # noqa: A002 - the user's word for it
         self.ascii = ascii
@@ -32,12 +32,12 @@ class Look:
         self.updown = "up/down" if ascii else "↑↓"
 
     def style(self, looks: str) -> str:
-        """The same shades as in reports; without the colours where the terminal has none."""
+        """Return a rich style with the shades of reports, without colours if the terminal has none."""
         words = [look for look in looks.split() if self.color or look not in _COLORS]
         return " ".join(f"color({SHADES[word]})" if word in SHADES else word for word in words)
 
     def clean(self, text: str) -> str:
-        """Text as the terminal can show it: nothing in it is obeyed."""
+        """Return text for the terminal, with control characters escaped."""
         text = self.words.clean(text)
         return text.encode("ascii", "backslashreplace").decode() if self.ascii else text
 
@@ -49,11 +49,11 @@ class Look:
         return set_cell_size(text, max(width - len(mark), 0)) + mark if width > 0 else ""
 
     def elide(self, text: str, width: int) -> str:
-        """Shorten in the middle, so that the port of an address stays."""
+        """Shorten in the middle, so that the port of an address stays visible."""
         return self.words.elide(text, width) if width > len(self.words.ellipsis) else self.cut(text, width)
 
     def line(self, *parts: Part) -> Text:
-        """One line of parts."""
+        """Return a line made of parts."""
         text = Text(no_wrap=True, overflow="crop", end="\n")
         for part in parts:
             if isinstance(part, str):
@@ -63,7 +63,7 @@ class Look:
         return text
 
     def columns(self, left: Sequence[Text], right: Sequence[Text], width: int, gap: int = 3) -> list[Text]:
-        """Put two blocks beside each other; the left one is `width` wide."""
+        """Return two blocks side by side; the left one is `width` columns wide."""
         lines = []
         for number in range(max(len(left), len(right))):
             line = left[number].copy() if number < len(left) else self.line()
@@ -75,7 +75,7 @@ class Look:
         return lines
 
     def ends(self, left: Text, right: Text, width: int) -> Text:
-        """Put one text at each end of a line; the left one yields."""
+        """Return a line with one text at each end; the left one is cut if necessary."""
         room = max(width - right.cell_len - 1, 0)
         line = left.copy()
         line.truncate(room, overflow="crop", pad=True)
@@ -83,7 +83,7 @@ class Look:
         return line.append_text(right)
 
     def prose(self, text: str, width: int, indent: int, most: int) -> list[str]:
-        """Wrap to at most so many lines; the last one shows that there is more."""
+        """Wrap to at most `most` lines; an ellipsis marks omitted text."""
         lines = wrap(self.clean(text), max(width - indent, 8), break_on_hyphens=False)
         if len(lines) > most:
             rest = self.cut(" ".join(lines[most - 1 :]), max(width - indent, 8))
@@ -91,25 +91,25 @@ class Look:
         return [" " * indent + line for line in lines[:most]]
 
     def chart(self, values: Sequence[float], rows: int = 1) -> list[str]:
-        """Columns as high as the values, the highest `rows` lines high; what is not zero always shows."""
+        """Return a bar chart of at most `rows` lines; every value above zero is visible."""
         full = len(self.steps) - 1
         most = max(max(values, default=0), 0.1)
-        # Zero is a thin line at the foot, so something is at least one step above it.
+        # Zero is a thin base line, so other values are at least one step above it.
         heights = [max(math.ceil(value * rows * full / most), 2 if value else 1) for value in values]
         lines = []
         for row in reversed(range(rows)):
             level = [min(max(height - row * full, 0), full) for height in heights]
             lines.append("".join(self.steps[each] if each or not self.ascii else " " for each in level))
-        if self.ascii:  # the foot of nothing is a line, not a dot
+        if self.ascii:  # the base line is a line, not a dot
             lines[-1] = "".join("_" if not value else sign for value, sign in zip(values, lines[-1], strict=True))
         return lines
 
     def duration(self, ns: int | None) -> str:
-        """Three digits or so and a unit; a dash for what is not known."""
+        """Format a duration; a dash if unknown."""
         return duration(ns, self.words.micro) if ns is not None else "-"
 
     def age(self, ns: int) -> str:
-        """How long ago."""
+        """Format an age: `5 s ago`."""
         return "just now" if ns < NS_PER_SECOND else f"{self.whole_span(ns)} ago"
 
     def about(self, ns: int) -> str:
@@ -119,7 +119,7 @@ class Look:
         return f"{' '.join(self.whole_span(ns).split(' ')[:2])} ago"
 
     def whole_span(self, ns: int) -> str:
-        """A length of time in whole seconds, so that it counts up steadily; hours without seconds."""
+        """Format a duration in whole seconds, so that it counts up steadily; hours without seconds."""
         if ns < NS_PER_SECOND:
             return "0 s"
         return span(ns // NS_PER_SECOND * NS_PER_SECOND, self.words.micro)

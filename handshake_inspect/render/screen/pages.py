@@ -1,4 +1,4 @@
-"""Whole pages: the overview for the room there is, the detail of one connection, and the help."""
+"""Pages of the live screen: the overview in several sizes, details, and help."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from handshake_inspect.render.screen.rows import lists
 from handshake_inspect.render.screen.scene import Scene
 from handshake_inspect.wire.text import plural, rounded
 
-NARROW, WIDE = 60, 150  # columns: below, only the essence; from, parts stand beside each other
+NARROW, WIDE = 60, 150  # columns: below NARROW only key figures; from WIDE on, parts are side by side
 SERVED = 54  # percent of a wide screen that services have: processes and two kinds of failure fit from 160 columns on
-LOW = 18  # lines: below, only the essence
+LOW = 18  # lines; below, only key figures
 
 
 def page(scene: Scene) -> list[Text]:
-    """The lines of the screen, as many as it has and none wider."""
+    """Return the lines of the screen, exactly as many as it has, none wider than it."""
     body = {"help": help_page, "detail": details.detail}.get(scene.view.mode)
     if body is not None:
         lines = _scrolled(scene, body(scene))
@@ -36,7 +36,7 @@ def page(scene: Scene) -> list[Text]:
 
 
 def _scrolled(scene: Scene, lines: list[Text]) -> list[Text]:
-    """A header and, below it, what scrolling has left of the lines."""
+    """Return a header and the visible part of scrolled lines."""
     room = max(scene.height - 3, 1)
     scene.view.scroll = max(min(scene.view.scroll, len(lines) - room), 0)
     below = len(lines) - scene.view.scroll - room
@@ -50,7 +50,7 @@ def _scrolled(scene: Scene, lines: list[Text]) -> list[Text]:
 
 
 def footer(scene: Scene) -> Text:
-    """The keys that do something now."""
+    """Return the line with the keys available now."""
     look, view = scene.look, scene.view
     if view.mode == "filter":
         return _typing(scene)
@@ -72,7 +72,7 @@ def footer(scene: Scene) -> Text:
 
 
 def _keys(keys: Sequence[tuple[str, str]], room: int) -> list[Part]:
-    """What keys do, as many as have room; the last ones, which lead further, before those in the middle."""
+    """Return as many key descriptions as fit; those in the middle are dropped first."""
     kept = list(keys)
     while len(kept) > 1 and sum(len(f"{key} {does}   ") for key, does in kept) - 3 > room:
         del kept[len(kept) // 2]
@@ -81,7 +81,7 @@ def _keys(keys: Sequence[tuple[str, str]], room: int) -> list[Part]:
 
 
 def _typing(scene: Scene) -> Text:
-    """What is typed into the filter, and what is wrong with it."""
+    """Return the input line of the filter, with any error."""
     look, typed = scene.look, scene.look.clean(scene.view.filter)
     hint = "address, port, outcome or process; or as -Y: server.port == 443; Enter, Esc"
     if scene.view.is_expression:
@@ -91,11 +91,11 @@ def _typing(scene: Scene) -> Text:
     return look.line((" filter: ", "bold reverse"), " ", typed, ("_", "bold"), *said)
 
 
-# --- the overview -----------------------------------------------------------------------------------------------------
+# --- overview ---------------------------------------------------------------------------------------------------------
 
 
 def overview(scene: Scene) -> list[Text]:
-    """Everything at once: rates and RTT above, then findings, services and the lists as room permits."""
+    """Return the overview: rates and RTT on top, then findings, services and lists as room permits."""
     look, width = scene.look, scene.width
     gap = [look.line()] if scene.height >= 22 else []
     rule = look.line((look.rule * width, "dim"))
@@ -108,7 +108,7 @@ def overview(scene: Scene) -> list[Text]:
     if width >= WIDE:
         left = width * SERVED // 100
         return lines + look.columns(panels.services(scene, left, room), lists(scene, width - left - 3, room), left)
-    # Lists may take what services leave, and the other way round.
+    # Lists may use the room that services leave, and vice versa.
     least = max(room * 2 // 5, 2)
     wanted = 1 + max(len(scene.services), 1)
     listed = lists(scene, width, max(room - min(wanted, least) - len(gap), 1))
@@ -117,7 +117,7 @@ def overview(scene: Scene) -> list[Text]:
 
 
 def _top(scene: Scene, room: int) -> list[Text]:
-    """Attempts and outcomes, and beside them RTT and half-open."""
+    """Return attempts and outcomes beside RTT and half-open connections."""
     right = 35
     left = scene.width - right - 3
     legs, half = panels.rtt(scene), panels.half_open(scene)
@@ -126,7 +126,7 @@ def _top(scene: Scene, room: int) -> list[Text]:
 
 
 def small(scene: Scene) -> list[Text]:
-    """The essence, a line each, the most important first: a terminal may be tiny."""
+    """Return the key figures for tiny terminals, one per line, most important first."""
     look, snapshot, width = scene.look, scene.snapshot, scene.width
     half_open = snapshot.half_open
     series = scene.series(lambda second: second.attempts, max(width - 22, 1))
@@ -148,7 +148,7 @@ def small(scene: Scene) -> list[Text]:
     return [*lines, *found, *(lists(scene, width, room - len(found)) if room > len(found) else [])]
 
 
-# --- the help ---------------------------------------------------------------------------------------------------------
+# --- help -------------------------------------------------------------------------------------------------------------
 
 _HELP = (
     ("KEYS", (
@@ -184,7 +184,7 @@ _HELP = (
 
 
 def help_page(scene: Scene) -> list[Text]:
-    """The keys, and the words of the screen."""
+    """Return the help page: keys and terms."""
     look = scene.look
     lines = []
     for heading, entries in _HELP:
@@ -197,7 +197,7 @@ def help_page(scene: Scene) -> list[Text]:
 
 
 def waiting(look: Look, interface: str, width: int, height: int) -> list[Text]:
-    """What is shown before there is a snapshot."""
+    """Return the lines shown before the first snapshot."""
     where = f" on {look.clean(interface)}" if interface else ""
     said: list[Callable[[], Text]] = [
         lambda: look.line((" hsi live ", "bold reverse"), f" waiting for the first frames{where}"),

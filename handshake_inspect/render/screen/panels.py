@@ -1,4 +1,4 @@
-"""The parts of the overview, each a list of lines for the room that it gets."""
+"""The parts of the overview, each laid out as lines for the available room."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from handshake_inspect.report.snapshot import Second
 from handshake_inspect.wire.const import NS_PER_SECOND
 from handshake_inspect.wire.text import plural, rounded, share
 
-RATE = 9  # columns of a rate
+RATE = 9  # width of a rate
 
 
 def header(scene: Scene) -> Text:
-    """Where, how long, how fast, and whether anything was lost."""
+    """Return the header: interface, duration, frame rate and drops."""
     look, snapshot = scene.look, scene.snapshot
     left: list[Part] = [
         (" hsi live ", "bold reverse"), " ", (look.cut(look.clean(snapshot.interface), 20), "bold"),
@@ -44,7 +44,7 @@ def header(scene: Scene) -> Text:
 
 
 def drops(scene: Scene) -> list[Part]:
-    """What was lost before it could be read, in words."""
+    """Return the number of dropped frames as text."""
     dropped, received = scene.snapshot.dropped, scene.snapshot.received
     if dropped is None:
         return [("drops not known", "dim")]
@@ -55,7 +55,7 @@ def drops(scene: Scene) -> list[Part]:
 
 
 def title(scene: Scene, words: str, remark: str = "") -> Text:
-    """The heading of a part."""
+    """Return the heading of a part."""
     return scene.look.line((words, "bold"), (f"  {remark}" if remark else "", "dim"))
 
 
@@ -63,7 +63,7 @@ def title(scene: Scene, words: str, remark: str = "") -> Text:
 
 
 def attempts(scene: Scene, width: int, room: int) -> list[Text]:
-    """Attempts per second as a chart, and under it what becomes of them."""
+    """Return a chart of attempts per second with the outcomes below."""
     look = scene.look
     series = scene.series(lambda second: second.attempts, width)
     rows = 1 if room < 8 else 2 if room < 11 else 4
@@ -75,7 +75,7 @@ def attempts(scene: Scene, width: int, room: int) -> list[Text]:
 
 
 def _attempts_head(scene: Scene, now: str, peak: str, seconds: int, width: int) -> Text:
-    """The longest form that has room whole."""
+    """Return the longest form of the heading that fits."""
     look = scene.look
     lasting = f"last {plural(seconds, 'second')}"
     forms = [
@@ -91,7 +91,7 @@ def _attempts_head(scene: Scene, now: str, peak: str, seconds: int, width: int) 
 
 
 def _outcomes_shown(scene: Scene, room: int) -> list[tuple[str, ...]]:
-    """Established first, then what happens most; what finds no room is one line."""
+    """Return the outcomes to show: established first, then by frequency; the rest shares one line."""
     counts = scene.snapshot.outcomes
     others = sorted((name for name in OUTCOMES[1:] if counts.get(name)), key=lambda name: -counts[name])
     names: list[tuple[str, ...]] = [("established",), *((name,) for name in others)]
@@ -128,7 +128,7 @@ _LEGS: tuple[tuple[str, Callable[[Scene], Distribution]], ...] = (
 
 
 def rtt(scene: Scene) -> list[Text]:
-    """Percentiles of each leg of the handshake."""
+    """Return percentiles of each leg of the handshake RTT."""
     look = scene.look
     lines = [look.line((f"{'HANDSHAKE RTT':<13}", "bold"), (f" {'p50':>9} {'p99':>10}", "dim"))]
     for name, leg_of in _LEGS:
@@ -139,7 +139,7 @@ def rtt(scene: Scene) -> list[Text]:
 
 
 def half_open(scene: Scene) -> list[Text]:
-    """Handshakes that are unfinished now, and the most there were."""
+    """Return the current and peak number of half-open connections."""
     snapshot = scene.snapshot
     looks = "bold" if snapshot.half_open else ""
     now = f"{rounded(snapshot.half_open)} now"
@@ -155,7 +155,7 @@ def half_open(scene: Scene) -> list[Text]:
 
 
 def findings(scene: Scene, width: int, room: int) -> list[Text]:
-    """What is wrong now, the worst first; advice where there is room for all, and of the chosen one."""
+    """Return the current findings, worst first; with advice if there is room for all, and for the selected one."""
     look = scene.look
     held = [row.of for row in scene.lists["findings"] if isinstance(row.of, Finding)]
     if not held:
@@ -182,14 +182,14 @@ def _tally(held: Sequence[Finding]) -> list[str]:
 
 
 def _age(scene: Scene) -> list[str]:
-    """They are looked for less often than everything else: when, where that makes a difference."""
+    """Return when findings were last updated, if not just now; detectors run less often than other updates."""
     found_ns = scene.snapshot.found_ns
     behind_ns = 0 if found_ns is None else scene.snapshot.at_ns - found_ns
     return [f"as of {scene.look.age(behind_ns)}"] if behind_ns >= NS_PER_SECOND else []
 
 
 def _chosen_finding(scene: Scene, held: Sequence[Finding], chosen: int, width: int, room: int) -> list[Text]:
-    """A line for each, two of the chosen one, from where that still fits."""
+    """Return a line per finding, two for the selected one, scrolled so that it is visible."""
     start = max(chosen + 2 - room, 0)
     lines = []
     for place in range(start, len(held)):
@@ -213,13 +213,13 @@ def _finding(scene: Scene, finding: Finding, width: int, most: int, *, advised: 
 
 # --- services ---------------------------------------------------------------------------------------------------------
 
-_LEAST_OTHERWISE, _OTHERWISE = 15, 26  # columns: of the title, and of two kinds with their counts
+_LEAST_OTHERWISE, _OTHERWISE = 15, 26  # width of the title, and of two outcomes with counts
 _SHORTEST_SERVER, _IPV4_SERVER, _LONGEST_SERVER = 16, 21, 44
 
 
 @dataclass(frozen=True)
 class _Column:
-    """A column of the services; those of a higher rank yield first."""
+    """A column of services; those with a higher rank are dropped first."""
 
     title: str
     width: int
@@ -244,11 +244,11 @@ _COLUMNS = (
     _Column("1st byte p50", 12, 2, _first_byte),
 )
 _LEAST_PROCESS, _PROCESS = len("process"), 18
-_BEFORE_PROCESS = 1  # ranks of columns that matter more
+_BEFORE_PROCESS = 1  # columns up to this rank take precedence over the process
 
 
 def services(scene: Scene, width: int, room: int) -> list[Text]:
-    """The services, in the order chosen; columns that have no room are left out whole."""
+    """Return the services in the selected order; columns that do not fit are left out."""
     look, shown = scene.look, scene.services
     columns, server, process, otherwise = _fitting(scene, width)
     named = _services_named(scene)
@@ -273,7 +273,7 @@ def _services_named(scene: Scene) -> str:
 
 
 def _fitting(scene: Scene, width: int) -> tuple[list[_Column], int, int, int]:
-    """The columns that have room beside each other, and how wide server, process and the rest are."""
+    """Return the columns that fit, and the widths of server, process and other outcomes."""
     longest = max((len(scene.look.clean(str(each.server))) for each in scene.services), default=0)
     least = max(_SHORTEST_SERVER, len(_services_named(scene)) - 2, min(longest, _LONGEST_SERVER))
     columns: list[_Column] = []
@@ -304,13 +304,13 @@ def _has_listeners(scene: Scene) -> bool:
 
 
 def _longest_process(scene: Scene) -> int:
-    """Columns of the longest form of any, as far as there are that many for it."""
+    """Return the width of the longest process text that fits the limit."""
     forms = [form for each in scene.services for form in _process_forms(scene, each)]
     return max((cell_len(form) for form in forms if cell_len(form) <= _PROCESS), default=_PROCESS)
 
 
 def _process_forms(scene: Scene, service: Service) -> list[str]:
-    """The listener's process with its unit or container and its PID, with the PID, and alone."""
+    """Return the listener's process from the longest to the shortest form."""
     listener = service.listener
     if listener is None:
         return []
@@ -327,7 +327,7 @@ def _process(scene: Scene, service: Service, width: int) -> str:
 
 
 def _failed(service: Service) -> str:
-    """What else became of attempts, in words."""
+    """Return the outcomes other than established as text."""
     said = failures(service.outcomes, rounded)
     if service.setup is not None and service.setup.tls.failed:
         said = ", ".join(filter(None, [said, f"{rounded(service.setup.tls.failed)} TLS failed"]))
@@ -339,7 +339,7 @@ def _longest_failed(scene: Scene) -> int:
 
 
 def _otherwise(scene: Scene, service: Service, width: int) -> str:
-    """The same, as much as has room in whole words."""
+    """Return as many of these outcomes as fit, in whole words."""
     words, more = _failed(service).split(", "), ""
     while len(words) > 1 and cell_len(", ".join(words) + more) > width:
         words, more = words[:-1], f", {scene.look.words.ellipsis}"

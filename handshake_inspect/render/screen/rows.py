@@ -1,4 +1,4 @@
-"""The lists that can be chosen from, as lines: trouble by its kind, and connections; and the cursor in them."""
+"""The selectable lists (trouble and connections) as lines, with the cursor."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from handshake_inspect.report.process import owner_text
 from handshake_inspect.report.snapshot import TroubleGroup
 from handshake_inspect.wire.text import plural, rounded
 
-OUTCOME = 11  # columns of the longest
-WHEN = 14  # columns of an age
+OUTCOME = 11  # width of the longest outcome
+WHEN = 14  # width of an age
 ABOUT = 10  # the same, in one unit
 COUNT = 7
 RTT = 9
@@ -32,7 +32,7 @@ _LEAST = 6  # lines that trouble has to leave for connections where there are fe
 
 
 def lists(scene: Scene, width: int, room: int) -> list[Text]:
-    """Both lists where there is room; else the one with the cursor, or trouble."""
+    """Return both lists if there is room; else the one with the cursor, or trouble."""
     focus: Panel = scene.focus if scene.focus in _TITLES else "trouble"
     trouble = _list(scene, "trouble", width, room // 2 if room >= _BOTH else room, alone=False)
     left = room - len(trouble) - 1
@@ -64,7 +64,7 @@ def _title(scene: Scene, panel: Panel, width: int, *, alone: bool) -> Text:
 
 
 def _remark(scene: Scene, panel: Panel) -> str:
-    """How many there are, and how many of them the filter lets through."""
+    """Return the number of rows, and how many of them match the filter."""
     shown, snapshot = scene.lists[panel], scene.snapshot
     if not shown:
         return _none(scene)
@@ -86,7 +86,7 @@ def _none(scene: Scene) -> str:
 
 
 def _around(blocks: list[list[Text]], chosen: int | None, room: int) -> list[Text]:
-    """Lines from the first block on, or from where the chosen one still fits whole."""
+    """Return the lines of blocks, scrolled so that the selected one is completely visible."""
     start = 0
     if chosen is not None:
         while start < chosen and sum(map(len, blocks[start : chosen + 1])) > room:
@@ -115,7 +115,7 @@ def _row(scene: Scene, row: Row, width: int, *, selected: bool, explained: bool)
 
 
 def _example(scene: Scene, row: Row) -> Connection | None:
-    """The newest connection of a row."""
+    """Return the newest connection of a row, or None."""
     if isinstance(row.of, Connection):
         return row.of
     listed = scene.snapshot.trouble
@@ -123,7 +123,7 @@ def _example(scene: Scene, row: Row) -> Connection | None:
 
 
 def _group(scene: Scene, group: TroubleGroup, width: int, *, selected: bool, unfolded: bool) -> Text:
-    """How many, what, to where, why in a word, and when the last one began."""
+    """Return the line of a group: count, outcome, server, cause and time of the newest."""
     look = scene.look
     age = look.age(max(scene.snapshot.at_ns - group.last_ns, 0))
     age = f"last {age}" if width >= 90 and age.endswith(" ago") else age
@@ -143,7 +143,7 @@ def _group(scene: Scene, group: TroubleGroup, width: int, *, selected: bool, unf
 
 
 def _longest_server(scene: Scene) -> int:
-    """Columns of the longest server of a group, with its arrow."""
+    """Return the width of the longest server of a group, with its arrow."""
     groups = (row.of for row in scene.lists["trouble"] if isinstance(row.of, TroubleGroup))
     return 2 + max((len(scene.look.clean(str(group.server))) for group in groups), default=0)
 
@@ -178,7 +178,7 @@ def _beside(scene: Scene, width: int) -> tuple[int, int]:
 
 
 def _whose(scene: Scene, connection: Connection) -> str:
-    """The process of the client, or of the server where that is the one known."""
+    """Return the process of the client or, if unknown, of the server."""
     process = connection.process
     owners = [each for each in (process.client, process.server) if each is not None] if process is not None else []
     known = [each for each in owners if each.pid is not None]
@@ -199,7 +199,7 @@ def _ends(scene: Scene, connection: Connection, room: int) -> str:
 
 
 def place_of(scene: Scene, findings: Sequence[Finding]) -> int | None:
-    """The place of the chosen finding; None while the cursor is elsewhere."""
+    """Return the index of the selected finding; None if the cursor is elsewhere."""
     if scene.focus != "findings" or not findings:
         return None
     return scene.view.chosen("findings", scene.lists["findings"]) or 0

@@ -1,4 +1,4 @@
-"""All that a page is drawn from: a snapshot, what the user has chosen, and how much room there is."""
+"""The input of a page: a snapshot, the user's choices, and the size of the terminal."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from handshake_inspect.report.model import Service
 from handshake_inspect.report.snapshot import Second, Snapshot
 from handshake_inspect.wire.const import NS_PER_SECOND
 
-_LONGEST = 600  # seconds of history; a clock that jumps has a longer one
-_SPAN_NS = 3 * NS_PER_SECOND  # the rate of frames is the mean over so much of the capture
+_LONGEST = 600  # limit for seconds of history, because the clock may jump
+_SPAN_NS = 3 * NS_PER_SECOND  # averaging window of the frame rate
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One picture to draw."""
+    """One screen to draw."""
 
     snapshot: Snapshot
     view: View
@@ -30,23 +30,24 @@ class Scene:
     frames_per_s: float
     lists: Lists
     story: str | None = None
-    fault: str = ""  # what is wrong with the filter
+    fault: str = ""  # the error in the filter
 
     @property
     def focus(self) -> Panel:
-        """The list that the arrow keys move in."""
+        """The list that has the cursor."""
         return self.view.focus(self.lists)
 
     @cached_property
     def services(self) -> list[Service]:
-        """The services that the filter lets through, in the order chosen."""
+        """The services that match the filter, in the selected order."""
         return self.view.services(self.snapshot.services)
 
     @cached_property
     def _pieces(self) -> list[tuple[int, int, Second]]:
-        """From how long ago to how long ago each part of the history lasted, oldest first.
+        """The parts of the history with their start and end as ages in ns, oldest first.
 
-        A part ends when it is reported, and begins with the one before: looks at a busy capture are not a second apart.
+        A part lasts from the previous report to its own, because reports of a busy capture may be more than a second
+        apart.
         """
         now = self.snapshot.at_ns
         before = min(now - self.snapshot.elapsed_ns, now)
@@ -60,11 +61,11 @@ class Scene:
 
     @property
     def seconds(self) -> int:
-        """How many seconds of history there are to show."""
+        """The number of seconds of history."""
         return min(max(-(-self._pieces[0][0] // NS_PER_SECOND), 1), _LONGEST) if self._pieces else 1
 
     def series(self, value: Callable[[Second], int], most: int) -> list[float]:
-        """A value in each of the last seconds, oldest first; the last one ends now."""
+        """Return a value for each of the last seconds, oldest first; the last one ends now."""
         count = max(min(self.seconds, most), 1)
         bins = [0.0] * count
         for began, ended, part in self._pieces:
@@ -80,13 +81,13 @@ class Scene:
 
 
 class Pace:
-    """Frames per second, from the snapshots as they come."""
+    """Computes frames per second from successive snapshots."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[int, int]] = deque(maxlen=64)
 
     def note(self, snapshot: Snapshot) -> None:
-        """Take a snapshot into account; the same one again changes nothing."""
+        """Record a snapshot; repeating it has no effect."""
         seen = self._seen
         if seen and snapshot.elapsed_ns <= seen[-1][0]:
             return
@@ -95,7 +96,7 @@ class Pace:
             seen.popleft()
 
     def rate(self, snapshot: Snapshot) -> float:
-        """The mean over the last seconds; over all of the capture before there are two snapshots."""
+        """Return the mean over the last seconds, or over the whole capture before there are two snapshots."""
         began, frames = self._seen[0] if len(self._seen) > 1 else (0, 0)
         lasting = snapshot.elapsed_ns - began
         return max(snapshot.frames - frames, 0) * NS_PER_SECOND / lasting if lasting > 0 else 0.0

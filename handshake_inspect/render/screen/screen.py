@@ -1,4 +1,4 @@
-"""The live screen: draws snapshots at a steady pace, reacts to keys, and gives the terminal back."""
+"""The live screen: draws snapshots at a steady rate, reacts to keys, and restores the terminal."""
 # ruff: noqa: PLC0415
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Reads = Callable[[str], Passing | None]
 
 
 def can_show(out: TextIO | None = None) -> bool:
-    """Whether there is a terminal that can show a screen."""
+    """Whether the output is a terminal that can show a screen."""
     out = out or sys.stdout
     try:
         return out is not None and out.isatty() and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
@@ -61,33 +61,33 @@ class Screen:
 
         self.view = View()
         self.interface = interface
-        self.width = 80  # columns of the last picture
+        self.width = 80  # columns of the last frame drawn
         self.style = Style(color=color, encoding="ascii" if ascii else "utf-8")
         self.story: Story | None = None
         self.reads: Reads | None = None
-        self.passing: Passing | None = None  # what the expression of the filter lets through
-        self._filter = ""  # what was read last
-        self._fault = ""  # what is wrong with it
+        self.passing: Passing | None = None  # applies the filter expression
+        self._filter = ""  # the last filter parsed
+        self._fault = ""  # its error
         self._look = Look(ascii=ascii, color=color)
         self._pace = Pace()
         self._out = out
-        self._held: Snapshot | None = None  # what is on the screen
-        self._told: str | None = None  # the ladder of the connection that is shown
-        self._told_of: Snapshot | None = None  # the newest snapshot that has that connection
+        self._held: Snapshot | None = None  # the snapshot on the screen
+        self._told: str | None = None  # the ladder of the connection shown
+        self._told_of: Snapshot | None = None  # the newest snapshot with that connection
         self._terminal: Terminal | None = None
         self._stopped = threading.Event()
-        self._gone = False  # the terminal
+        self._gone = False  # the terminal has gone away
 
-    # --- pictures -----------------------------------------------------------------------------------------------------
+    # --- drawing ------------------------------------------------------------------------------------------------------
 
     def render(self, snapshot: Snapshot | None, width: int, height: int) -> RenderableType:
-        """One picture: exactly `height` lines of at most `width` columns."""
+        """Return the screen: exactly `height` lines of at most `width` columns."""
         from rich.console import Group
 
         return Group(*self.lines(snapshot, width, height))
 
     def lines(self, snapshot: Snapshot | None, width: int, height: int) -> list[Text]:
-        """The lines of a picture."""
+        """Return the lines of the screen."""
         from handshake_inspect.render.screen import pages
         from handshake_inspect.render.screen.scene import Scene
 
@@ -101,12 +101,12 @@ class Screen:
         return pages.page(Scene(snapshot, self.view, self._look, width, height, rate, lists, self._told, self._fault))
 
     def press(self, key: str) -> None:
-        """React to a key as if it had been typed."""
+        """Handle a key."""
         held = self._held
         before, typing = self.view.shown, self.view.mode == "filter"
         self.view.press(key, self._lists(held))
         if typing and key == "enter" and self._fault:
-            self.view.mode = "filter"  # which says what is wrong; Esc drops it
+            self.view.mode = "filter"  # stay there to show the error; Esc clears the filter
         if self.view.filter != self._filter:
             self._read_filter()
         if self.view.shown is not before:
@@ -119,7 +119,7 @@ class Screen:
         return lists(snapshot, self.view.words, self.passing, self.view.unfolded)
 
     def _read_filter(self) -> None:
-        """Understand the filter; while it is wrong, as half an expression is, what was understood last goes on."""
+        """Parse the filter; while it is invalid (still being typed), the last valid one stays in effect."""
         self._filter, self._fault = self.view.filter, ""
         if self.reads is None or not self.view.is_expression:
             self.passing = None if self.reads is None else self.reads("")
@@ -130,7 +130,7 @@ class Screen:
             self._fault = str(error)
 
     def show(self, snapshot: Snapshot | None) -> None:
-        """Take the newest snapshot, unless the screen is held still."""
+        """Show a new snapshot, unless the screen is paused."""
         if snapshot is None:
             return
         if self.view.paused and self._held is not None:
@@ -149,13 +149,13 @@ class Screen:
             self._tell()
 
     def _followed(self, snapshot: Snapshot) -> Iterator[Row]:
-        """What may be shown in detail, whatever the filter hides."""
+        """Yield everything that may be shown in detail, regardless of the filter."""
         yield from map(Row, snapshot.trouble)
         yield from map(Row, snapshot.newest)
         yield from map(Row, snapshot.findings)
 
     def _tell(self) -> None:
-        """Ask for the ladder of the connection that is shown."""
+        """Update the ladder of the connection shown."""
         shown, snapshot = self.view.shown, self._told_of
         self._told = None
         if not isinstance(shown, Connection) or snapshot is None or self.story is None:
@@ -165,7 +165,7 @@ class Screen:
         except HsiError as error:
             self._told = f"  {error}"
 
-    # --- the terminal -------------------------------------------------------------------------------------------------
+    # --- terminal -----------------------------------------------------------------------------------------------------
 
     def stop(self) -> None:
         """End `run` soon; may be called from any thread or signal handler, also before `run`."""
@@ -203,7 +203,7 @@ class Screen:
                     self._draw(terminal, console, live.update, get_snapshot, 1 / refresh_hz)
                 terminal.drawn = False
         except OSError:
-            if not self._gone:  # else restoring what is gone failed as well
+            if not self._gone:  # restoring a terminal that has gone away fails, too
                 raise
         finally:
             self._terminal = None
@@ -222,12 +222,12 @@ class Screen:
                 self.show(get_snapshot())
                 due = time.monotonic() + every
             size = terminal.size
-            if drawn is not self._held or drawn_size != size:  # the same again costs nothing
+            if drawn is not self._held or drawn_size != size:  # do not redraw the same
                 console.size = ConsoleDimensions(*size)
                 picture = self.render(self._held, *size)
                 try:
                     update(picture, refresh=True)
-                except OSError:  # the terminal is gone: nobody watches
+                except OSError:  # the terminal has gone away
                     self._gone = self.view.quitting = True
                     return
                 drawn, drawn_size = self._held, size
@@ -247,7 +247,7 @@ class Screen:
 
 
 def _events(terminal: Terminal, timeout_s: float) -> list[str]:
-    """Wait for an event and take all there are, so that a held key is drawn once."""
+    """Wait for an event and return all pending ones, so that key repeat does not cause extra redraws."""
     events = []
     try:
         events.append(terminal.events.get(timeout=timeout_s))

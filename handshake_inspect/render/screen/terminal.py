@@ -1,4 +1,4 @@
-"""The terminal: keys without echo, its size, and giving it back as it was, whatever happens."""
+"""Terminal handling: read keys without echo, query the size, and restore all settings in any case."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from typing import Any, TextIO
 
 from handshake_inspect.render.screen.keys import ESCAPE_WAIT_S, KeyDecoder
 
-RESIZED, STOPPED = "resized", "stopped"  # events that are no keys
-_LEAVE = b"\x1b[0m\x1b[?25h\x1b[?1049l"  # plain, cursor shown, back from the alternate screen
+RESIZED, STOPPED = "resized", "stopped"  # events other than keys
+_LEAVE = b"\x1b[0m\x1b[?25h\x1b[?1049l"  # reset attributes, show the cursor, leave the alternate screen
 _FALLBACK = (80, 24)
 
 
@@ -31,10 +31,10 @@ class Terminal:
 
     def __init__(self, out: TextIO) -> None:
         self.events: SimpleQueue[str] = SimpleQueue()
-        self.drawn = False  # whether the alternate screen may be shown
+        self.drawn = False  # the alternate screen may be active
         self._out = out.fileno()
         self._keyboard: int | None = None
-        self._opened: int | None = None  # a keyboard of our own, to be closed
+        self._opened: int | None = None  # a descriptor that this object must close
         self._before: list[Any] | None = None
         self._wake: tuple[int, int] | None = None
         self._reader: threading.Thread | None = None
@@ -42,7 +42,7 @@ class Terminal:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Columns and lines, now."""
+        """The current columns and lines."""
         try:
             columns, lines = os.get_terminal_size(self._out)
         except OSError:
@@ -50,7 +50,7 @@ class Terminal:
         return columns or _FALLBACK[0], lines or _FALLBACK[1]
 
     def __enter__(self) -> Terminal:
-        atexit.register(self.restore)  # for when a thread that is not waited for has the screen
+        atexit.register(self.restore)  # in case a daemon thread owns the screen
         try:
             self._listen()
             self._handle_signals()
@@ -63,7 +63,7 @@ class Terminal:
         self.restore()
 
     def restore(self) -> None:
-        """Give the terminal back; a second time does nothing."""
+        """Restore the terminal; calling it again has no effect."""
         atexit.unregister(self.restore)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
@@ -75,7 +75,7 @@ class Terminal:
             self._reader.join(1)
             self._reader = None
         if self.drawn:
-            with contextlib.suppress(OSError):  # it may be gone
+            with contextlib.suppress(OSError):  # the terminal may have gone away
                 os.write(self._out, _LEAVE)
             self.drawn = False
         if self._before is not None and self._keyboard is not None:
@@ -89,7 +89,7 @@ class Terminal:
     # --- keys ---------------------------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        """Read keys in a thread of their own; where there is no keyboard, Ctrl-C is all there is."""
+        """Read keys in a thread; without a keyboard, only Ctrl-C works."""
         self._keyboard = self._find_keyboard()
         if self._keyboard is None:
             return
@@ -102,12 +102,12 @@ class Terminal:
         self._reader.start()
 
     def _find_keyboard(self) -> int | None:
-        """Standard input, or the terminal itself when a capture is piped in there."""
+        """Return the descriptor of standard input, or of the terminal if standard input is a capture; else None."""
         try:
             if os.isatty(sys.stdin.fileno()):
                 return sys.stdin.fileno()
         except (AttributeError, OSError, ValueError):
-            pass  # closed, or a stand-in without a descriptor
+            pass  # closed, or an object without a descriptor
         try:
             self._opened = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC)
         except OSError:
@@ -121,7 +121,7 @@ class Terminal:
             return
         self._handlers[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, self._resized)
         for number in (signal.SIGTERM, signal.SIGHUP):
-            # Who handles it already will end the screen; else the process would end on the alternate screen.
+            # The default action would leave the terminal on the alternate screen; existing handlers stop the screen.
             if signal.getsignal(number) is signal.SIG_DFL:
                 self._handlers[number] = signal.signal(number, _leave)
 
@@ -134,7 +134,7 @@ def _leave(number: int, frame: FrameType | None) -> None:
 
 
 def _without_echo(attributes: list[Any]) -> list[Any]:
-    """Keys at once and unseen; Ctrl-C keeps its meaning, Ctrl-Z and Ctrl-S lose theirs: they would freeze a screen."""
+    """Return attributes for unbuffered input without echo; Ctrl-C works, but Ctrl-Z and Ctrl-S do not freeze hsi."""
     iflag, oflag, cflag, lflag, ispeed, ospeed, characters = attributes
     characters = list(characters)
     characters[termios.VMIN], characters[termios.VTIME] = 1, 0
@@ -154,7 +154,7 @@ def _read_keys(keyboard: int, wake: int, put: Callable[[str], None]) -> None:
                 return
             typed = os.read(keyboard, 1024) if ready else b""
         except OSError:
-            return  # the terminal is gone
+            return  # the terminal has gone away
         if ready and not typed:
             return
         for key in decoder.feed(typed) if ready else decoder.expire():

@@ -1,4 +1,4 @@
-"""What the user has chosen to see, and how keys change it."""
+"""The state of the user interface, and how keys change it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Mode = Literal["overview", "filter", "detail", "help"]
 Sort = Literal["busiest", "most trouble", "slowest", "by address"]
 SORTS: tuple[Sort, ...] = ("busiest", "most trouble", "slowest", "by address")
 LONGEST_FILTER = 120
-# What words to look for never have: addresses and ports have colons, dots and brackets.
+# Characters and words that mark a filter as an expression; addresses and ports contain none of them.
 _OPERATOR = re.compile(r"[=<>!~&|()'\"]|(?:^|\s)(?:not|and|or|in|eq|ne|gt|lt|ge|le|matches|contains)(?:\s|$)")
-PAGE = 10  # lines that a page key scrolls
+PAGE = 10  # lines scrolled by page keys
 
 
 @dataclass
 class View:
-    """The choices; `press` changes them and knows nothing of terminals.
+    """The user's choices, which `press` changes.
 
-    `panel` is the list that the arrow keys move in, None for trouble while there is any, else connections.  `selected`
-    are the keys of the chosen rows, none to follow the newest; `places` are where they were last seen, so that the
-    choice stays near when its row leaves the list.
+    `panel` is the list with the cursor; None means trouble while there is any, else connections.  `selected` are the
+    keys of the selected rows, absent to follow the newest.  `places` are their last indices, so that the cursor stays
+    near when a row leaves the list.
     """
 
     mode: Mode = "overview"
@@ -38,11 +38,11 @@ class View:
     selected: dict[Panel, Key] = field(default_factory=dict)
     places: dict[Panel, int] = field(default_factory=dict)
     unfolded: set[Key] = field(default_factory=set)
-    shown: Connection | Finding | None = None  # whose detail is shown
+    shown: Connection | Finding | None = None  # the object of the detail page
     scroll: int = 0
 
     def press(self, key: str, lists: Lists) -> None:
-        """React to a key; `lists` are those on the screen."""
+        """Handle a key; `lists` are those on the screen."""
         if self.mode == "filter":
             self._type(key)
         elif self.mode == "overview":
@@ -51,11 +51,11 @@ class View:
             self._read(key)
 
     def focus(self, lists: Lists) -> Panel:
-        """The list that the arrow keys move in."""
+        """Return the list that has the cursor."""
         return self.panel or ("trouble" if lists["trouble"] or not lists["connections"] else "connections")
 
     def chosen(self, panel: Panel, rows: Sequence[Row]) -> int | None:
-        """The place of the selected row in its list; None when none is selected."""
+        """Return the index of the selected row, or None."""
         wanted = self.selected.get(panel)
         if wanted is None or not rows:
             return None
@@ -66,12 +66,12 @@ class View:
 
     @property
     def is_expression(self) -> bool:
-        """Whether the filter is one of -Y rather than words."""
+        """Whether the filter is an expression rather than words."""
         return _OPERATOR.search(self.filter) is not None
 
     @property
     def words(self) -> list[str]:
-        """The words to look for."""
+        """The words of the filter; empty for an expression."""
         return [] if self.is_expression else self.filter.lower().split()
 
     def _common(self, key: str) -> None:
@@ -109,7 +109,7 @@ class View:
             self.selected[panel], self.places[panel] = rows[place].key, place
 
     def _open(self, panel: Panel, rows: Sequence[Row], place: int) -> None:
-        """Show what the row is of; a group unfolds, or folds again."""
+        """Show the details of a row; expand or collapse a group."""
         row = rows[place]
         if isinstance(row.of, TroubleGroup):
             self.unfolded ^= {row.key}
@@ -150,7 +150,7 @@ class View:
             self._common(key)
 
     def services(self, services: Sequence[Service]) -> list[Service]:
-        """The services that the filter lets through, in the order chosen."""
+        """Return the services that match the filter, in the selected order."""
         words = self.words
         kept = [service for service in services if not words or _about_service(service, words)]
         kept.sort(key=_ORDERS[self.sort])
@@ -168,7 +168,7 @@ _ORDERS: dict[Sort, Callable[[Service], Any]] = {
     "slowest": lambda service: -(service.rtt.total.p99_ns or -1),
     "by address": lambda service: (":" in service.server.ip, service.server.ip, service.server.port),
 }
-# From the place of the choice, None for none, and that of the last row, to the next place.
+# Functions from the selected index (None for none) and the last index to the next index.
 _STEPS: dict[str, Callable[[int | None, int], int | None]] = {
     "down": lambda place, last: 0 if place is None else min(place + 1, last),
     "up": lambda place, _: None if not place else place - 1,
@@ -181,7 +181,7 @@ _STEPS |= {letter: _STEPS[name] for letter, name in (("j", "down"), ("k", "up"),
 
 
 def _about_service(service: Service, words: list[str]) -> bool:
-    """By address, port, process, or an outcome that some of its connections had."""
+    """Whether all words occur in the address, port, process or outcomes of a service."""
     had = [outcome for outcome, count in service.outcomes.as_dict().items() if count]
     owner = service.listener.name or "" if service.listener is not None else ""
     text = " ".join([str(service.server), owner, *had]).lower()
