@@ -119,12 +119,12 @@ def test_every_rule_is_an_option():
 
 
 def test_what_needs_live_is_refused_without():
-    given = parsed(CheckOptions, ["a.pcap"]).beside
-    assert given.without_live() is None
+    given = parsed(CheckOptions, ["a.pcap"]).capture
+    assert given.option_without_live() is None
     for field in dataclasses.fields(LiveCheckOptions):
         if field.name != "live":
             changed = dataclasses.replace(given, **{field.name: 1})
-            assert changed.without_live() == f"--{field.name.replace('_', '-')}"
+            assert changed.option_without_live() == f"--{field.name.replace('_', '-')}"
 
 
 def test_what_the_engine_gets():
