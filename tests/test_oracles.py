@@ -46,9 +46,9 @@ def small(names):
 
 
 def compared(path):
-    tshark = wireshark.program()
+    tshark = wireshark.find_program()
     return compare_with_wireshark(
-        segment_columns([str(path)]), wireshark.dissected(tshark, str(path)), Tool("tshark", "4")
+        segment_columns([str(path)]), wireshark.dissect(tshark, str(path)), Tool("tshark", "4")
     )
 
 

@@ -1,1 +1,1 @@
-"""Containers to frames: pcap, pcapng and the bytes they come from."""
+"""Read captures: open files, pipes and URLs, decompress them, and split pcap and pcapng into frames."""

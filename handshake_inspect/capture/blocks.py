@@ -1,4 +1,7 @@
-"""What pcapng fixes (draft-ietf-opsawg-pcapng): block and option codes, and the blocks read once, not per frame."""
+"""pcapng block and option codes (draft-ietf-opsawg-pcapng), and parsers for the blocks that are not per frame.
+
+They are separate from the reader because these parsers are not on the hot path and stay uncompiled.
+"""
 
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
@@ -13,19 +16,19 @@ SIMPLE_PACKET = 3
 INTERFACE_STATISTICS = 5
 ENHANCED_PACKET = 6
 
-LEAST_BLOCK = 12  # bytes: type, length, and the length again
-LONGEST_BLOCK = 1 << 26  # no block that is read as a whole is longer: a length above this is damage
+MIN_BLOCK = 12  # bytes: type, length, and the length again
+MAX_BLOCK = 1 << 26  # bytes of a block that is read as a whole; a larger length is damage
 
-# No packets, and yet Wireshark gives each a frame number: systemd journal entries, sysdig events, custom blocks.
+# Blocks without a packet that Wireshark numbers as frames: systemd journal entries, sysdig events, custom blocks.
 NUMBERED = frozenset({0x0009, 0x0204, 0x0208, 0x0216, 0x0217, 0x0221, 0x0222, 0x0BAD, 0x4000_0BAD})
 
 EPB_FLAGS = 2
 EPB_DROP_COUNT = 4
 
-# How a timestamp becomes nanoseconds (Interface.resolution).
-MULTIPLY = 0  # ticks of a nanosecond or longer: times `scale`
-DIVIDE = 1  # shorter ticks: over `scale`
-BINARY = 2  # ticks of 2 to the power of minus `scale` seconds
+# How to convert timestamps to nanoseconds (Interface.resolution).
+MULTIPLY = 0  # ticks of 1 ns or longer: multiply by `scale`
+DIVIDE = 1  # shorter ticks: divide by `scale`
+BINARY = 2  # ticks of 2**-scale seconds
 
 _END_OF_OPTIONS = 0
 _IF_NAME = 2
@@ -39,38 +42,38 @@ _ISB_IFDROP = 5
 _ISB_OSDROP = 7
 _ISB_USRDELIV = 8
 
-_MOST_NS = 2**63 - 1
-MOST_MICROSECONDS = _MOST_NS // 1000
-_MOST_RAW = 2**64 - 1
-_MICROSECONDS = 6  # the resolution of an interface that gives none
-_UNKNOWN_COUNT = _MOST_RAW
+_MAX_NS = 2**63 - 1
+MAX_MICROSECONDS = _MAX_NS // 1000
+_MAX_RAW = 2**64 - 1
+_MICROSECONDS = 6  # default if_tsresol
+_UNKNOWN_COUNT = _MAX_RAW
 
 
 Order = Literal["big", "little"]
 
 
 class Clock(NamedTuple):
-    """How an interface's timestamps become nanoseconds since the epoch."""
+    """How to convert an interface's timestamps to nanoseconds since the epoch (see `interface_table.Interface`)."""
 
     resolution: int
     scale: int
-    raw_most: int
+    max_raw: int
     offset_ns: int
 
 
 class InterfaceDescription(NamedTuple):
-    """What an Interface Description Block says."""
+    """The contents of an Interface Description Block."""
 
     link_type: int
     snap_len: int
     fcs_len: int
     name: str
-    filter_text: str | None  # None where it says of none, or has it in no text
+    filter_text: str | None  # None if there is none, or not as text
     clock: Clock
 
 
-def interface_description(body: bytes, big: bool) -> InterfaceDescription:
-    """Read the body of an Interface Description Block (at least 8 bytes)."""
+def parse_interface_description(body: bytes, big: bool) -> InterfaceDescription:
+    """Parse the body of an Interface Description Block (at least 8 bytes)."""
     order: Order = "big" if big else "little"
     options = dict(_options(body[8:], big))
     name = options.get(_IF_NAME, b"").split(b"\0")[0].decode("utf-8", "replace")
@@ -91,14 +94,14 @@ def interface_description(body: bytes, big: bool) -> InterfaceDescription:
 
 
 def _filter_text(value: bytes) -> str | None:
-    """The expression of if_filter, which begins with 0 where it is one of libpcap's language."""
+    """Return the expression in if_filter, None unless its first byte is 0 (libpcap filter text)."""
     if value[:1] != b"\0":
         return None
     return value[1:].split(b"\0")[0].decode("utf-8", "replace").strip() or None
 
 
 def clock(resolution: int, offset_s: int) -> Clock:
-    """Work out the clock of if_tsresol (power of ten, or of two with the high bit set) and if_tsoffset (seconds)."""
+    """Derive the clock from if_tsresol (power of ten, or of two with the high bit set) and if_tsoffset (seconds)."""
     power = resolution & 0x7F
     if resolution & 0x80:
         how, scale, ticks = BINARY, power, 2**power
@@ -106,27 +109,27 @@ def clock(resolution: int, offset_s: int) -> Clock:
         how, scale, ticks = MULTIPLY, 10 ** (9 - power), 10**power
     elif power <= 28:
         how, scale, ticks = DIVIDE, 10 ** (power - 9), 10**power
-    else:  # all 64 bits of such ticks are less than a nanosecond, and so are those of the shortest binary tick
+    else:  # even 2**64 such ticks are less than 1 ns, as with the shortest binary tick
         how, scale, ticks = BINARY, 0x7F, 10**power
     offset_ns = offset_s * 1_000_000_000
-    if abs(offset_ns) > _MOST_NS // 2:
-        offset_ns = 0  # centuries: not a time
-    latest = _MOST_NS - max(offset_ns, 0)
-    return Clock(how, scale, min(latest * ticks // 1_000_000_000, _MOST_RAW), offset_ns)
+    if abs(offset_ns) > _MAX_NS // 2:
+        offset_ns = 0  # centuries: damage
+    latest = _MAX_NS - max(offset_ns, 0)
+    return Clock(how, scale, min(latest * ticks // 1_000_000_000, _MAX_RAW), offset_ns)
 
 
 class Statistics(NamedTuple):
-    """What an Interface Statistics Block says of an interface, since the capture began; None where it does not."""
+    """The counts in an Interface Statistics Block since the start of the capture; None if missing."""
 
     interface: int
-    dropped: int | None  # by it and by the system
-    delivered: int | None  # frames that the capturing program was given
-    end_high: int  # when the capture ended, as a timestamp of the interface; both 0 for none
+    dropped: int | None  # by the interface and the operating system
+    delivered: int | None  # frames delivered to the capturing program
+    end_high: int  # end of the capture as a timestamp of the interface; both halves 0 if missing
     end_low: int
 
 
-def statistics(body: bytes, big: bool) -> Statistics:
-    """Read the body of an Interface Statistics Block (at least 12 bytes)."""
+def parse_statistics(body: bytes, big: bool) -> Statistics:
+    """Parse the body of an Interface Statistics Block (at least 12 bytes)."""
     order: Order = "big" if big else "little"
     end = b""
     counts: dict[int, int] = {}
@@ -140,13 +143,16 @@ def statistics(body: bytes, big: bool) -> Statistics:
     drops = [counts[code] for code in (_ISB_IFDROP, _ISB_OSDROP) if code in counts]
     delivered = counts.get(_ISB_USRDELIV)
     if delivered is None and _ISB_IFRECV in counts:
-        delivered = max(counts[_ISB_IFRECV] - sum(drops), 0)  # some count what was dropped as received, some do not
+        delivered = max(counts[_ISB_IFRECV] - sum(drops), 0)  # some writers count drops as received, some do not
     high, low = int.from_bytes(end[:4], order), int.from_bytes(end[4:], order)
     return Statistics(int.from_bytes(body[:4], order), sum(drops) if drops else None, delivered, high, low)
 
 
-def section_version(data: bytes, at: int, big: bool) -> str | None:
-    """The version that the section header at `at` says, where there is none such; 1.0 is, and some wrote it as 1.2."""
+def unsupported_version(data: bytes, at: int, big: bool) -> str | None:
+    """Return the version of the section header at `at` if it is not supported, else None.
+
+    1.0 is the only version, which some programs wrote as 1.2.
+    """
     major, minor = fields.u16(data, at + 12, big), fields.u16(data, at + 14, big)
     return None if major == 1 and minor in (0, 2) else f"{major}.{minor}"
 

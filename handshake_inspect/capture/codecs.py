@@ -1,6 +1,6 @@
-"""The compressions of captures: how each is recognised, and its library behind one interface.
+"""Compression formats of captures: their magic numbers, and one decoder interface for the different libraries.
 
-Nothing a decoder was given grows without bound in it, and what it could still make out before a damaged byte is kept.
+Decoders buffer a bounded amount of input, and return everything that precedes a damaged byte.
 """
 
 import bz2
@@ -10,134 +10,134 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
-_STEP = 1 << 12  # bytes that a library may give at a time: as many are lost, at most, where the next one is damaged
-_LARGEST_DICTIONARY = 1 << 28
-_SIP = 1 << 10  # compressed bytes at a time, for a library that gives all that they become, at most 44 MiB
-_SKIPPABLE = tuple(bytes((0x50 + kind, 0x2A, 0x4D, 0x18)) for kind in range(16))  # frames of zstd and lz4 without data
+_OUTPUT_CHUNK = 1 << 12  # bytes to request at a time: at most this much is lost before a damaged byte
+_MAX_DICTIONARY = 1 << 28
+_INPUT_CHUNK = 1 << 10  # compressed bytes to feed a library that cannot limit its output: at most 44 MiB
+_SKIPPABLE = tuple(bytes((0x50 + kind, 0x2A, 0x4D, 0x18)) for kind in range(16))  # skippable frames of zstd and lz4
 
 
 class Decoder(Protocol):
     """Decompresses one member of a stream."""
 
-    rest: bytes  # what it did not take: to be given again, or behind the end of the member
-    full: bool  # it has more to give, without any input
+    unused: bytes  # input not consumed: feed it again, or it follows the end of the member
+    has_pending: bool  # more output is available without further input
     ended: bool
     damaged: bool
 
     def feed(self, data: bytes, room: int) -> bytes:
-        """Decompress, to about `room` bytes."""
+        """Decompress `data` and return about `room` bytes at most."""
 
 
-class _Inflate:
-    """Of gzip."""
+class _GzipDecoder:
+    """Decoder for gzip."""
 
     def __init__(self) -> None:
-        self.rest = b""
-        self.full = self.ended = self.damaged = False
+        self.unused = b""
+        self.has_pending = self.ended = self.damaged = False
         self._inflate = zlib.decompressobj(31)
 
     def feed(self, data: bytes, room: int) -> bytes:
         before = self._inflate.copy()
         try:
-            given = self._inflate.decompress(data, room)
+            output = self._inflate.decompress(data, room)
         except zlib.error:
             return self._salvage(before, data)
         self.ended = self._inflate.eof
-        self.rest = self._inflate.unused_data if self.ended else self._inflate.unconsumed_tail
-        self.full = not self.ended and len(given) == room
-        return given
+        self.unused = self._inflate.unused_data if self.ended else self._inflate.unconsumed_tail
+        self.has_pending = not self.ended and len(output) == room
+        return output
 
     def _salvage(self, inflate: Any, data: bytes) -> bytes:
-        """Return what can be decompressed before the damaged byte: zlib gives nothing of a call that fails."""
+        """Decompress up to the damaged byte: zlib returns nothing from a call that fails."""
         self.damaged = True
-        given = bytearray()
+        output = bytearray()
         try:
             for at in range(len(data)):
-                given += inflate.decompress(data[at : at + 1])
+                output += inflate.decompress(data[at : at + 1])
         except zlib.error:
             pass
-        return bytes(given)
+        return bytes(output)
 
 
-class _Stepping:
-    """Of bzip2, xz and lz4, whose libraries keep what they were given until there is room for it."""
+class _BufferingDecoder:
+    """Decoder for bzip2, xz and lz4, whose libraries limit their output and buffer the remaining input."""
 
     def __init__(self, library: Any, errors: tuple[type[Exception], ...]) -> None:
-        self.rest = b""
-        self.full = self.ended = self.damaged = False
+        self.unused = b""
+        self.has_pending = self.ended = self.damaged = False
         self._library = library
         self._errors = errors
 
     def feed(self, data: bytes, room: int) -> bytes:
-        given = bytearray()
+        output = bytearray()
         try:
-            while len(given) < room:
-                given += self._library.decompress(data, min(room - len(given), _STEP))
+            while len(output) < room:
+                output += self._library.decompress(data, min(room - len(output), _OUTPUT_CHUNK))
                 data = b""
                 if self._library.eof or self._library.needs_input:
                     break
         except self._errors:
             self.damaged = True
-            return bytes(given)
+            return bytes(output)
         self.ended = self._library.eof
-        self.rest = (self._library.unused_data or b"") if self.ended else b""
-        self.full = not (self.ended or self._library.needs_input)
-        return bytes(given)
+        self.unused = (self._library.unused_data or b"") if self.ended else b""
+        self.has_pending = not (self.ended or self._library.needs_input)
+        return bytes(output)
 
 
-class _Zstd:
-    """Of zstd, whose library gives at once all that its input becomes."""
+class _ZstdDecoder:
+    """Decoder for zstd, whose library returns all output of its input at once."""
 
     def __init__(self) -> None:
         library = import_module("zstandard")
-        self.rest = b""
-        self.full = self.ended = self.damaged = False
+        self.unused = b""
+        self.has_pending = self.ended = self.damaged = False
         self._error = library.ZstdError
         self._library = library.ZstdDecompressor().decompressobj()
 
     def feed(self, data: bytes, room: int) -> bytes:
-        given = bytearray()
+        output = bytearray()
         at = 0
         try:
-            while at < len(data) and len(given) < room and not self._library.eof:
-                given += self._library.decompress(data[at : at + _SIP])
-                at += _SIP
+            while at < len(data) and len(output) < room and not self._library.eof:
+                output += self._library.decompress(data[at : at + _INPUT_CHUNK])
+                at += _INPUT_CHUNK
         except self._error:
             self.damaged = True
-            return bytes(given)
+            return bytes(output)
         self.ended = self._library.eof
-        self.rest = (self._library.unused_data if self.ended else b"") + data[at:]
-        return bytes(given)
+        self.unused = (self._library.unused_data if self.ended else b"") + data[at:]
+        return bytes(output)
 
 
 def _bzip2() -> Decoder:
-    return _Stepping(bz2.BZ2Decompressor(), (OSError, ValueError))
+    return _BufferingDecoder(bz2.BZ2Decompressor(), (OSError, ValueError))
 
 
 def _xz() -> Decoder:
-    return _Stepping(lzma.LZMADecompressor(lzma.FORMAT_XZ, _LARGEST_DICTIONARY), (lzma.LZMAError,))
+    return _BufferingDecoder(lzma.LZMADecompressor(lzma.FORMAT_XZ, _MAX_DICTIONARY), (lzma.LZMAError,))
 
 
 def _lz4() -> Decoder:
-    return _Stepping(import_module("lz4.frame").LZ4FrameDecompressor(), (RuntimeError,))
+    return _BufferingDecoder(import_module("lz4.frame").LZ4FrameDecompressor(), (RuntimeError,))
 
 
 class Codec(NamedTuple):
-    """A compression."""
+    """A compression format."""
 
     name: str
-    begins: bytes
+    magic: bytes
     decoder: Callable[[], Decoder]
-    goes_on: tuple[bytes, ...] = ()  # how another member may begin, besides
+    member_magics: tuple[bytes, ...] = ()  # other magic numbers that further members may begin with
 
     def is_member(self, data: bytes) -> bool:
-        """Whether another member begins with these bytes, which may be the first few of it."""
-        return any(begins.startswith(data[: len(begins)]) for begins in (self.begins, *self.goes_on))
+        """Return True if `data`, possibly only a few bytes, can begin another member."""
+        return any(magic.startswith(data[: len(magic)]) for magic in (self.magic, *self.member_magics))
 
 
 CODECS = (
-    Codec("gzip", b"\x1f\x8b", _Inflate),
-    Codec("zstd", b"\x28\xb5\x2f\xfd", _Zstd, _SKIPPABLE),
+    Codec("gzip", b"\x1f\x8b", _GzipDecoder),
+    Codec("zstd", b"\x28\xb5\x2f\xfd", _ZstdDecoder, _SKIPPABLE),
     Codec("xz", b"\xfd7zXZ\x00", _xz),
     Codec("bzip2", b"BZh", _bzip2),
     Codec("lz4", b"\x04\x22\x4d\x18", _lz4, _SKIPPABLE),
@@ -145,5 +145,5 @@ CODECS = (
 
 
 def codec_of(head: bytes) -> Codec | None:
-    """Which compression data that begins so has; None when none is known."""
-    return next((codec for codec in CODECS if head.startswith(codec.begins)), None)
+    """Return the compression format whose magic number `head` begins with, None if there is none."""
+    return next((codec for codec in CODECS if head.startswith(codec.magic)), None)

@@ -1,7 +1,7 @@
 from libc.stdint cimport uint32_t
 
-# Bytes at constant places from one pointer, in one expression: that is a single load to the compiler, and the swap
-# a single instruction.
+# Bytes at constant offsets from one pointer, in one expression: the compiler makes this one load, and the byte swap one
+# instruction.
 
 cdef inline uint32_t u16(const unsigned char *data, Py_ssize_t at, bint big) noexcept nogil:
     cdef const unsigned char *p = data + at

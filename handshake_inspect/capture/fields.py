@@ -1,7 +1,7 @@
-"""Unsigned fields of a container's headers, in the byte order that the container declares.
+"""Read unsigned header fields in the byte order that the capture file declares.
 
-A read past the end is an error here (struct.error) and unchecked in the compiled build, where `fields.pxd`
-has the same functions inline: test the length first.
+Check the length first: a read past the end raises struct.error here, and is unchecked in the compiled build, where
+`fields.pxd` has the same functions inline.
 """
 
 import struct

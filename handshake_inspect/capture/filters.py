@@ -1,7 +1,8 @@
-"""What a capture filter lets through, as far as its text says: libpcap's language, read for TCP flags alone.
+"""Which handshake segments a capture filter lets through, judged from its text in libpcap's language.
 
-`tcp[tcpflags] & (tcp-syn|tcp-fin) != 0`, `tcp[13] == 2` and the like are read, joined by `and` and `or` from the left
-as libpcap does.  A filter that reads no bytes by their place cannot select flags.  Of any other nothing is known.
+Only tests of TCP flags are understood, such as `tcp[tcpflags] & (tcp-syn|tcp-fin) != 0` or `tcp[13] == 2`, joined by
+`and` and `or` from left to right as libpcap does.  A filter without byte offsets cannot select by flags.  For every
+other filter the answer is unknown.
 """
 
 import re
@@ -10,8 +11,8 @@ from typing import Final, NamedTuple
 
 from handshake_inspect.wire.const import ACK, CWR, ECE, FIN, PSH, RST, SYN, URG
 
-# What a handshake, its end and its failure need, of both IP versions: SYN, FIN and RST, segments without data (the
-# final ACK is one), and ICMP errors.  IPv6 packets with extension headers are kept: a filter does not look behind them.
+# What it takes to see handshakes, closes and failures over IPv4 and IPv6: SYN, FIN, RST, segments without data (the
+# final ACK is one), and ICMP errors.  IPv6 packets with extension headers pass: filters cannot look behind those.
 HANDSHAKES_ONLY = (
     "(tcp and ((tcp[13] & 7) != 0 or ip[2:2] - ((ip[0] & 15) << 2) - ((tcp[12] & 240) >> 2) == 0))"
     " or (icmp and (icmp[0] == 3 or icmp[0] == 4 or icmp[0] == 11 or icmp[0] == 12))"
@@ -24,43 +25,43 @@ _NAMES: Final = {
     "tcp-fin": FIN, "tcp-syn": SYN, "tcp-rst": RST, "tcp-push": PSH, "tcp-ack": ACK, "tcp-urg": URG, "tcp-ece": ECE,
     "tcp-cwr": CWR,
 }  # fmt: skip
-_LONGEST: Final = 4096
+_MAX_TEXT: Final = 4096
 _FLAGS: Final = r"(?:tcp\s*\[\s*(?:13|0x0?d|tcpflags)\s*\]|ip6\s*\[\s*(?:53|0x35)\s*\])"
 _NUMBER: Final = r"(?:tcp-[a-z]+|0x[0-9a-f]+|0[0-7]*|[1-9][0-9]*)"
 _SUM: Final = rf"\(*\s*{_NUMBER}(?:\s*\)*\s*[|+]\s*\(*\s*{_NUMBER})*"
-_COMPARED: Final = re.compile(
+_FLAG_TEST: Final = re.compile(
     rf"{_FLAGS}\s*(?:&\s*(?P<mask>{_SUM})[\s)]*)?\s*\)?\s*(?P<how>!=|==|=)\s*(?P<value>{_SUM})", re.IGNORECASE
 )
 _NOT: Final = re.compile(r"(?:\bnot\b|!(?!=)) ?(?P<group>\(*)", re.IGNORECASE)
 _ANY_OR: Final = re.compile(r"\bor\b|\|\|", re.IGNORECASE)
 
 
-class Passing(NamedTuple):
-    """Whether a filter lets these through, of the hosts and ports that it is about."""
+class FilterCoverage(NamedTuple):
+    """Which segments a filter lets through, for the hosts and ports that it selects."""
 
-    bare_acks: bool  # segments with none of SYN, FIN, RST and data: the final ACK of a handshake
-    answers: bool  # SYN-ACKs, and the RSTs that refuse a SYN
+    bare_acks: bool  # segments without SYN, FIN, RST and data, such as the final ACK of a handshake
+    answers: bool  # SYN-ACKs, and RSTs that refuse a SYN
 
 
-def passing(text: str) -> Passing | None:
-    """What is known of a filter."""
+def filter_coverage(text: str) -> FilterCoverage | None:
+    """Return what the filter lets through, None if that is unknown."""
     text = " ".join(text.split())
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_TEXT:
         return None
-    compared = list(_COMPARED.finditer(text))
-    rest = _COMPARED.sub(" ", text).lower()
-    if "[" in rest or "tcp-" in rest or any(_is_denied(text, found) for found in _NOT.finditer(text)):
+    tests = list(_FLAG_TEST.finditer(text))
+    rest = _FLAG_TEST.sub(" ", text).lower()
+    if "[" in rest or "tcp-" in rest or any(_negates_byte_test(text, found) for found in _NOT.finditer(text)):
         return None
     if any(name not in _NAMES for name in re.findall(r"tcp-[a-z]+", text.lower())):
         return None
-    if not compared:
-        return Passing(bare_acks=True, answers=True)
-    answers = all(_passes(text, compared, flags | ACK) for flags in (SYN, RST))
-    return Passing(_passes(text, compared, ACK), answers)
+    if not tests:
+        return FilterCoverage(bare_acks=True, answers=True)
+    answers = all(_passes(text, tests, flags | ACK) for flags in (SYN, RST))
+    return FilterCoverage(_passes(text, tests, ACK), answers)
 
 
-def _is_denied(text: str, found: re.Match[str]) -> bool:
-    """Whether the operand of a `not` reads bytes by their place."""
+def _negates_byte_test(text: str, found: re.Match[str]) -> bool:
+    """Return True if the operand of this `not` tests bytes by offset."""
     depth = len(found["group"])
     end = found.end()
     if not depth:
@@ -71,20 +72,20 @@ def _is_denied(text: str, found: re.Match[str]) -> bool:
     return "[" in text[found.end() : end]
 
 
-def _passes(text: str, compared: list[re.Match[str]], flags: int) -> bool:
-    """Whether a segment with these flags passes all the comparisons, as they are joined."""
-    passes = _holds(compared[0], flags)
-    for before, this in pairwise(compared):
+def _passes(text: str, tests: list[re.Match[str]], flags: int) -> bool:
+    """Return True if a segment with these flags passes the comparisons, joined from left to right."""
+    passes = _test_passes(tests[0], flags)
+    for before, this in pairwise(tests):
         if _ANY_OR.search(text, before.end(), this.start()):
-            passes |= _holds(this, flags)
+            passes |= _test_passes(this, flags)
         else:
-            passes &= _holds(this, flags)
+            passes &= _test_passes(this, flags)
     return passes
 
 
-def _holds(compared: re.Match[str], flags: int) -> bool:
-    mask = 0xFF if compared["mask"] is None else _number(compared["mask"])
-    return (flags & mask == _number(compared["value"])) == (compared["how"] != "!=")
+def _test_passes(test: re.Match[str], flags: int) -> bool:
+    mask = 0xFF if test["mask"] is None else _number(test["mask"])
+    return (flags & mask == _number(test["value"])) == (test["how"] != "!=")
 
 
 def _number(text: str) -> int:

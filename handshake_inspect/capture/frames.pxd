@@ -16,17 +16,17 @@ cdef class FrameReader:
     cdef public uint32_t interface
     cdef public uint64_t frames
     cdef public uint64_t events
-    cdef public Py_ssize_t wanted
+    cdef public Py_ssize_t needed
     cdef public bint damaged
-    cdef public uint64_t odd_times
+    cdef public uint64_t bad_timestamps
     cdef public list problems
     cdef public list link_types
     cdef public list filters
 
     cpdef void feed(self, object buffer, Py_ssize_t position, Py_ssize_t limit, uint64_t offset)
-    # Readers whose frames are taken without the GIL declare this `nogil`, and take it for what needs Python.
+    # Readers that run without the GIL redeclare this as `nogil`, and acquire the GIL where they need Python.
     cdef int step(self) except -1 with gil
-    cdef int adopt(self, FrameReader reader) except -1 nogil
-    cdef int adopt_buffer(self, FrameReader reader) except -1 with gil
-    cdef int damage(self, str message) except -1 with gil
-    cdef int odd_time(self, uint64_t frame, str message) except -1 with gil
+    cdef int copy_frame(self, FrameReader reader) except -1 nogil
+    cdef int share_buffer(self, FrameReader reader) except -1 with gil
+    cdef int report_damage(self, str message) except -1 with gil
+    cdef int bad_timestamp(self, uint64_t frame, str message) except -1 with gil

@@ -1,7 +1,7 @@
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 
 cdef struct Interface:
-    uint64_t raw_most
+    uint64_t max_raw
     uint64_t scale
     int64_t offset_ns
     uint32_t link_type

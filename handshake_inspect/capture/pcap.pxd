@@ -8,8 +8,8 @@ from handshake_inspect.wire.const cimport MAGIC_HIGH, MAGIC_LOW, MASK16, NS_PER_
 cdef int FRAME
 cdef int NEED_MORE
 cdef Py_ssize_t _FILE_HEADER
-cdef Py_ssize_t _PLAUSIBLE
-cdef Py_ssize_t _LONGEST
+cdef Py_ssize_t _MAX_SNAP_LEN
+cdef Py_ssize_t _MAX_FRAME_LEN
 
 cdef class PcapReader(FrameReader):
     cdef public bint big
@@ -18,7 +18,7 @@ cdef class PcapReader(FrameReader):
     cdef public uint32_t ticks
     cdef public int64_t tick_ns
     cdef public uint32_t snap_len
-    cdef public Py_ssize_t longest
+    cdef public Py_ssize_t max_frame_len
     cdef public Py_ssize_t fcs_len
     cdef bytes _header
 
@@ -28,5 +28,5 @@ cdef class PcapReader(FrameReader):
                    start=Py_ssize_t, end=Py_ssize_t, seconds=int64_t, fraction=int64_t, wire_len=Py_ssize_t)
     cdef int step(self) except -1 nogil
     cdef bint _is_file_header(self, Py_ssize_t at) except -1 with gil
-    cdef int _next_file(self, Py_ssize_t at) except -1 with gil
-    cdef int _unreadable(self, Py_ssize_t captured) except -1 with gil
+    cdef int _start_next_file(self, Py_ssize_t at) except -1 with gil
+    cdef int _bad_record(self, Py_ssize_t captured) except -1 with gil

@@ -14,16 +14,16 @@ cdef uint32_t EPB_DROP_COUNT
 cdef uint32_t EPB_FLAGS
 cdef uint32_t INTERFACE_DESCRIPTION
 cdef uint32_t INTERFACE_STATISTICS
-cdef int64_t MOST_MICROSECONDS
+cdef int64_t MAX_MICROSECONDS
 cdef uint32_t MULTIPLY
 cdef uint32_t PACKET
 cdef uint32_t SECTION_HEADER
 cdef uint32_t SIMPLE_PACKET
-cdef int _PASSED
-cdef Py_ssize_t LEAST_BLOCK
+cdef int _NOT_A_FRAME
+cdef Py_ssize_t MIN_BLOCK
 cdef Py_ssize_t _SECTION_HEADER_LEN
-cdef Py_ssize_t LONGEST_BLOCK
-cdef Py_ssize_t _MOST_INTERFACES
+cdef Py_ssize_t MAX_BLOCK
+cdef Py_ssize_t _MAX_INTERFACES
 
 cdef class PcapngReader(FrameReader):
     cdef public bint big
@@ -33,14 +33,14 @@ cdef class PcapngReader(FrameReader):
     cdef uint64_t _skipped_from
     cdef bint _numbered
     cdef public int64_t lost
-    cdef public list said
+    cdef public list metadata
     cdef dict _section_drops
-    cdef bint _statistics
+    cdef bint _has_drop_statistics
     cdef object _earlier_drops
     cdef object _earlier_frames
     cdef dict _delivered
     cdef dict _ends
-    cdef Py_ssize_t _room
+    cdef Py_ssize_t _capacity
     cdef object _storage
     cdef interface_table.Interface *_table
     cdef Py_ssize_t _count
@@ -62,14 +62,14 @@ cdef class PcapngReader(FrameReader):
     cdef int _simple_packet(self, Py_ssize_t at) except -1 with gil
 
     @cython.locals(length=Py_ssize_t)
-    cdef int _whole(self, Py_ssize_t at, Py_ssize_t least) except -1 nogil
+    cdef int _complete_block(self, Py_ssize_t at, Py_ssize_t least) except -1 nogil
 
     @cython.locals(end=Py_ssize_t)
     cdef int _frame(self, Py_ssize_t start, Py_ssize_t captured, Py_ssize_t wire_len, Py_ssize_t number,
                     Py_ssize_t fcs_len) except -1 nogil
 
     @cython.locals(record="interface_table.Interface *", raw=uint64_t, ns=uint64_t)
-    cdef bint _stamp(self, Py_ssize_t number, uint64_t high, uint64_t low) except -1 nogil
+    cdef bint _set_time(self, Py_ssize_t number, uint64_t high, uint64_t low) except -1 nogil
 
     @cython.locals(product=uint64_t, upper=uint64_t)
     cdef uint64_t _binary_ns(self, uint64_t high, uint64_t low, uint64_t power) noexcept nogil
@@ -87,7 +87,7 @@ cdef class PcapngReader(FrameReader):
     cdef int _interface_description(self, Py_ssize_t at) except -1 with gil
 
     @cython.locals(larger=object)
-    cdef int _grow(self) except -1 with gil
+    cdef int _grow_table(self) except -1 with gil
 
     @cython.locals(outcome=int, length=Py_ssize_t)
     cdef int _interface_statistics(self, Py_ssize_t at) except -1 with gil
@@ -98,7 +98,7 @@ cdef class PcapngReader(FrameReader):
     cdef int _skip_block(self, Py_ssize_t length) except -1 nogil
 
     @cython.locals(step=Py_ssize_t)
-    cdef int _pass_over(self) except -1 nogil
+    cdef int _skip_buffered(self) except -1 nogil
 
     cdef int _count_drops(self, Py_ssize_t at) except -1 with gil
     cdef int _count_lost(self, uint64_t drops) except -1 nogil

@@ -1,7 +1,7 @@
-"""pcapng (draft-ietf-opsawg-pcapng): sections of blocks, of which the packet blocks are frames.
+"""Reader for pcapng (draft-ietf-opsawg-pcapng), whose sections consist of blocks.
 
-Frame numbers are Wireshark's: every packet block has one, and so have the few other blocks that Wireshark shows as
-frames (`blocks.NUMBERED`), which are counted as events and passed over.  All else is skipped by its length.
+Frame numbers match Wireshark's: every packet block has one, and so have the few other blocks that Wireshark shows as
+frames (`blocks.NUMBERED`), which are counted as events.  All other blocks are skipped.
 """
 
 from typing import NamedTuple
@@ -15,29 +15,29 @@ from handshake_inspect.capture.blocks import (
     EPB_FLAGS,
     INTERFACE_DESCRIPTION,
     INTERFACE_STATISTICS,
-    LEAST_BLOCK,
-    LONGEST_BLOCK,
-    MOST_MICROSECONDS,
+    MAX_BLOCK,
+    MAX_MICROSECONDS,
+    MIN_BLOCK,
     MULTIPLY,
     NUMBERED,
     PACKET,
     SECTION_HEADER,
     SIMPLE_PACKET,
-    interface_description,
-    section_version,
-    statistics,
+    parse_interface_description,
+    parse_statistics,
+    unsupported_version,
 )
 from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
-from handshake_inspect.capture.pcap import exists
+from handshake_inspect.capture.pcap import is_file_header
 from handshake_inspect.wire.const import MASK32, NS_PER_SECOND
 
-_PASSED = 3  # this block is done with and was no frame
+_NOT_A_FRAME = 3  # the block was processed and is not a frame
 _SECTION_HEADER_LEN = 28
-_MOST_INTERFACES = 1 << 16
+_MAX_INTERFACES = 1 << 16
 
 
-class Said(NamedTuple):
-    """A block that says something of the section, and what had been read before it."""
+class MetadataBlock(NamedTuple):
+    """A block that describes the section, and the reader's counts before it."""
 
     block: bytes
     frames: int
@@ -46,38 +46,38 @@ class Said(NamedTuple):
 
 
 class PcapngReader(FrameReader):
-    """Frames of one pcapng file, beginning with its first Section Header Block."""
+    """Reads the frames of a pcapng file, starting at its first Section Header Block."""
 
     def __init__(self) -> None:
         super().__init__()
         self.big = False
         self.section = 0  # number of the section, from 1
         self.names: list[str] = []  # of the section's interfaces
-        self._skip = 0  # bytes left of a block that is passed over
-        self._skipped_from = 0  # where in the stream it began
-        self._numbered = False  # and Wireshark would call it a frame
-        self.said: list[Said] | None = None  # blocks without packets, where somebody wants them
-        self.lost = -1  # drops that packet blocks counted, -1 when none of them says
-        self._section_drops: dict[int, int] = {}  # by interface, as the last statistics say
-        self._statistics = False
-        self._earlier_drops = 0  # of the sections before
+        self._skip = 0  # bytes left of the block being skipped
+        self._skipped_from = 0  # where it begins in the stream
+        self._numbered = False  # it takes a frame number in Wireshark
+        self.metadata: list[MetadataBlock] | None = None  # set to [] to keep section, interface and statistics blocks
+        self.lost = -1  # drops counted in packet blocks, -1 if none reports any
+        self._section_drops: dict[int, int] = {}  # by interface, from the latest statistics block
+        self._has_drop_statistics = False
+        self._earlier_drops = 0  # in previous sections
         self._earlier_frames = 0
-        self._delivered: dict[int, int] = {}  # frames by interface, as the last statistics of this section say
-        self._ends: dict[int, int] = {}  # by interface: until when it was captured on
-        self._room = 4
-        self._storage = interface_table.rows(self._room)
+        self._delivered: dict[int, int] = {}  # frames by interface, from the section's latest statistics block
+        self._ends: dict[int, int] = {}  # by interface: end of its capture in ns since the epoch
+        self._capacity = 4  # of the interface table
+        self._storage = interface_table.rows(self._capacity)
         self._table = interface_table.rows_of(self._storage)
         self._count = 0
 
     def step(self) -> int:
-        """Step to the next frame: FRAME, NEED_MORE or DAMAGED."""
-        outcome = _PASSED
-        while outcome == _PASSED:
+        """Advance to the next frame; return FRAME, NEED_MORE or DAMAGED."""
+        outcome = _NOT_A_FRAME
+        while outcome == _NOT_A_FRAME:
             if self._skip:
-                self._pass_over()
+                self._skip_buffered()
             at = self.position
-            if self.limit - at < LEAST_BLOCK:
-                self.wanted = self._skip or LEAST_BLOCK
+            if self.limit - at < MIN_BLOCK:
+                self.needed = self._skip or MIN_BLOCK
                 return NEED_MORE
             kind = fields.u32(self.data, at, self.big)
             if kind == ENHANCED_PACKET:
@@ -86,9 +86,9 @@ class PcapngReader(FrameReader):
                 outcome = self._other_block(at, kind)
         return outcome
 
-    def head(self) -> bytes:
-        """The header of the section, and its interfaces so far: known where `said` is kept."""
-        blocks = [said.block for said in self.said or ()]
+    def preamble(self) -> bytes:
+        """Return the section header and its interfaces so far; requires `metadata` to be kept."""
+        blocks = [kept.block for kept in self.metadata or ()]
         kinds = [int.from_bytes(block[:4], "big" if self.big else "little") for block in blocks]
         last = max((at for at, kind in enumerate(kinds) if kind == SECTION_HEADER), default=0)
         return b"".join(
@@ -97,35 +97,35 @@ class PcapngReader(FrameReader):
             if kind in (SECTION_HEADER, INTERFACE_DESCRIPTION)
         )
 
-    def replay(self, said: Said) -> None:
-        """Take in what another reader of the same container came across."""
-        self.frames, self.events, self.ts_ns = said.frames, said.events, said.ts_ns
-        self.feed(said.block, 0, len(said.block), 0)
+    def replay(self, kept: MetadataBlock) -> None:
+        """Process a metadata block that another reader of the same file met."""
+        self.frames, self.events, self.ts_ns = kept.frames, kept.events, kept.ts_ns
+        self.feed(kept.block, 0, len(kept.block), 0)
         self.step()
 
-    def unfinished(self) -> int:
-        """Byte of the stream where the block starts that the input broke off in; -1 if it ended between blocks."""
-        return self._skipped_from if self._skip else FrameReader.unfinished(self)
+    def incomplete_at(self) -> int:
+        """Return where in the stream the truncated last block starts; -1 if the input ended between blocks."""
+        return self._skipped_from if self._skip else FrameReader.incomplete_at(self)
 
     def dropped(self) -> int | None:
-        """How many frames the statistics blocks say were dropped, or else the packet blocks; None if neither says."""
-        if self._statistics:
+        """Return the number of dropped frames from statistics blocks, else from packet blocks; None if unknown."""
+        if self._has_drop_statistics:
             return self._earlier_drops + sum(self._section_drops.values())
         return self.lost if self.lost >= 0 else None
 
     def seen_until(self) -> int | None:
-        """When the capture ended, as the statistics say: later than the last frame if the link was idle then.
+        """Return the end of the capture from statistics blocks: after the last frame if the link was idle.
 
-        None where they do not say, and where they count more frames than are here: what is cut out of a capture ends
-        where it ends.
+        None if they do not record it, or if they count more frames than the section has: then the file is an excerpt,
+        and the statistics describe the original capture.
         """
-        here = self.frames - self.events - self._earlier_frames
-        if not self._ends or sum(self._delivered.values()) > here:
+        read = self.frames - self.events - self._earlier_frames
+        if not self._ends or sum(self._delivered.values()) > read:
             return None
         return min(self._ends.values())
 
     def _enhanced_packet(self, at: int) -> int:
-        outcome = self._whole(at, 32)
+        outcome = self._complete_block(at, 32)
         if outcome != FRAME:
             return outcome
         data, big = self.data, self.big
@@ -142,12 +142,12 @@ class PcapngReader(FrameReader):
             fcs_len = self._options(at + 28 + padded, at + length - 4, fcs_len)
         high = fields.u32(data, at + 12, big)
         low = fields.u32(data, at + 16, big)
-        self.has_time = self._stamp(number, high, low)
+        self.has_time = self._set_time(number, high, low)
         return self._frame(at + 28, captured, wire_len, number, fcs_len)
 
     def _packet(self, at: int) -> int:
-        """Read the obsolete Packet Block, which has 16 bits for the interface and a count of drops."""
-        outcome = self._whole(at, 32)
+        """Read an obsolete Packet Block, with 16 bits each for the interface and a drop count."""
+        outcome = self._complete_block(at, 32)
         if outcome != FRAME:
             return outcome
         data, big = self.data, self.big
@@ -162,12 +162,12 @@ class PcapngReader(FrameReader):
             self._count_lost(drops)
         high = fields.u32(data, at + 12, big)
         low = fields.u32(data, at + 16, big)
-        self.has_time = self._stamp(number, high, low)
+        self.has_time = self._set_time(number, high, low)
         return self._frame(at + 28, captured, wire_len, number, interface_table.row_at(self._table, number).fcs_len)
 
     def _simple_packet(self, at: int) -> int:
-        """Read a Simple Packet Block: of interface 0, without a time, cut to the snap length."""
-        outcome = self._whole(at, 16)
+        """Read a Simple Packet Block: interface 0, no timestamp, truncated to the snap length."""
+        outcome = self._complete_block(at, 16)
         if outcome != FRAME:
             return outcome
         length = fields.u32(self.data, at + 4, self.big)
@@ -182,13 +182,13 @@ class PcapngReader(FrameReader):
         self.has_time = False
         return self._frame(at + 12, captured, wire_len, 0, record.fcs_len)
 
-    def _whole(self, at: int, least: int) -> int:
-        """FRAME when the block at `at` is in the buffer entirely, and both its lengths agree."""
+    def _complete_block(self, at: int, least: int) -> int:
+        """Return FRAME if the block at `at` is completely in the buffer and both its length fields agree."""
         length = fields.u32(self.data, at + 4, self.big)
-        if length < least or length > LONGEST_BLOCK or length & 3:
+        if length < least or length > MAX_BLOCK or length & 3:
             return self._bad_length(length)
         if self.limit - at < length:
-            self.wanted = length
+            self.needed = length
             return NEED_MORE
         if fields.u32(self.data, at + length - 4, self.big) != length:
             return self._bad_length(length)
@@ -196,7 +196,7 @@ class PcapngReader(FrameReader):
 
     def _frame(self, start: int, captured: int, wire_len: int, number: int, fcs_len: int) -> int:
         end = start + captured
-        wire_len = max(wire_len, captured)  # some writers leave it 0: the frame was at least what is here
+        wire_len = max(wire_len, captured)  # some writers leave the original length 0
         if fcs_len and wire_len >= fcs_len:
             wire_len -= fcs_len
             end = min(end, start + wire_len)
@@ -209,12 +209,12 @@ class PcapngReader(FrameReader):
         self.frames += 1
         return FRAME
 
-    def _stamp(self, number: int, high: int, low: int) -> bool:
-        """Set the time, exact to the nanosecond whatever the unit; False, and the time stays, if it cannot be one."""
+    def _set_time(self, number: int, high: int, low: int) -> bool:
+        """Set `ts_ns` from a timestamp in any unit; return False and leave it unchanged if it is impossible."""
         record = interface_table.row_at(self._table, number)
         raw = high << 32 | low
-        if raw > record.raw_most:
-            self.odd_time(self.frames + 1, "a timestamp is centuries ahead: the previous frame's time is used")
+        if raw > record.max_raw:
+            self.bad_timestamp(self.frames + 1, "a timestamp is centuries ahead: the previous frame's time is used")
             return False
         if record.resolution == MULTIPLY:
             ns = raw * record.scale
@@ -226,9 +226,9 @@ class PcapngReader(FrameReader):
         return True
 
     def _binary_ns(self, high: int, low: int, power: int) -> int:
-        """Nanoseconds of a timestamp in units of 2**-power seconds, rounded down.
+        """Convert a timestamp in units of 2**-power seconds to nanoseconds, rounded down.
 
-        raw * 10**9 has up to 94 bits, so it is kept in two halves: `upper` counts 2**32.
+        raw * 10**9 has up to 94 bits, so it is computed in two halves: `upper` is in units of 2**32.
         """
         product = low * NS_PER_SECOND
         upper = high * NS_PER_SECOND + (product >> 32)
@@ -240,7 +240,7 @@ class PcapngReader(FrameReader):
         return (upper << (32 - power)) + (product >> power)
 
     def _options(self, at: int, end: int, fcs_len: int) -> int:
-        """Walk the options of an Enhanced Packet Block: counts drops, gives the bytes of check sequence."""
+        """Parse the options of an Enhanced Packet Block: count drops and return the FCS length in bytes."""
         data, big = self.data, self.big
         while end - at >= 4:
             code = fields.u16(data, at, big)
@@ -258,12 +258,12 @@ class PcapngReader(FrameReader):
         return fcs_len
 
     def _count_drops(self, at: int) -> int:
-        """Count the drops in an option of eight bytes."""
+        """Count the drops of an 8-byte option at `at`."""
         return self._count_lost(int.from_bytes(self.buffer[at : at + 8], "big" if self.big else "little"))
 
     def _count_lost(self, drops: int) -> int:
         self.lost = max(self.lost, 0)
-        if drops <= MASK32:  # no one loses more between two packets: such a count is damage
+        if drops <= MASK32:  # a larger count between two packets is damage
             self.lost += drops
         return 0
 
@@ -271,9 +271,9 @@ class PcapngReader(FrameReader):
         if kind == SECTION_HEADER:
             return self._section_header(at)
         if not self.section:
-            return self.damage("no pcapng section header")
-        if exists(bytes(self.buffer[at : at + 8])):
-            return self.damage("a pcap capture begins where a block should; split it into two files")
+            return self.report_damage("no pcapng section header")
+        if is_file_header(bytes(self.buffer[at : at + 8])):
+            return self.report_damage("a pcap capture begins where a block should; split it into two files")
         if kind == SIMPLE_PACKET:
             return self._simple_packet(at)
         if kind == PACKET:
@@ -283,28 +283,28 @@ class PcapngReader(FrameReader):
         if kind == INTERFACE_STATISTICS:
             return self._interface_statistics(at)
         length = fields.u32(self.data, at + 4, self.big)
-        if length < LEAST_BLOCK or length & 3:
+        if length < MIN_BLOCK or length & 3:
             return self._bad_length(length)
         self._numbered = kind in NUMBERED
         return self._skip_block(length)
 
     def _section_header(self, at: int) -> int:
         if self.limit - at < _SECTION_HEADER_LEN:
-            self.wanted = _SECTION_HEADER_LEN
+            self.needed = _SECTION_HEADER_LEN
             return NEED_MORE
         big = fields.u32(self.data, at + 8, True) == BYTE_ORDER_MAGIC
         if not big and fields.u32(self.data, at + 8, False) != BYTE_ORDER_MAGIC:
-            return self.damage("a section header without the byte-order magic")
+            return self.report_damage("a section header without the byte-order magic")
         length = fields.u32(self.data, at + 4, big)
         if length < _SECTION_HEADER_LEN or length & 3:
             return self._bad_length(length)
-        version = section_version(bytes(self.buffer[at : at + _SECTION_HEADER_LEN]), 0, big)
+        version = unsupported_version(bytes(self.buffer[at : at + _SECTION_HEADER_LEN]), 0, big)
         if version is not None:
-            return self.damage(f"a section of pcapng version {version}, which does not exist")
+            return self.report_damage(f"a section of pcapng version {version}, which does not exist")
         self.big = big
         short = _SECTION_HEADER_LEN.to_bytes(4, "big" if big else "little")
         header = bytes(self.buffer[at : at + _SECTION_HEADER_LEN])
-        self._say(header[:4] + short + header[8:24] + short)  # without its options
+        self._keep_metadata(header[:4] + short + header[8:24] + short)  # without its options
         self.section += 1
         self._earlier_drops += sum(self._section_drops.values())
         self._section_drops.clear()
@@ -316,74 +316,74 @@ class PcapngReader(FrameReader):
         return self._skip_block(length)
 
     def _interface_description(self, at: int) -> int:
-        outcome = self._whole(at, 20)
+        outcome = self._complete_block(at, 20)
         if outcome != FRAME:
             return outcome
-        if self._count == _MOST_INTERFACES:
-            return self.damage(f"more than {_MOST_INTERFACES} interfaces")
+        if self._count == _MAX_INTERFACES:
+            return self.report_damage(f"more than {_MAX_INTERFACES} interfaces")
         length = fields.u32(self.data, at + 4, self.big)
-        self._say(bytes(self.buffer[at : at + length]))
-        said = interface_description(bytes(self.buffer[at + 8 : at + length - 4]), self.big)
-        if self._count == self._room:
-            self._grow()
+        self._keep_metadata(bytes(self.buffer[at : at + length]))
+        interface = parse_interface_description(bytes(self.buffer[at + 8 : at + length - 4]), self.big)
+        if self._count == self._capacity:
+            self._grow_table()
         record = interface_table.row_at(self._table, self._count)
-        record.link_type, record.snap_len, record.fcs_len = said.link_type, said.snap_len, said.fcs_len
-        record.resolution, record.scale, record.raw_most, record.offset_ns = said.clock
+        record.link_type, record.snap_len, record.fcs_len = interface.link_type, interface.snap_len, interface.fcs_len
+        record.resolution, record.scale, record.max_raw, record.offset_ns = interface.clock
         self._count += 1
-        self.names.append(said.name)
-        self.saw_link_type(said.link_type)
-        self.saw_filter(said.filter_text)
+        self.names.append(interface.name)
+        self.add_link_type(interface.link_type)
+        self.add_filter(interface.filter_text)
         self.position = at + length
-        return _PASSED
+        return _NOT_A_FRAME
 
-    def _say(self, block: bytes) -> None:
-        if self.said is not None:
-            self.said.append(Said(block, self.frames, self.events, self.ts_ns))
+    def _keep_metadata(self, block: bytes) -> None:
+        if self.metadata is not None:
+            self.metadata.append(MetadataBlock(block, self.frames, self.events, self.ts_ns))
 
-    def _grow(self) -> None:
-        larger = interface_table.rows(2 * self._room)
-        larger[: self._room] = self._storage[:]
+    def _grow_table(self) -> None:
+        larger = interface_table.rows(2 * self._capacity)
+        larger[: self._capacity] = self._storage[:]
         self._storage = larger
         self._table = interface_table.rows_of(larger)
-        self._room *= 2
+        self._capacity *= 2
 
     def _interface_statistics(self, at: int) -> int:
-        outcome = self._whole(at, 24)
+        outcome = self._complete_block(at, 24)
         if outcome != FRAME:
             return outcome
         length = fields.u32(self.data, at + 4, self.big)
-        self._say(bytes(self.buffer[at : at + length]))
-        said = statistics(bytes(self.buffer[at + 8 : at + length - 4]), self.big)
-        if said.interface < self._count:  # counted from the start: the last one holds
-            if said.dropped is not None:
-                self._statistics = True
-                self._section_drops[said.interface] = said.dropped
-            if said.delivered is not None:
-                self._delivered[said.interface] = said.delivered
-                self._note_end(said.interface, said.end_high, said.end_low)
+        self._keep_metadata(bytes(self.buffer[at : at + length]))
+        stats = parse_statistics(bytes(self.buffer[at + 8 : at + length - 4]), self.big)
+        if stats.interface < self._count:  # counts are cumulative: the latest block is valid
+            if stats.dropped is not None:
+                self._has_drop_statistics = True
+                self._section_drops[stats.interface] = stats.dropped
+            if stats.delivered is not None:
+                self._delivered[stats.interface] = stats.delivered
+                self._note_end(stats.interface, stats.end_high, stats.end_low)
         self.position = at + length
-        return _PASSED
+        return _NOT_A_FRAME
 
     def _note_end(self, number: int, high: int, low: int) -> int:
-        """Keep the time at which an interface was captured on no more, if there is one."""
-        if (not high and not low) or (high << 32 | low) > interface_table.row_at(self._table, number).raw_most:
+        """Record the end of capture on an interface, if the timestamp is valid."""
+        if (not high and not low) or (high << 32 | low) > interface_table.row_at(self._table, number).max_raw:
             return 0
         before = self.ts_ns
-        self._stamp(number, high, low)
+        self._set_time(number, high, low)
         end = self.ts_ns
         self.ts_ns = before
-        if end < before and end <= MOST_MICROSECONDS:
-            end *= 1000  # dumpcap counts microseconds here, whatever it says of the interface
+        if end < before and end <= MAX_MICROSECONDS:
+            end *= 1000  # dumpcap writes microseconds here, whatever the interface's resolution
         self._ends[number] = end
         return 0
 
     def _skip_block(self, length: int) -> int:
         self._skip = length
         self._skipped_from = self.offset + self.position
-        return _PASSED
+        return _NOT_A_FRAME
 
-    def _pass_over(self) -> None:
-        """Pass over what is here of the block that is skipped; however long it is, it is never held."""
+    def _skip_buffered(self) -> None:
+        """Skip the buffered part of the current block, so that no block need fit into memory."""
         step = min(self._skip, self.limit - self.position)
         self.position += step
         self._skip -= step
@@ -393,9 +393,9 @@ class PcapngReader(FrameReader):
             self.events += 1
 
     def _bad_length(self, length: int) -> int:
-        return self.damage(f"a block of an impossible {length} bytes, or whose two lengths differ")
+        return self.report_damage(f"a block of an impossible {length} bytes, or whose two lengths differ")
 
     def _bad_packet(self, number: int, captured: int) -> int:
         if number >= self._count:
-            return self.damage(f"a packet of interface {number}, which is not described")
-        return self.damage(f"a frame of {captured} bytes that does not fit into its block")
+            return self.report_damage(f"a packet of interface {number}, which is not described")
+        return self.report_damage(f"a frame of {captured} bytes that does not fit into its block")

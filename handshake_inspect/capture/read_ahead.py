@@ -1,4 +1,4 @@
-"""Blocks of a stream that a thread reads ahead, while those before them are worked on."""
+"""Read blocks of a stream ahead in a thread while earlier blocks are processed."""
 
 import threading
 from collections import deque
@@ -9,29 +9,29 @@ from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.streams import ByteStream
 
 BLOCK = 1 << 19
-BLOCKS = 4  # one is read into, one waits, two are worked on
-WORKED_ON = 2  # of them
-HEAD = 1 << 16  # bytes in front of a block, for what was left unread of the one before it
+BLOCKS = 4  # one being filled, one waiting, IN_USE being processed
+IN_USE = 2
+HEADROOM = 1 << 16  # bytes in front of a block for the unread rest of the previous one
 
 
 class ReadAhead:
-    """Reads a stream that has an end from now on; nobody else may."""
+    """Reads a finite stream in a thread; nothing else may read from that stream."""
 
     def __init__(self, stream: ByteStream) -> None:
-        """Raises RuntimeError when there can be no thread."""
+        """Start the thread; raise RuntimeError if that fails."""
         self._stream = stream
         self._free: SimpleQueue[bytearray | None] = SimpleQueue()
         self._ready: SimpleQueue[tuple[bytearray, int] | BaseException] = SimpleQueue()
-        self._fed: deque[tuple[bytearray, Any]] = deque()  # each block being worked on, and what was fed
+        self._fed: deque[tuple[bytearray, Any]] = deque()  # blocks being processed, each with the buffer that was fed
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
         for _ in range(BLOCKS):
-            self._free.put(bytearray(HEAD + BLOCK))
+            self._free.put(bytearray(HEADROOM + BLOCK))
 
     def feed(self, reader: FrameReader) -> int:
-        """Feed the next block behind what the reader left unread; how many bytes it has, 0 at the end.
+        """Feed the next block after what the reader left unread; return its length in bytes, 0 at the end.
 
-        The block that the reader had stays as it is until the next feed.  Raises what was raised in the thread.
+        The previous block stays valid until the next feed.  Re-raises any exception of the thread.
         """
         got = self._ready.get()
         if isinstance(got, BaseException):
@@ -40,32 +40,32 @@ class ReadAhead:
         if not count:
             return 0
         left = memoryview(reader.buffer)[reader.position : reader.limit]
-        where, start = reader.offset + reader.position, HEAD - len(left)
+        where, start = reader.offset + reader.position, HEADROOM - len(left)
         if 0 <= start <= where:
-            block[start:HEAD] = left
-            reader.feed(block, start, HEAD + count, where - start)
-        else:  # a frame longer than there is room for, or the first block
+            block[start:HEADROOM] = left
+            reader.feed(block, start, HEADROOM + count, where - start)
+        else:  # the unread part exceeds the headroom, or the first block
             whole = bytearray(left)
-            whole += memoryview(block)[HEAD : HEAD + count]
+            whole += memoryview(block)[HEADROOM : HEADROOM + count]
             reader.feed(whole, 0, len(whole), where)
         self._fed.append((block, reader.buffer))
-        if len(self._fed) > WORKED_ON:
+        if len(self._fed) > IN_USE:
             self._free.put(self._fed.popleft()[0])
         return count
 
     def close(self) -> None:
-        """End the thread, after the block that it reads."""
+        """Stop the thread after its current block."""
         self._free.put(None)
         self._thread.join()
 
     def _read(self) -> None:
         try:
             while (block := self._free.get()) is not None:
-                count = self._fill(memoryview(block)[HEAD:])
+                count = self._fill(memoryview(block)[HEADROOM:])
                 self._ready.put((block, count))
                 if not count:
                     return
-        except BaseException as error:  # raised where the block is asked for
+        except BaseException as error:  # re-raised in `feed`
             self._ready.put(error)
 
     def _fill(self, view: memoryview) -> int:

@@ -1,22 +1,22 @@
-"""What a file is, by its first bytes."""
+"""Recognise a file by its first bytes: pcap, pcapng, or something else that the error message can name."""
 
 import re
 
 from handshake_inspect.capture import fields
-from handshake_inspect.capture.blocks import BYTE_ORDER_MAGIC, section_version
+from handshake_inspect.capture.blocks import BYTE_ORDER_MAGIC, unsupported_version
 from handshake_inspect.capture.codecs import codec_of
-from handshake_inspect.capture.pcap import MAGICS, exists
+from handshake_inspect.capture.pcap import MAGICS, is_file_header
 
 PCAPNG = b"\x0a\x0d\x0d\x0a"
-SNIFFED = 16  # bytes that are enough to decide
-HEADERS = {"pcap": 24, "pcapng": 28}  # bytes of the file header, or of the shortest one
-_LONGEST_HEADER = 1 << 20  # of a section header with all its options
+SNIFF_LEN = 16  # bytes needed to recognise a file
+MIN_HEADER_LEN = {"pcap": 24, "pcapng": 28}  # bytes; a pcapng section header with options is longer
+_MAX_HEADER_LEN = 1 << 20  # bytes of a pcapng section header with its options
 
-_TWICE = "decompress it once first: hsi undoes only one layer of compression"
+_TWO_LAYERS = "decompress it once first: hsi undoes only one layer of compression"
 _CONVERT = "install tshark, with which hsi reads it, or convert it first: editcap -F pcapng FILE OUT"
 
-# First bytes -> what such a file is, and what its owner can do about it.
-_NATURES = (
+# First bytes, file type, and what the user can do about it.
+_FILE_TYPES = (
     (b"\x1f\x9d", "data of compress(1)", "decompress it first: uncompress -c FILE | hsi analyze -"),
     (b"PK\x03\x04", "a zip archive", "unpack it first: unzip FILE"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first: 7z x FILE"),
@@ -39,7 +39,7 @@ _DEFAULT_FIX = "give a pcap or pcapng file, as tcpdump -w or Wireshark write it"
 
 
 def container(head: bytes) -> str | None:
-    """`pcap` or `pcapng` when the bytes begin one, else None."""
+    """Return `pcap` or `pcapng` if `head` begins with its magic number, else None."""
     if head.startswith(PCAPNG):
         return "pcapng"
     if int.from_bytes(head[:4], "big") in MAGICS:
@@ -47,35 +47,35 @@ def container(head: bytes) -> str | None:
     return None
 
 
-def flaw(kind: str, header: bytes) -> str | None:
-    """Why a file header, the first bytes in HEADERS, is none that hsi can read; None where it is one."""
+def header_error(kind: str, header: bytes) -> str | None:
+    """Return why hsi cannot read this file header (its first MIN_HEADER_LEN bytes), None if it can."""
     if kind == "pcap":
         big = MAGICS[int.from_bytes(header[:4], "big")][0]
         version = f"{fields.u16(header, 4, big)}.{fields.u16(header, 6, big)}"
-        return None if exists(header) else f"its header claims pcap version {version}, which does not exist"
+        return None if is_file_header(header) else f"its header claims pcap version {version}, which does not exist"
     big = fields.u32(header, 8, True) == BYTE_ORDER_MAGIC
     if not big and fields.u32(header, 8, False) != BYTE_ORDER_MAGIC:
         return "it begins like pcapng, but without the byte-order magic"
     length = fields.u32(header, 4, big)
-    if length < HEADERS["pcapng"] or length & 3:
+    if length < MIN_HEADER_LEN["pcapng"] or length & 3:
         return f"its pcapng section header claims an impossible {length} bytes"
-    unknown = section_version(header, 0, big)
+    unknown = unsupported_version(header, 0, big)
     return None if unknown is None else f"its header claims pcapng version {unknown}, which does not exist"
 
 
 def header_len(kind: str, header: bytes) -> int:
-    """How long a file header without a flaw is, whole; no longer than makes sense to wait for."""
+    """Return the full length in bytes of a valid file header, capped at what is worth waiting for."""
     if kind == "pcap":
-        return HEADERS[kind]
-    return min(fields.u32(header, 4, fields.u32(header, 8, True) == BYTE_ORDER_MAGIC), _LONGEST_HEADER)
+        return MIN_HEADER_LEN[kind]
+    return min(fields.u32(header, 4, fields.u32(header, 8, True) == BYTE_ORDER_MAGIC), _MAX_HEADER_LEN)
 
 
-def nature(head: bytes) -> tuple[str, str]:
-    """Say what something that is no capture seems to be, and what to do about it."""
+def identify(head: bytes) -> tuple[str, str]:
+    """Describe a file that is not a capture: what it seems to be, and what the user can do about it."""
     codec = codec_of(head)
     if codec is not None:
-        return f"{codec.name}-compressed data", _TWICE
-    for prefix, what, fix in _NATURES:
+        return f"{codec.name}-compressed data", _TWO_LAYERS
+    for prefix, what, fix in _FILE_TYPES:
         if head.startswith(prefix):
             return what, fix or _DEFAULT_FIX
     if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
@@ -92,8 +92,8 @@ def nature(head: bytes) -> tuple[str, str]:
 
 
 def is_foreign(head: bytes) -> bool:
-    """Whether it is a capture of another program, which Wireshark can read."""
-    return container(head) is None and nature(head)[1] == _CONVERT
+    """Return True for a capture format that Wireshark can read and hsi cannot."""
+    return container(head) is None and identify(head)[1] == _CONVERT
 
 
 def _is_text(head: bytes) -> bool:
@@ -103,8 +103,8 @@ def _is_text(head: bytes) -> bool:
 
 
 def _is_erf(head: bytes) -> bool:
-    """Recognise an ERF record header: little-endian time, then type, flags, length of the record and of the wire."""
-    if len(head) < SNIFFED:
+    """Recognise an ERF record header: little-endian timestamp, then type, flags, record length and wire length."""
+    if len(head) < SNIFF_LEN:
         return False
     seconds = int.from_bytes(head[4:8], "little")
     kind = head[8] & 0x7F

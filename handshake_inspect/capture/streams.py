@@ -1,4 +1,4 @@
-"""Bytes as they come: from a file, a pipe or a binary file object, and decompressed."""
+"""Byte streams: the raw bytes of a file, pipe or file object, and the same decompressed."""
 
 import io
 import select
@@ -7,37 +7,37 @@ from typing import Any, Protocol
 
 from handshake_inspect.capture.codecs import Codec
 
-FAILED = "failed"  # a trouble of the device or the network, not of the data
+FAILED = "failed"  # an error of the device or the network, not of the data
 
 
 class ByteStream(Protocol):
-    """Where a source gets its bytes."""
+    """What a `Source` reads from."""
 
     @property
     def consumed(self) -> int:
-        """Bytes taken from the file itself, compressed or not."""
+        """Bytes read from the file itself, compressed or not."""
 
-    trouble: tuple[str, str] | None  # kind and reason, when the stream ended before its time
+    error: tuple[str, str] | None  # kind and reason, if the stream ended early
 
     def read_into(self, view: memoryview) -> int:
-        """Wait for bytes and put what there is into `view`: how many, 0 at the end."""
+        """Block until bytes are available and copy them into `view`; return their number, 0 at the end."""
 
     def peek(self, count: int) -> bytes:
-        """Show the next `count` bytes, fewer only at the end; they stay to be read."""
+        """Return the next `count` bytes without consuming them; fewer only at the end."""
 
 
 class PlainStream:
-    """The bytes of a binary file object as they are; an error of the device or the network ends them."""
+    """The bytes of a binary file object, unchanged; an I/O error ends the stream."""
 
     def __init__(self, file: Any) -> None:
         self.consumed = 0
-        self.trouble: tuple[str, str] | None = None
+        self.error: tuple[str, str] | None = None
         self._file = file
         self._read = _reader_of(file)
         self._head = b""
 
     def peek(self, count: int) -> bytes:
-        """Show the next `count` bytes, fewer only at the end; they stay to be read."""
+        """Return the next `count` bytes without consuming them; fewer only at the end."""
         room = bytearray(count)
         while len(self._head) < count:
             got = self._receive(memoryview(room)[: count - len(self._head)])
@@ -47,7 +47,7 @@ class PlainStream:
         return self._head[:count]
 
     def read_into(self, view: memoryview) -> int:
-        """Wait for bytes and put what there is into `view`: how many, 0 at the end."""
+        """Block until bytes are available and copy them into `view`; return their number, 0 at the end."""
         if self._head:
             count = min(len(self._head), len(view))
             view[:count] = self._head[:count]
@@ -58,18 +58,18 @@ class PlainStream:
     def _receive(self, view: memoryview) -> int:
         try:
             count = self._read(view)
-            while count is None:  # a non-blocking file with nothing to say yet
+            while count is None:  # a non-blocking file without data yet
                 select.select([self._file], [], [])
                 count = self._read(view)
         except (OSError, ValueError) as error:
-            self.trouble = FAILED, f"reading failed ({getattr(error, 'strerror', None) or error})"
+            self.error = FAILED, f"reading failed ({getattr(error, 'strerror', None) or error})"
             return 0
         self.consumed += count
         return count
 
 
 def _reader_of(file: Any) -> Callable[[memoryview], int | None]:
-    """How to get what is available, without waiting for a whole block if the file object can do so."""
+    """Return a function that reads what is available, without waiting for a full block if the file supports that."""
     if (
         type(file) is io.FileIO
         or isinstance(file, io.RawIOBase)
@@ -89,35 +89,35 @@ def _reader_of(file: Any) -> Callable[[memoryview], int | None]:
     return read
 
 
-class PackedStream:
-    """What a compressed stream of one or more members holds, as far as it can be decompressed."""
+class DecompressedStream:
+    """The decompressed contents of a stream with one or more compressed members, up to any damage."""
 
-    INPUT = 1 << 16
+    INPUT_SIZE = 1 << 16
 
     def __init__(self, packed: PlainStream, codec: Codec) -> None:
-        self.trouble: tuple[str, str] | None = None
+        self.error: tuple[str, str] | None = None
         self._packed = packed
         self._codec = codec
         self._decoder = codec.decoder()
-        self._block = memoryview(bytearray(self.INPUT))
+        self._block = memoryview(bytearray(self.INPUT_SIZE))
         self._input = b""
         self._output = b""
-        self._inside = False  # a member has begun and not ended
+        self._inside = False  # in the middle of a member
         self._ended = False
 
     @property
     def consumed(self) -> int:
-        """Bytes taken from the file, which are compressed ones."""
+        """Compressed bytes read from the file."""
         return self._packed.consumed
 
     def peek(self, count: int) -> bytes:
-        """Show the next `count` bytes, fewer only at the end; they stay to be read."""
+        """Return the next `count` bytes without consuming them; fewer only at the end."""
         while len(self._output) < count and self._produce(count):
             pass
         return self._output[:count]
 
     def read_into(self, view: memoryview) -> int:
-        """Wait for bytes and put what there is into `view`: how many, 0 at the end."""
+        """Block until bytes are available and copy them into `view`; return their number, 0 at the end."""
         if not self._output and not self._produce(len(view)):
             return 0
         count = min(len(self._output), len(view))
@@ -126,9 +126,9 @@ class PackedStream:
         return count
 
     def _produce(self, room: int) -> bool:
-        """Decompress until there is some output; False at the end."""
+        """Decompress until there is some output; return False at the end."""
         while not self._ended:
-            if not self._input and not self._decoder.full and not self._more_input():
+            if not self._input and not self._decoder.has_pending and not self._more_input():
                 break
             if self._decoder.ended and not self._next_member():
                 continue
@@ -143,13 +143,13 @@ class PackedStream:
         self._input = bytes(self._block[:count])
         if not count:
             self._ended = True
-            self.trouble = self._packed.trouble
-            if self._inside and self.trouble is None:
-                self.trouble = ("cut", f"the {self._codec.name} data ends early")
+            self.error = self._packed.error
+            if self._inside and self.error is None:
+                self.error = ("cut", f"the {self._codec.name} data ends early")
         return count > 0
 
     def _next_member(self) -> bool:
-        """Begin another member; zeros between members are padding, anything else is not ours."""
+        """Start the next member after any zero padding; return False if none follows."""
         self._input = self._input.lstrip(b"\0")
         if not self._input:
             return False
@@ -162,9 +162,9 @@ class PackedStream:
     def _step(self, room: int) -> bytes:
         decoder = self._decoder
         data = decoder.feed(self._input, room)
-        self._input = decoder.rest
+        self._input = decoder.unused
         self._inside = not decoder.ended
         if decoder.damaged:
             self._ended = True
-            self.trouble = "damaged", f"the {self._codec.name} data is damaged"
+            self.error = "damaged", f"the {self._codec.name} data is damaged"
         return data

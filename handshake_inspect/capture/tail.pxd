@@ -6,9 +6,9 @@ from handshake_inspect.capture cimport fields
 cdef uint32_t ENHANCED_PACKET
 cdef uint32_t PACKET
 cdef uint32_t SIMPLE_PACKET
-cdef Py_ssize_t LEAST_BLOCK
-cdef int64_t BEFORE_S
-cdef int64_t AFTER_S
+cdef Py_ssize_t MIN_BLOCK
+cdef int64_t CLOCK_SLACK_S
+cdef int64_t MAX_SPAN_S
 
 @cython.locals(data="const unsigned char *", end=Py_ssize_t, at=Py_ssize_t, captured=int64_t, seconds=int64_t,
                fraction=uint32_t)

@@ -1,58 +1,60 @@
-"""One or more captures as one trace: what the engine opens."""
+"""Open one or more captures as a single trace, which is what the engine reads."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from threading import Semaphore
 from typing import TYPE_CHECKING, TypeVar
 
-from handshake_inspect.capture.closing import Closes
+from handshake_inspect.capture.closable import Closable
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.merge import MergeReader
-from handshake_inspect.capture.path_patterns import Found, expanded
+from handshake_inspect.capture.path_patterns import DiscoveredPath, expand_inputs
 from handshake_inspect.capture.remote import is_remote
-from handshake_inspect.capture.sensor import File, Sensor, sensors_of
-from handshake_inspect.capture.source import BLOCK_SIZE, LARGE, Input, Source, open_source
+from handshake_inspect.capture.sensor import Sensor, TraceFile, sensors_of
+from handshake_inspect.capture.source import BLOCK_SIZE, LARGE_CAPTURE, Input, Source, open_source
 from handshake_inspect.errors import CaptureError, NoCaptureError, Problem
 
 if TYPE_CHECKING:
-    from handshake_inspect.capture.file_places import Places
+    from handshake_inspect.capture.frame_locator import FrameLocator
 
 _Value = TypeVar("_Value")
 
-_BUFFERS = 1 << 24  # bytes that all buffers of a merge share
-_LEAST_BLOCK = 1 << 14
-_NEVER = -(2**63 - 1)  # earlier than any frame: when the first one of a file is not known
-_ASKED_AT_ONCE = 16  # files that lie elsewhere
-_NAMED = 5  # files left out that are named
+_MAX_BUFFERS = 1 << 24  # bytes for the buffers of all files of a merge
+_MIN_BLOCK = 1 << 14
+_BEFORE_ANY_FRAME = -(2**63 - 1)  # stands for an unknown time of a file's first frame
+_MAX_PARALLEL_OPENS = 16  # remote files
+_MAX_NAMED = 5  # skipped files that are listed by name
 
 
-class MergedSource(Closes):
-    """Several files as one; offers what a Source offers.
+class MergedSource(Closable):
+    """Several files as one trace, with the interface of `Source`.
 
-    The files of each sensor come end to end, and sensors are merged by time.  Problems name the file, and frame numbers
-    in them are those of that file alone.
+    The files of each sensor are concatenated, and the sensors are merged by time.  Problems name the file and use its
+    own frame numbers.
     """
 
-    def __init__(self, files: Sequence[File], left_out: Sequence[Problem] = (), block_size: int = BLOCK_SIZE) -> None:
+    def __init__(
+        self, files: Sequence[TraceFile], skipped: Sequence[Problem] = (), block_size: int = BLOCK_SIZE
+    ) -> None:
         self.files = list(files)
         self.sensors = sensors_of(files)
         for rank, file in enumerate(self.files):
             file.rank = rank
-            file.block_size = _block_of(len(self.sensors), block_size)
-        self.left_out = list(left_out)
+            file.block_size = _block_size_for(len(self.sensors), block_size)
+        self.skipped = list(skipped)
         self._merge = _merged(self.sensors) if len(self.sensors) > 1 else None
-        self._marks: list[bytes] | None = None  # where others read the trace: the sensor of each number
-        self.consumed = 0  # bytes of the files that were read, to be compared with `size`
+        self._sensor_pages: list[bytes] | None = None  # sensor of each frame number, if workers read the trace
+        self.consumed = 0  # bytes read, of `size`
         sizes = [file.source.size for file in files]
-        self.size = None if None in sizes else sum(size or 0 for size in sizes)  # None when one has no end yet
+        self.size = None if None in sizes else sum(size or 0 for size in sizes)  # None if the size of any is unknown
 
     @property
     def reader(self) -> FrameReader:
-        """The reader of all frames, another one after each `fill`: of one sensor, that of the file that is open."""
+        """The reader to take frames from; may change with each `fill`.  With one sensor: that of the open file."""
         return self._merge or self.sensors[0].reader
 
     @property
     def name(self) -> str:
-        """All names, for a line of text."""
+        """All file names, joined by commas."""
         return ", ".join(self.names)
 
     @property
@@ -63,105 +65,111 @@ class MergedSource(Closes):
     @property
     def format(self) -> str:
         """`pcap`, `pcapng`, or both."""
-        return ", ".join(_each_once(file.source.format for file in self.files))
+        return ", ".join(_unique(file.source.format for file in self.files))
 
     @property
     def compression(self) -> str | None:
-        """How files are compressed, None when none is."""
+        """The compression formats used, None if no file is compressed."""
         found = (file.source.compression for file in self.files)
-        return ", ".join(_each_once(compression for compression in found if compression)) or None
+        return ", ".join(_unique(compression for compression in found if compression)) or None
 
     @property
     def link_types(self) -> list[int]:
-        """Link types that were declared so far, in order of the files."""
-        return _each_once(link_type for file in self.files for link_type in file.source.link_types)
+        """Link types declared so far, in order of the files."""
+        return _unique(link_type for file in self.files for link_type in file.source.link_types)
 
     @property
     def filters(self) -> list[str | None]:
-        """The filters of all files, each once."""
-        return _each_once(text for file in self.files for text in file.source.filters)
+        """The distinct capture filters of all files."""
+        return _unique(text for file in self.files for text in file.source.filters)
 
     @property
     def dropped(self) -> int | None:
-        """Packets that the capturing sides say they lost, None when none says."""
+        """Packets reported as dropped by all captures, None if none reports it."""
         counts = [file.source.dropped for file in self.files if file.source.dropped is not None]
         return sum(counts) if counts else None
 
     @property
     def seen_until_ns(self) -> int | None:
-        """When the last of the capturing sides that say so ended its capture, None when none says."""
+        """The latest reported end of a capture, in nanoseconds since the epoch; None if none reports it."""
         ends = [file.source.seen_until_ns for file in self.files if file.source.seen_until_ns is not None]
         return max(ends) if ends else None
 
     @property
     def problems(self) -> list[Problem]:
-        """What is wrong with any of the files, each message beginning with its name."""
-        return [*self.left_out, *(problem for file in self.files for problem in file.problems)]
+        """Problems of all files, each message beginning with the file name."""
+        return [*self.skipped, *(problem for file in self.files for problem in file.problems)]
 
     @property
-    def places(self) -> "Places":
-        """Where the frames that were read until now are."""
-        from handshake_inspect.capture.file_places import Places  # noqa: PLC0415  it needs NumPy
+    def frame_locator(self) -> "FrameLocator":
+        """Maps the frame numbers read so far to files and their own frame numbers."""
+        from handshake_inspect.capture.frame_locator import FrameLocator  # noqa: PLC0415  it needs NumPy
 
         sensors = [
             ([file.rank for file in sensor.files[: len(sensor.starts)]], sensor.starts) for sensor in self.sensors
         ]
-        marks = self._marks if self._marks is not None else [] if self._merge is None else self._merge.marks()
-        return Places(self.names, sensors, marks)
+        pages = (
+            self._sensor_pages
+            if self._sensor_pages is not None
+            else []
+            if self._merge is None
+            else self._merge.sensor_pages()
+        )
+        return FrameLocator(self.names, sensors, pages)
 
-    def conclude(self, starts: Sequence[Sequence[int]], frames: int, marks: Sequence[bytes]) -> None:
-        """Others read all files, in the numbers of which there are so many.
+    def set_results(self, starts: Sequence[Sequence[int]], frames: int, sensor_pages: Sequence[bytes]) -> None:
+        """Take over the frame count and numbering after workers have read all files.
 
-        `starts` are the numbers before each file, by sensor; `marks` say the sensor of each, as those of MergeReader.
+        `starts` are the frame numbers before each file, by sensor; `sensor_pages` as from `MergeReader.sensor_pages`.
         """
         for sensor, own in zip(self.sensors, starts, strict=True):
             sensor.starts = list(own)
             sensor.reader = FrameReader()
-        self._marks = list(marks)
+        self._sensor_pages = list(sensor_pages)
         self.reader.frames = frames
 
     @property
     def complete(self) -> bool:
-        """No file is cut or damaged, so far."""
+        """True while no file has proved truncated or damaged."""
         return all(file.source.complete for file in self.files)
 
     def fill(self) -> bool:
-        """Feed the reader that needs more; False when all have ended."""
+        """Feed the reader that needs more bytes; return False when all files have ended."""
         merge = self._merge
         if merge is None:
-            more = self.sensors[0].go_on()
-            self.consumed += self.sensors[0].newly_read()
+            more = self.sensors[0].fill_across_files()
+            self.consumed += self.sensors[0].new_bytes()
             return more
-        if merge.running and merge.hungry >= 0:
-            self._serve(merge, merge.hungry)
-        return merge.running > 0
+        if merge.active and merge.starved >= 0:
+            self._serve(merge, merge.starved)
+        return merge.active > 0
 
     def read_ahead(self, most: int = 1) -> None:
-        """Have a thread read each large file ahead while it is open: of so many files at a time, at most."""
+        """Read large files ahead in a thread while they are open, at most `most` files at a time."""
         threads = Semaphore(most)
         for file in self.files:
-            file.threads = threads if (file.source.size or 0) >= LARGE else None
+            file.threads = threads if (file.source.size or 0) >= LARGE_CAPTURE else None
 
     def close(self) -> None:
-        """Let go of all files."""
+        """Close all files."""
         for sensor in self.sensors:
             sensor.close()
 
     def _serve(self, merge: MergeReader, index: int) -> None:
-        """Feed a sensor, or open its next file if its time has come."""
+        """Feed a sensor, or open its next file if that is due."""
         sensor = self.sensors[index]
         if not sensor.is_open:
             merge.begin(index, sensor.open_next())
-        elif not self._filled(sensor):
+        elif not self._fill_sensor(sensor):
             following = sensor.next_file
             if following is None:
                 merge.finish(index)
             else:
                 merge.pause(index, _due_ns(following, sensor.reader.ts_ns), following.rank)
 
-    def _filled(self, sensor: Sensor) -> bool:
+    def _fill_sensor(self, sensor: Sensor) -> bool:
         filled = sensor.fill()
-        self.consumed += sensor.newly_read()
+        self.consumed += sensor.new_bytes()
         return filled
 
 
@@ -169,77 +177,78 @@ Trace = Source | MergedSource
 
 
 def open_trace(inputs: Sequence[Input], block_size: int = BLOCK_SIZE) -> Trace:
-    """Open captures as one trace; a single one is opened as it is.
+    """Open captures as one trace; return a plain `Source` for a single file.
 
-    A directory stands for the captures in it and below it, and a pattern for the files that fit.  Raises CaptureError
-    for the first that cannot be read; what nobody named, and is no capture, is left out, and a problem of the trace.
+    A directory stands for all captures below it, a pattern for the matching files.  Files found that way are skipped if
+    they are not captures, and reported in `problems`.  Raises CaptureError for the first other input that cannot be
+    read.
     """
     if not inputs:
         raise CaptureError("no capture given; name a file, or - for standard input")
     if sum(1 for where in inputs if where == "-") > 1:
         raise CaptureError("standard input: given twice; it can be read only once")
-    inputs = expanded(inputs)
+    inputs = expand_inputs(inputs)
     if len(inputs) == 1:
         return open_source(inputs[0], block_size)
-    files: list[File] = []
-    left_out: list[str] = []
+    files: list[TraceFile] = []
+    skipped: list[str] = []
     try:
-        for where, file in zip(inputs, _looked_at(inputs, _block_of(len(inputs), block_size)), strict=True):
-            if isinstance(file, File):
+        for where, file in zip(inputs, _probe_all(inputs, _block_size_for(len(inputs), block_size)), strict=True):
+            if isinstance(file, TraceFile):
                 files.append(file)
-            elif isinstance(file, NoCaptureError) and isinstance(where, Found):
-                left_out.append(str(file))
+            elif isinstance(file, NoCaptureError) and isinstance(where, DiscoveredPath):
+                skipped.append(str(file))
             else:
-                raise file  # noqa: TRY301 - the files that are open are closed
+                raise file  # noqa: TRY301 - the open files are closed below
     except BaseException:
         for file in files:
             file.source.close()
         raise
     if not files:
-        raise NoCaptureError(f"none of the {len(inputs)} files is a capture; {left_out[0]}")
-    return MergedSource(files, _left_out(left_out), block_size)
+        raise NoCaptureError(f"none of the {len(inputs)} files is a capture; {skipped[0]}")
+    return MergedSource(files, _skipped_problem(skipped), block_size)
 
 
-def _block_of(open_at_once: int, most: int) -> int:
-    """Bytes of a buffer, where so many files are open at once."""
-    return min(most, max(_LEAST_BLOCK, _BUFFERS // open_at_once))
+def _block_size_for(open_at_once: int, most: int) -> int:
+    """Return the buffer size in bytes if `open_at_once` files are open."""
+    return min(most, max(_MIN_BLOCK, _MAX_BUFFERS // open_at_once))
 
 
-def _looked_at(inputs: Sequence[Input], block_size: int) -> Iterator[File | CaptureError]:
-    """The files, or why there is none; several at a time where each must be asked for."""
+def _probe_all(inputs: Sequence[Input], block_size: int) -> Iterator[TraceFile | CaptureError]:
+    """Yield each input as a probed file, or the error; remote files are opened in parallel."""
 
-    def look(where: Input) -> File | CaptureError:
+    def look(where: Input) -> TraceFile | CaptureError:
         try:
-            return File(where, block_size)
+            return TraceFile(where, block_size)
         except CaptureError as error:
             return error
 
     if not any(map(is_remote, inputs)):
         yield from map(look, inputs)
         return
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  few name addresses
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  few inputs are remote
 
-    with ThreadPoolExecutor(_ASKED_AT_ONCE) as pool:
+    with ThreadPoolExecutor(_MAX_PARALLEL_OPENS) as pool:
         yield from pool.map(look, inputs)
 
 
 def _merged(sensors: Sequence[Sensor]) -> MergeReader:
     first = [sensor.files[0] for sensor in sensors]
-    return MergeReader([_due_ns(file, _NEVER) for file in first], [file.rank for file in first])
+    return MergeReader([_due_ns(file, _BEFORE_ANY_FRAME) for file in first], [file.rank for file in first])
 
 
-def _due_ns(file: File, otherwise: int) -> int:
+def _due_ns(file: TraceFile, otherwise: int) -> int:
     return otherwise if file.first_ns is None else file.first_ns
 
 
-def _left_out(names: Sequence[str]) -> list[Problem]:
-    """One problem for all files that are no captures."""
+def _skipped_problem(names: Sequence[str]) -> list[Problem]:
+    """Return one problem that covers all skipped files."""
     if not names:
         return []
-    more = f"; and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    more = f"; and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
     what = "1 file is no capture and was" if len(names) == 1 else f"{len(names)} files are no captures and were"
-    return [Problem("left-out", f"{what} left out: {'; '.join(names[:_NAMED])}{more}")]
+    return [Problem("left-out", f"{what} left out: {'; '.join(names[:_MAX_NAMED])}{more}")]
 
 
-def _each_once(values: Iterable[_Value]) -> list[_Value]:
+def _unique(values: Iterable[_Value]) -> list[_Value]:
     return list(dict.fromkeys(values))

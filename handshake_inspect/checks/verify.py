@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from handshake_inspect.capture.wireshark import Dissected
+from handshake_inspect.capture.wireshark import DissectedSegment
 from handshake_inspect.checks.wireshark_join import RetransmittedSegments, WiresharkJoin
 from handshake_inspect.report.model import Connection, Tool
 from handshake_inspect.report.segment_columns import SegmentColumns
@@ -60,7 +60,7 @@ REASONS = {
 }
 
 
-def compare_with_wireshark(columns: SegmentColumns, dissected: Iterable[Dissected], dissector: Tool) -> Verified:
+def compare_with_wireshark(columns: SegmentColumns, dissected: Iterable[DissectedSegment], dissector: Tool) -> Verified:
     """Compare the report of a trace with Wireshark's dissection of its segments."""
     joined = WiresharkJoin(columns, dissected)
     report = columns.report

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from handshake_inspect.capture.wireshark import Dissected
+from handshake_inspect.capture.wireshark import DissectedSegment
 from handshake_inspect.report.segment_columns import SegmentColumns, grouped
 from handshake_inspect.report.verified import View
 from handshake_inspect.wire.const import ACK, FIN, MASK32, RST, SYN
@@ -31,7 +31,7 @@ class Stream:
     out_of_order: list[int] = field(default_factory=list)
     resets: int = 0
 
-    def add(self, segment: Dissected) -> None:
+    def add(self, segment: DissectedSegment) -> None:
         """Add the dissection of one segment."""
         self.segments += 1
         self.completeness = segment.completeness
@@ -47,7 +47,7 @@ class Stream:
 class WiresharkJoin:
     """The correspondence of connections and streams."""
 
-    def __init__(self, columns: SegmentColumns, dissected: Iterable[Dissected]) -> None:
+    def __init__(self, columns: SegmentColumns, dissected: Iterable[DissectedSegment]) -> None:
         self.columns = columns
         self.streams: dict[int, Stream] = {}
         self.stream_of: dict[int, int] = {}  # by frame

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from handshake_inspect.report.model import Connection, Connections, Report
 
 
-LARGE = 5_000_000  # bytes; the pure build takes several seconds from here on
+SLOW_SIZE = 5_000_000  # bytes; the pure build takes several seconds from here on
 
 # --- input ------------------------------------------------------------------------------------------------------------
 
@@ -44,18 +44,18 @@ def check_paths(paths: Sequence[str]) -> list[str]:
 
 def expand_paths(paths: Sequence[str]) -> list[str]:
     """Replace directories and glob patterns with the captures that they contain or match."""
-    from handshake_inspect.capture.path_patterns import expanded
+    from handshake_inspect.capture.path_patterns import expand_inputs
 
-    return cast("list[str]", expanded(paths))
+    return cast("list[str]", expand_inputs(paths))
 
 
 def replayable_inputs(paths: Sequence[str], form: str) -> Sequence[Input]:
     """Return the inputs to analyse; for a format that draws segments, pipes are buffered so they can be read again."""
     if not FORMATS[form].drawn:
         return paths
-    from handshake_inspect.capture.replayed_pipe import remembered
+    from handshake_inspect.capture.replayable_pipe import replayable
 
-    return [remembered(path) for path in paths]
+    return [replayable(path) for path in paths]
 
 
 def analyze_paths(
@@ -100,7 +100,7 @@ def _note_pure_build(paths: Sequence[str]) -> None:
     if click.get_current_context().params.get("quiet") or build() == "compiled":
         return
     size = sum(os.path.getsize(path) for path in paths if os.path.isfile(path))  # noqa: PTH113, PTH202
-    if size >= LARGE:
+    if size >= SLOW_SIZE:
         click.echo(
             f"hsi: note: {size / 1e6:,.0f} MB in the pure build, which is many times slower than the compiled one;"
             " install again with a C compiler",
@@ -200,10 +200,10 @@ def add_stories(
     chosen += [each for each in also if FORMATS[form].drawn and each not in chosen]
     if not chosen or any(isinstance(each, str) and _is_json_object(each) for each in inputs):
         return render_options
-    from handshake_inspect.capture.replayed_pipe import readable_again
+    from handshake_inspect.capture.replayable_pipe import reopened
     from handshake_inspect.engine.explain import stories
 
-    once_more = [again for each in inputs if (again := readable_again(each)) is not None]
+    once_more = [again for each in inputs if (again := reopened(each)) is not None]
     if len(once_more) < len(inputs):
         return render_options
 

@@ -65,14 +65,14 @@ def _is_capture(name: str) -> bool:
 def _begins_capture(file: object) -> bool:
     from handshake_inspect.capture import sniff
     from handshake_inspect.capture.codecs import codec_of
-    from handshake_inspect.capture.streams import PackedStream, PlainStream
+    from handshake_inspect.capture.streams import DecompressedStream, PlainStream
 
     plain = PlainStream(file)
-    head = plain.peek(sniff.SNIFFED)
+    head = plain.peek(sniff.SNIFF_LEN)
     codec = codec_of(head)
     if codec is not None:
         try:
-            head = PackedStream(plain, codec).peek(sniff.SNIFFED)
+            head = DecompressedStream(plain, codec).peek(sniff.SNIFF_LEN)
         except ImportError:  # cannot decompress it, so assume a capture
             return True
     return sniff.container(head) is not None

@@ -71,11 +71,11 @@ def command(args: VerifyOptions) -> None:
     refuse_overwrite(paths, args.output)
     form = chosen_format(args.form, args.output, VERIFIERS)
     with Target.open(args.output) as target:
-        tshark = wireshark.program()
+        tshark = wireshark.find_program()
         with ProgressBar(wanted=not (args.analysis.no_progress or args.quiet)) as meter:
             columns = segment_columns(paths, options=args.analysis.settings, progress=meter.update)
         dissector = Tool("tshark", wireshark.version(tshark))
-        found = compare_with_wireshark(columns, wireshark.dissected(tshark, args.capture), dissector)
+        found = compare_with_wireshark(columns, wireshark.dissect(tshark, args.capture), dissector)
         render_options = Options(
             target.width, target.colored(args.analysis.color), target.encoding, every=args.every,
             verbosity=-int(args.quiet),

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
 from typing import Any, Protocol
 
-from handshake_inspect.capture.path_patterns import expanded
+from handshake_inspect.capture.path_patterns import expand_inputs
 from handshake_inspect.capture.source import Input
 from handshake_inspect.capture.trace import MergedSource, Trace, open_trace
 from handshake_inspect.cluster import numbering, scanning, sharing, stretches, tables, tracking
@@ -65,7 +65,7 @@ def analyze(
 ) -> Report:
     """Analyse captures as one trace, in parts; the report is the same as from `engine.analyze`."""
     options = options or Options()
-    named = expanded(inputs)
+    named = expand_inputs(inputs)
     check(named)
     with open_trace(named) as trace:
         parts = parts_of(trace, named, sizes or Sizes().among(runner.shards, trace.size or 0))
@@ -294,8 +294,8 @@ class Run:
             for place, file in zip(part.places, mine, strict=True):
                 found[place].append(file)
         for place, each in found.items():
-            self.trace.files[place].conclude(stretches.whole(each))
+            self.trace.files[place].set_results(stretches.whole(each))
         numbers = self.runner.results(ranks) if self.is_ranked else []
         sensors = [part.sensor for part in self.parts]
-        self.trace.conclude(begun, total, numbering.pages(sensors, outlines, numbers))
+        self.trace.set_results(begun, total, numbering.pages(sensors, outlines, numbers))
         return self.trace

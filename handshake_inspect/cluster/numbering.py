@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from handshake_inspect.capture.file_stretch import Stretch
-from handshake_inspect.capture.merge import packed
+from handshake_inspect.capture.file_range import FileRange
+from handshake_inspect.capture.merge import compress_page
 from handshake_inspect.cluster.parts import Part
 from handshake_inspect.cluster.scanning import NO_FRAME_NS, Scanned
 from handshake_inspect.verdicts.arrays import Keys, Times
@@ -35,11 +35,11 @@ class Outline(NamedTuple):
     files: tuple[tuple[int, int], ...]  # (numbers before it, index) of each file
     first: Key  # key of the first frame, if no frame came before the part
     highest: Key  # highest key, likewise
-    begun: Stretch  # where reading began: for a stretch, correct only if the previous one ended there
+    begun: FileRange  # where reading began: for a stretch, correct only if the previous one ended there
     ended: int  # offset after the last record
     head: bytes  # state of the file reader at that offset
     is_whole: bool  # neither truncated nor damaged
-    odd_times: int  # frames with an impossible timestamp
+    bad_timestamps: int  # frames with an impossible timestamp
     has_fragments: bool  # whether the fields of `Scanned` are non-empty
     has_wrong: bool
     has_served: bool
@@ -63,7 +63,7 @@ def outline(part: Part, scanned: Scanned) -> Outline:
         keys = [(int(timed[0][1][0]), timed[0][0]), *((int(times.max()), place) for place, times in timed)]
     return Outline(
         part.sensor, scanned.count, scanned.last_ns, files, keys[0], max(keys), scanned.begun, scanned.ended,
-        scanned.head, scanned.is_whole, scanned.odd_times, bool(scanned.fragments), bool(len(scanned.wrong)),
+        scanned.head, scanned.is_whole, scanned.bad_timestamps, bool(scanned.fragments), bool(len(scanned.wrong)),
         bool(len(scanned.served)),
     )  # fmt: skip
 
@@ -182,4 +182,4 @@ def pages(sensors: Sequence[int], outlines: Sequence[Outline], ranks: Sequence[A
     for sensor, outline, own in zip(sensors, outlines, ranks, strict=True):
         places = slice(own, own + outline.numbers) if isinstance(own, int) else (own - 1).astype(np.int64)
         marks[places] = sensor
-    return [packed(marks[start : start + _PAGE]) for start in range(0, len(marks), _PAGE)]
+    return [compress_page(marks[start : start + _PAGE]) for start in range(0, len(marks), _PAGE)]

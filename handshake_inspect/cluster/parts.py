@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import NamedTuple
 
-from handshake_inspect.capture.file_stretch import Stretch
+from handshake_inspect.capture.file_range import FileRange
 from handshake_inspect.capture.frames import FrameReader
-from handshake_inspect.capture.pcapng import PcapngReader, Said
-from handshake_inspect.capture.ranks import PartReader
+from handshake_inspect.capture.part_readers import PartReader
+from handshake_inspect.capture.pcapng import MetadataBlock, PcapngReader
 from handshake_inspect.capture.remote import is_remote
-from handshake_inspect.capture.replayed_pipe import is_there_again
-from handshake_inspect.capture.sensor import File, Sensor, said_by
+from handshake_inspect.capture.replayable_pipe import is_rereadable
+from handshake_inspect.capture.sensor import Sensor, TraceFile, metadata_blocks
 from handshake_inspect.capture.source import BLOCK_SIZE, Input, Source
 from handshake_inspect.capture.trace import MergedSource, Trace
 from handshake_inspect.engine.draining import drain
@@ -28,7 +28,7 @@ class Part:
     places: tuple[int, ...]  # indexes of the files within the trace
     sensor: int
     size: int  # bytes; 0 if unknown
-    stretch: Stretch | None = None  # of the only file
+    stretch: FileRange | None = None  # of the only file
 
 
 @dataclass
@@ -45,8 +45,8 @@ class FileSummary:
     seen_until_ns: int | None
     problems: list[Problem]
     complete: bool
-    before: int  # frames before the file that the frame numbers of its problems include
-    said: list[Said]  # metadata in a stretch of a pcapng file
+    frames_before: int  # frames before the file that the frame numbers of its problems include
+    said: list[MetadataBlock]  # metadata in a stretch of a pcapng file
     lost: int  # dropped packets by pcapng packet options; -1 if unknown
     frames: int  # frames read
     events: int
@@ -66,7 +66,7 @@ class FileSummary:
         return [self.name]
 
 
-def summary_of(file: File) -> FileSummary:
+def summary_of(file: TraceFile) -> FileSummary:
     """Return the summary of a file that was read to its end."""
     source, reader = file.source, file.source.reader
     return FileSummary(
@@ -80,23 +80,26 @@ def summary_of(file: File) -> FileSummary:
         source.seen_until_ns,
         list(source.problems),
         source.complete,
-        source.before,
-        [said._replace(frames=said.frames - source.before) for said in said_by(reader)[file.inherited :]],
+        source.frames_before,
+        [
+            said._replace(frames=said.frames - source.frames_before)
+            for said in metadata_blocks(reader)[file.metadata_before :]
+        ],
         reader.lost if isinstance(reader, PcapngReader) else -1,
-        reader.frames - source.before,
+        reader.frames - source.frames_before,
         reader.events,
     )
 
 
 def read(part: Part, pump: Pump, after: FrameReader | None = None, through: PartReader | None = None) -> Sensor:
     """Pump a part to its end; frame numbers continue from those of `after`, or are assigned by `through`."""
-    sensor = Sensor([File(where, BLOCK_SIZE, part.stretch) for where in part.files], after)
+    sensor = Sensor([TraceFile(where, BLOCK_SIZE, part.stretch) for where in part.files], after)
     try:
-        while sensor.go_on():
+        while sensor.fill_across_files():
             if through is None:
                 drain(pump, sensor.reader)
             else:
-                through.follow(sensor.reader)
+                through.switch_to(sensor.reader)
                 drain(pump, through)
     finally:
         sensor.close()
@@ -123,7 +126,7 @@ def parts_of(trace: Trace, inputs: Sequence[Input], sizes: Sizes) -> list[Part]:
 
 def _together(sensor: Sensor, number: int, sizes: Sizes) -> Iterator[Part]:
     """Yield the parts of a sensor; a file whose first frame has no time stays with the file before it."""
-    files: list[File] = []
+    files: list[TraceFile] = []
     for file in sensor.files:
         if files and file.first_ns is not None and (_size(files) >= sizes.least or _size([file]) > sizes.most):
             yield from _part(files, number, sizes)
@@ -135,16 +138,16 @@ def _together(sensor: Sensor, number: int, sizes: Sizes) -> Iterator[Part]:
 def _stretched(part: Part, source: Source, sizes: Sizes) -> Iterator[Part]:
     """Divide a part of one file into stretches if it is too large."""
     count = -(-part.size // sizes.most)
-    if count < 2 or not source.has_stretches:
+    if count < 2 or not source.is_seekable:
         yield part
         return
     bounds: list[int | None] = [part.size * number // count for number in range(count)]
     for begin, stop in pairwise([*bounds, None]):
         size = (part.size if stop is None else stop) - (begin or 0)
-        yield replace(part, size=size, stretch=Stretch(begin or 0, stop))
+        yield replace(part, size=size, stretch=FileRange(begin or 0, stop))
 
 
-def _part(files: Sequence[File], sensor: int, sizes: Sizes) -> Iterator[Part]:
+def _part(files: Sequence[TraceFile], sensor: int, sizes: Sizes) -> Iterator[Part]:
     part = Part(tuple(_place(file.where) for file in files), tuple(file.rank for file in files), sensor, _size(files))
     return iter([part]) if len(files) > 1 else _stretched(part, files[0].source, sizes)
 
@@ -161,7 +164,7 @@ def check(inputs: Sequence[Input]) -> None:
 
 def _is_there_once(where: str | os.PathLike[str]) -> bool:
     """Return True for a pipe or a device."""
-    return not is_there_again(os.fspath(where)) and os.path.exists(where)  # noqa: PTH110
+    return not is_rereadable(os.fspath(where)) and os.path.exists(where)  # noqa: PTH110
 
 
 def _place(where: Input) -> str:
@@ -170,5 +173,5 @@ def _place(where: Input) -> str:
     return str(where) if is_remote(where) else os.path.abspath(os.fspath(where))  # noqa: PTH100
 
 
-def _size(files: Sequence[File]) -> int:
+def _size(files: Sequence[TraceFile]) -> int:
     return sum(file.source.size or 0 for file in files)

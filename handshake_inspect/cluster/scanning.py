@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from handshake_inspect.capture.file_stretch import Stretch
+from handshake_inspect.capture.file_range import FileRange
 from handshake_inspect.capture.frames import FrameReader
-from handshake_inspect.capture.ranks import TimedReader
+from handshake_inspect.capture.part_readers import TimeRecordingReader
 from handshake_inspect.cluster.parts import Part, read
 from handshake_inspect.cluster.records import rows_of, words_of
 from handshake_inspect.cluster.sieves import CollectingSieve
@@ -47,11 +47,11 @@ class Scanned:
     seen: Keys  # unique ends of datagrams
     fragments: list[Fragment]
     times: Times | None  # of all numbers, if there are several sensors
-    begun: Stretch  # this and the following as in `numbering.Outline`
+    begun: FileRange  # this and the following as in `numbering.Outline`
     ended: int
     head: bytes
     is_whole: bool
-    odd_times: int
+    bad_timestamps: int
 
 
 class Distinct:
@@ -112,7 +112,7 @@ def scan(part: Part, ranked: bool) -> Scanned:
     """ScanSieve a part; `ranked`: there are several sensors, so that frame times are needed."""
     pump = _pump()
     pump.sieve = sieve = ScanSieve(pump)
-    timed = TimedReader() if ranked else None
+    timed = TimeRecordingReader() if ranked else None
     sensor = read(part, pump, through=timed)
     count = int(sensor.reader.frames)
     last = sensor.files[-1]
@@ -127,11 +127,11 @@ def scan(part: Part, ranked: bool) -> Scanned:
         sieve.seen.keys(),
         sieve.fragments,
         None if timed is None else _filled(np.frombuffer(timed.times(), dtype=np.int64), count),
-        last.stretch or Stretch(0),
+        last.file_range or FileRange(0),
         last.end,
-        last.source.reader.head(),
+        last.source.reader.preamble(),
         last.source.complete,
-        last.source.reader.odd_times,
+        last.source.reader.bad_timestamps,
     )
 
 

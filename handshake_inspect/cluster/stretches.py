@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
 
-from handshake_inspect.capture.file_stretch import Stretch
+from handshake_inspect.capture.file_range import FileRange
 from handshake_inspect.capture.pcapng import PcapngReader
 from handshake_inspect.cluster.numbering import EARLIEST, Outline
 from handshake_inspect.cluster.parts import FileSummary, Part
@@ -46,18 +46,20 @@ def _correct(places: Sequence[int], parts: Sequence[Part], outlines: Sequence[Ou
             made.behind_damage.extend(places[number:])
             return
         last_ns = last_ns if before.last_ns is None else before.last_ns
-        right = Stretch(before.ended, _stop(parts[at]), before.head, ts_ns=last_ns)
+        right = FileRange(before.ended, _stop(parts[at]), before.head, ts_ns=last_ns)
         if _is_wrong(outlines[at], right):
             made.again[at] = replace(parts[at], stretch=right)
             for later in places[number + 1 :]:
-                if outlines[later].begun.head != right.head:
-                    made.again[later] = replace(parts[later], stretch=outlines[later].begun._replace(head=right.head))
+                if outlines[later].begun.preamble != right.preamble:
+                    made.again[later] = replace(
+                        parts[later], stretch=outlines[later].begun._replace(preamble=right.preamble)
+                    )
             return
 
 
-def _is_wrong(outline: Outline, right: Stretch) -> bool:
+def _is_wrong(outline: Outline, right: FileRange) -> bool:
     begun = outline.begun
-    if (begun.begin, begun.head) != (right.begin, right.head):
+    if (begun.begin, begun.preamble) != (right.begin, right.preamble):
         return True
     # A first frame without a timestamp inherits that of the previous frame, which affects its rank.
     return outline.first != EARLIEST and outline.first[0] == begun.ts_ns != right.ts_ns
@@ -71,12 +73,14 @@ def settled(parts: Sequence[Part], outlines: Sequence[Outline]) -> list[Part]:
     """Return the parts for the second pass, with the start of each stretch and the state before it."""
     made = list(parts)
     for places in _by_file(parts):
-        frames = odd_times = last_ns = 0
+        frames = bad_timestamps = last_ns = 0
         for at in places:
             outline = outlines[at]
-            stretch = outline.begun._replace(stop=_stop(parts[at]), frames=frames, odd_times=odd_times, ts_ns=last_ns)
+            stretch = outline.begun._replace(
+                stop=_stop(parts[at]), frames=frames, bad_timestamps=bad_timestamps, ts_ns=last_ns
+            )
             made[at] = replace(parts[at], stretch=stretch)
-            frames, odd_times = frames + outline.numbers, odd_times + outline.odd_times
+            frames, bad_timestamps = frames + outline.numbers, bad_timestamps + outline.bad_timestamps
             last_ns = last_ns if outline.last_ns is None else outline.last_ns
     return made
 

@@ -64,7 +64,7 @@ class Pumped:
 
     counts: dict[str, dict[str, int]]
     times: tuple[int, int] | None  # of the first and of the last frame
-    joined: int  # reassembled fragments
+    reassembled: int  # reassembled fragments
     stray_icmp: int
     unsupported: dict[int, int]
     unread: dict[int, int]
@@ -100,7 +100,8 @@ def pumped(pump: Pump) -> Pumped:
     }
     names = [setups.names.text(number) for number in range(1, setups.names.count + 1)]
     made = Pumped(
-        counted, (pump.first_ns, pump.last_ns) if pump.has_times else None, pump.reassembler.joined, tracker.stray_icmp,
+        counted, (pump.first_ns, pump.last_ns) if pump.has_times else None, pump.reassembler.reassembled,
+        tracker.stray_icmp,
         dict(pump.unsupported), dict(pump.unread), rows, names, setups.names.refused,
         set(pump.senders.hosts),
     )  # fmt: skip
@@ -164,7 +165,7 @@ def merged(sizes: Sequence[Sizes], parts: Iterable[Pumped], lookups: Lookups) ->
     times = [part.times for part in known if part.times is not None]
     made.first_ns = min((first for first, _ in times), default=0)
     made.last_ns = max((last for _, last in times), default=0)
-    made.reassembler = SimpleNamespace(joined=sum(part.joined for part in known))
+    made.reassembler = SimpleNamespace(reassembled=sum(part.reassembled for part in known))
     made.unsupported = _summed(part.unsupported for part in known)
     made.unread = _summed(part.unread for part in known)
     made.lookups = lookups

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from handshake_inspect.capture.frames import FrameReader
-from handshake_inspect.capture.ranks import LooseReader, RankedReader
+from handshake_inspect.capture.part_readers import RenumberingReader, SingleFrameReader
 from handshake_inspect.cluster.parts import FileSummary, Part, read, summary_of
 from handshake_inspect.cluster.records import Records, track_records
 from handshake_inspect.cluster.scanning import Fragment, checks_of
@@ -112,7 +112,7 @@ def track(
     if isinstance(ranks, int):
         after.frames = ranks
     else:
-        through = RankedReader(ranks)
+        through = RenumberingReader(ranks)
     sensor = read(part, pump, after, through)
     if sensor.reader.frames - after.frames != count:
         raise CaptureError(f"{part.files[-1]}: has changed while it was read; run again when nobody writes it")
@@ -164,9 +164,9 @@ def reassemble(fragments: Sequence[Fragment], options: Options, shards: int) -> 
     pump = _pump(options)
     pump.lookups = kept = Messages()
     pump.sieve = moves = TrackSieve(pump, None, shards)
-    reader = LooseReader()
+    reader = SingleFrameReader()
     for each in sorted(fragments):
-        reader.hand(each.data, each.wire_len, each.link_type, each.ts_ns, each.has_time, each.number)
+        reader.set_frame(each.data, each.wire_len, each.link_type, each.ts_ns, each.has_time, each.number)
         pump.drain(reader)
     records = moves.segments()
     pump.sieve = None

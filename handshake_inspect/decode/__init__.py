@@ -1,1 +1,1 @@
-"""Frames to segments: link layer, IP, TCP and the ICMP errors that quote TCP."""
+"""Decode frames into segments: link layer, tunnels, IP, TCP, and ICMP errors that quote TCP."""

@@ -1,11 +1,10 @@
-"""What the systems of the BSD family put before a packet that they captured: pktap, enc and pflog.
+"""Pseudo link-layer headers of the BSD family: pktap, enc and pflog.
 
-* *pktap* (macOS, `tcpdump -i pktap`): Apple's header names the link type of the frame behind it, so that frames of
-  several interfaces share one capture.  Written as link type 258, and as 149 (which is anybody's: USER2) before it had
-  one: there the header has to be right.  Its integers are little-endian, as all hosts that write it are.
-* *enc* (OpenBSD, FreeBSD: packets in the clear beside IPsec): address family, SPI and flags, 32 bits each; the family
-  in the byte order of the host.
-* *pflog* (what pf logged): a header whose first byte is its length without padding, and whose second is the family.
+* *pktap* (macOS, `tcpdump -i pktap`): Apple's header gives the link type of the frame after it, so that one capture can
+  hold frames of several interfaces.  The link type is 258; older captures use 149 (USER2), which anyone may use, so the
+  header is checked there.  Integers are little-endian, as are all hosts that write it.
+* *enc* (OpenBSD, FreeBSD: IPsec packets in the clear): address family, in host byte order, SPI and flags, 32 bits each.
+* *pflog* (packets logged by pf): the first byte is the header length without padding, the second the address family.
 """
 
 from dpkt.dpkt import UnpackError
@@ -15,10 +14,10 @@ from handshake_inspect.decode.udp_tunnels import Step
 _NONE: Step = ("", b"")
 _FAMILIES = {2: "ipv4", 10: "ipv6", 24: "ipv6", 28: "ipv6", 30: "ipv6"}  # AF_INET, and AF_INET6 of each system
 _ENC = 12
-_PFLOG = 45  # the least that pf ever wrote
-_PKTAP = 108  # the header of version 1 up to where others may have appended
-_PKTAP_MOST = 512
-_PACKET = 1  # the record holds a packet and not a message about interfaces
+_PFLOG = 45  # bytes of the shortest header that pf ever wrote
+_PKTAP = 108  # bytes of a version 1 header; later versions may be longer
+_MAX_PKTAP = 512
+_PACKET = 1  # record type of a packet, as opposed to a message about interfaces
 
 
 def enc(data: bytes) -> Step:
@@ -30,7 +29,7 @@ def enc(data: bytes) -> Step:
 
 
 def pflog(data: bytes) -> Step:
-    """Step from a pflog header to the packet, which begins at a multiple of four bytes."""
+    """Step from a pflog header, padded to a multiple of 4 bytes, to the packet."""
     length = (data[0] + 3) & ~3
     if data[0] < _PFLOG:
         return _NONE
@@ -40,16 +39,16 @@ def pflog(data: bytes) -> Step:
 
 
 def is_pktap(data: bytes) -> bool:
-    """Whether a frame begins with Apple's header."""
-    return len(data) >= _PKTAP and _PKTAP <= _word(data, 0) <= _PKTAP_MOST and _word(data, 4) in (0, _PACKET)
+    """Return True if a frame begins with a valid pktap header."""
+    return len(data) >= _PKTAP and _PKTAP <= _word(data, 0) <= _MAX_PKTAP and _word(data, 4) in (0, _PACKET)
 
 
-def behind_pktap(data: bytes) -> tuple[int, bytes]:
-    """The link type that Apple's header names and the frame behind it; -1 where it holds no packet."""
+def unwrap_pktap(data: bytes) -> tuple[int, bytes]:
+    """Return the link type in a pktap header and the frame after it; -1 if the record holds no packet."""
     if len(data) < 12:
         raise UnpackError("pktap header cut")
     length = _word(data, 0)
-    if _word(data, 4) != _PACKET or not _PKTAP <= length <= _PKTAP_MOST:
+    if _word(data, 4) != _PACKET or not _PKTAP <= length <= _MAX_PKTAP:
         return -1, b""
     if len(data) < length:
         raise UnpackError("pktap header cut")

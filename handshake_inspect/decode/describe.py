@@ -1,4 +1,4 @@
-"""What the decoder makes of one frame, as a dictionary: for tests and for looking at a frame by hand."""
+"""Decode a frame to a dictionary, for tests and for debugging."""
 
 from typing import Any
 
@@ -7,17 +7,17 @@ from handshake_inspect.decode import segment
 from handshake_inspect.wire.const import KIND_TCP
 
 _PLACE = ("reporter_hi", "reporter_lo")
-_LEFT_OUT = frozenset({"ts_ns", "frame", "spare"})
+_LEFT_OUT = frozenset({"ts_ns", "frame", "batch_slot"})
 
 
 def describe(frame: bytes, link_type: int, wire_len: int | None = None) -> dict[str, int]:
-    """Decode a frame alone; the keys are the fields of the record."""
+    """Decode a single frame; the keys are the record's field names."""
     records = segment.segments(1)
     frame_decoder.decode_bytes(frame, len(frame) if wire_len is None else wire_len, link_type, records, 0)
-    return contents(records[0])
+    return frame_fields(records[0])
 
 
-def contents(record: Any) -> dict[str, int]:
-    """The fields of a record that say something of the frame: not where its payload lies, an address if compiled."""
+def frame_fields(record: Any) -> dict[str, int]:
+    """Return the record's fields that depend only on the frame; the payload's position is set to 0."""
     fields = {name: getattr(record, name) for name, *_ in segment.Segment._fields_ if name not in _LEFT_OUT}
     return fields | dict.fromkeys(_PLACE, 0) if record.kind == KIND_TCP else fields

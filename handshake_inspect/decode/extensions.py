@@ -1,4 +1,4 @@
-"""From the IPv6 header along the chain of extension headers to the upper layer (RFC 8200 section 4)."""
+"""Walk the chain of IPv6 extension headers to the upper layer (RFC 8200 section 4)."""
 
 from typing import Any
 
@@ -16,15 +16,14 @@ from handshake_inspect.wire.const import (
     PROTO_TCP,
 )
 
-_MAX_HEADERS = 16  # a sane chain has at most seven (RFC 8200 section 4.1); a hostile one never ends
+_MAX_HEADERS = 16  # a regular chain has at most seven (RFC 8200 section 4.1); bounds hostile ones
 
 
 def find_upper_layer(data: bytes, at: int, end: int, ip_end: int, protocol: int, out: Any) -> int:
-    """Walk from the extension header `protocol` at `at` to the first header that is none.
+    """Walk from the extension header `protocol` at `at` to the first other header.
 
-    Returns `position << 8 | protocol`, or the negated KIND_* if there is no upper layer to be read
-    here (not above 0, for no packet has one at byte 0).  A routing header that is still being
-    worked off gives the record its final destination, which is the one the peer answers from.
+    Returns `position << 8 | protocol`, or, if there is no upper layer to decode, the negated KIND_* (0 or less).
+    From a routing header with segments left, the record gets the final destination, which is the address that replies.
     """
     for _ in range(_MAX_HEADERS):
         length = 8
@@ -37,9 +36,9 @@ def find_upper_layer(data: bytes, at: int, end: int, ip_end: int, protocol: int,
         elif protocol != PROTO_FRAGMENT:
             return at << 8 | protocol
         if length > ip_end - at:
-            return -tcp_header.ended_early(end, end, out)
+            return -tcp_header.truncated_header(end, end, out)
         if length > end - at:
-            return -tcp_header.ended_early(end, ip_end, out)
+            return -tcp_header.truncated_header(end, ip_end, out)
         following = data[at]
         if protocol == PROTO_FRAGMENT:
             field = big_endian.be16(data, at + 2)
@@ -51,11 +50,11 @@ def find_upper_layer(data: bytes, at: int, end: int, ip_end: int, protocol: int,
             take_final_destination(data, at, length, out)
         protocol = following
         at += length
-    return -tcp_header.ended_early(end, end, out)
+    return -tcp_header.truncated_header(end, end, out)
 
 
 def take_final_destination(data: bytes, at: int, length: int, out: Any) -> None:
-    """Put the last address of a routing header into the record, if the packet is not there yet."""
+    """Set the destination to the last address of a routing header, if segments are left."""
     kind = data[at + 2]
     if data[at + 3] == 0 or length < 24:
         return

@@ -1,13 +1,13 @@
-"""TCP segments in IP fragments (RFC 791 section 3.2, RFC 8200 section 4.5): what is behind the first fragment.
+"""Reassemble TCP segments from IP fragments (RFC 791 section 3.2, RFC 8200 section 4.5).
 
-A first fragment with a whole TCP header is a segment at once, with the payload that is in it: a capture filter for a
-port lets nothing else through.  When the rest is complete it counts too: a record with NOTE_CONTINUED is the payload
-behind the first fragment; where the first fragment came last, it is the whole segment.  A header that is itself split
-(`nmap -f`) gives a segment when the datagram is complete.
+A first fragment with a complete TCP header is reported as a segment at once, with the payload in it, because a capture
+filter for a port passes no other fragments.  Once the datagram is complete, a second record with NOTE_CONTINUED covers
+the remaining payload.  If the first fragment arrives last, its record covers the whole segment.  If the TCP header
+itself is split (`nmap -f`), the segment is reported when the datagram is complete.
 
-No payload is kept, only which bytes came and the first `HEADER` of them.  Datagrams wait for `TIMEOUT_NS` of the
-capture's time (Linux: 30 s; RFC 8200: 60 s), `DATAGRAMS` of them at most, the oldest makes room; a datagram in more
-than `PIECES` ranges is given up.  An identification used again with another header is another datagram.
+Only byte ranges and the first `HEADER` bytes are kept, no payload.  Datagrams expire after `TIMEOUT_NS` of capture time
+(Linux: 30 s; RFC 8200: 60 s).  Beyond `MAX_DATAGRAMS` the oldest is evicted, and a datagram in more than `MAX_RANGES`
+ranges is dropped.  A reused identification with a different header starts a new datagram.
 """
 
 import ctypes
@@ -28,41 +28,41 @@ from handshake_inspect.wire.const import (
 from handshake_inspect.wire.encapsulation import MAX_LAYERS
 
 TIMEOUT_NS = 30_000_000_000
-DATAGRAMS = 1024
-PIECES = 256
+MAX_DATAGRAMS = 1024
+MAX_RANGES = 256
 HEADER = 64  # the longest TCP header has 60 bytes
-LARGEST = 65_535
+MAX_DATAGRAM = 65_535
 
 Key = tuple[bytes, int]
 
 
 @dataclass(slots=True)
 class Fragment:
-    """One fragment: which datagram it is of and where in it it belongs."""
+    """One fragment and its position in the datagram."""
 
     key: Key
     version: int
     offset: int
     more: bool
     length: int  # on the wire
-    data: bytes  # as captured, at most `HEADER` of them
+    data: bytes  # captured bytes, at most `HEADER`
 
 
 @dataclass(slots=True)
 class Datagram:
-    """What is known of a datagram that came in pieces."""
+    """A datagram being reassembled."""
 
     since_ns: int
-    ranges: list[tuple[int, int]] = field(default_factory=list)  # sorted, apart from each other
+    ranges: list[tuple[int, int]] = field(default_factory=list)  # byte ranges received: sorted and disjoint
     total: int = 0  # 0 while the last fragment is missing
     header: bytearray = field(default_factory=lambda: bytearray(HEADER))
     first: bytes = b""  # the segment record of the first fragment
-    given: int = 0  # payload in the segment that was made of it
+    reported: int = 0  # payload bytes in the segment reported for the first fragment
     done: bool = False
-    later: int = 0  # its later fragments that are not yet counted as put together
+    later: int = 0  # later fragments not yet counted as reassembled
 
     def add(self, piece: Fragment) -> bool:
-        """Take a piece; False where all of it came before."""
+        """Add a fragment; return False if all its bytes had been received."""
         start, end = piece.offset, piece.offset + piece.length
         if any(begin <= start and end <= beyond for begin, beyond in self.ranges):
             return False
@@ -78,30 +78,33 @@ class Datagram:
         return True
 
     def is_whole(self) -> bool:
-        """Whether all of it came."""
+        """Return True if all bytes have been received."""
         return self.total > 0 and self.ranges == [(0, self.total)]
 
 
 class Reassembler:
-    """Puts the fragments of one trace together."""
+    """Reassembles the fragments of one trace."""
 
     def __init__(self) -> None:
-        self.waiting: dict[Key, Datagram] = {}  # in the order in which they began
-        self.joined = 0  # later fragments that found their segment
+        self.waiting: dict[Key, Datagram] = {}  # oldest first
+        self.reassembled = 0  # later fragments that belong to a reported segment
 
-    def take(self, part: uncommon.Part | None, now: int, records: Any, i: int) -> int:
-        """A fragment that began with `part` and is in record `i`, which may become another segment: its kind."""
+    def take(self, part: uncommon.LayerData | None, now: int, records: Any, i: int) -> int:
+        """Process the fragment in record `i`, whose outermost layer is `part`; return the record's new kind.
+
+        The record may be replaced by the segment that the fragment completes.
+        """
         record = records[i]
         kind = int(record.kind)
         try:
-            piece = None if part is None else locate(*part)
-        except uncommon.damage():
+            piece = None if part is None else find_fragment(*part)
+        except uncommon.decode_errors():
             piece = None
-        if piece is None or piece.offset + piece.length > LARGEST:
+        if piece is None or piece.offset + piece.length > MAX_DATAGRAM:
             return kind
         datagram = self._datagram(piece, now, record)
         news = datagram.add(piece)
-        if len(datagram.ranges) > PIECES:
+        if len(datagram.ranges) > MAX_RANGES:
             del self.waiting[piece.key]
             return kind
         done = datagram.done
@@ -113,15 +116,15 @@ class Reassembler:
             kind = KIND_FRAGMENT
         datagram.later += piece.offset > 0
         if datagram.done:
-            self.joined += datagram.later
+            self.reassembled += datagram.later
             datagram.later = 0
         return kind
 
     def _datagram(self, piece: Fragment, now: int, record: Any) -> Datagram:
-        """The datagram of a piece, old ones forgotten."""
+        """Return the datagram of a fragment, after expiring old datagrams."""
         while self.waiting:
             oldest = next(iter(self.waiting))
-            if now - self.waiting[oldest].since_ns <= TIMEOUT_NS and len(self.waiting) < DATAGRAMS:
+            if now - self.waiting[oldest].since_ns <= TIMEOUT_NS and len(self.waiting) < MAX_DATAGRAMS:
                 break
             del self.waiting[oldest]
         known = self.waiting.get(piece.key)
@@ -135,14 +138,14 @@ class Reassembler:
         return known
 
     def _first(self, datagram: Datagram, record: Any) -> int:
-        """A first fragment with a whole TCP header: a segment of what came of it."""
+        """Report a first fragment with a complete TCP header as a segment."""
         if not datagram.first:
             datagram.first = bytes(record)
-            datagram.given = record.payload_len
+            datagram.reported = record.payload_len
             if datagram.is_whole():  # the first fragment came last
                 datagram.done = True
-                datagram.given += max(datagram.total - self._first_length(record), 0)
-        record.payload_len = datagram.given
+                datagram.reported += max(datagram.total - self._first_length(record), 0)
+        record.payload_len = datagram.reported
         return KIND_TCP
 
     @staticmethod
@@ -150,7 +153,7 @@ class Reassembler:
         return int(record.payload_len) + 20 + int(record.options_len)
 
     def _complete(self, datagram: Datagram, piece: Fragment, records: Any, i: int) -> int:
-        """The last piece that was missing: the rest of the segment, or all of it where its header was split."""
+        """Report the rest of the completed segment, or all of it if the TCP header was split."""
         datagram.done = True
         if not datagram.first:
             return self._whole(datagram, piece, records, i)
@@ -161,12 +164,12 @@ class Reassembler:
         record.payload_len = max(rest, 0)
         record.flags &= ~SYN & 0xFFFF
         record.notes |= NOTE_CONTINUED
-        record.reporter_lo = 0  # where the payload of the first one lay, there is something else now
+        record.reporter_lo = 0  # the buffer of the first fragment's payload has been reused
         return KIND_TCP if rest > 0 else KIND_FRAGMENT
 
     @staticmethod
     def _whole(datagram: Datagram, piece: Fragment, records: Any, i: int) -> int:
-        """The segment of a datagram whose TCP header came in pieces."""
+        """Report the segment of a datagram whose TCP header was split."""
         offset = (datagram.header[12] >> 4) * 4
         data = bytes(datagram.header[: min(max(offset, 20), datagram.total)])
         if piece.version == 4:
@@ -181,8 +184,8 @@ class Reassembler:
 
 
 def _as_ipv4(addresses: bytes, total: int, record: Any) -> bytes:
-    """A header for the datagram as it was before it was split."""
-    total = min(20 + total, LARGEST)
+    """Build the IPv4 header of the unfragmented datagram."""
+    total = min(20 + total, MAX_DATAGRAM)
     ident, ttl = int(record.ip_id), int(record.ttl)
     head = b"\x45\0" + total.to_bytes(2, "big") + ident.to_bytes(2, "big") + b"\0\0" + bytes((ttl, PROTO_TCP))
     return head + b"\0\0" + addresses
@@ -192,8 +195,8 @@ def _as_ipv6(addresses: bytes, total: int, record: Any) -> bytes:
     return b"\x60\0\0\0" + total.to_bytes(2, "big") + bytes((PROTO_TCP, int(record.ttl))) + addresses
 
 
-def locate(layer: str, data: bytes, wire_len: int) -> Fragment | None:
-    """The fragment of a TCP segment in a frame."""
+def find_fragment(layer: str, data: bytes, wire_len: int) -> Fragment | None:
+    """Return the TCP fragment in a frame whose outermost layer is reported, None if there is none."""
     from handshake_inspect.decode import layers  # noqa: PLC0415  dpkt is slow to import and seldom needed
 
     for _ in range(MAX_LAYERS):

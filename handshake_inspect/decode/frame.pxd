@@ -2,7 +2,7 @@ cimport cython
 from libc.stdint cimport uint32_t
 
 from handshake_inspect.decode cimport link, segment, tcp_header, tunnels
-from handshake_inspect.wire.const cimport ETHERNET, KIND_ONWARD, KIND_TCP, NOTE_SNAPPED
+from handshake_inspect.wire.const cimport ETHERNET, KIND_NESTED, KIND_TCP, NOTE_SNAPPED
 
 @cython.locals(wire_end=Py_ssize_t, kind=int)
 cdef int decode_frame(

@@ -1,4 +1,4 @@
-"""ICMP (RFC 792) and ICMPv6 (RFC 4443) errors that quote a TCP segment."""
+"""Decode ICMP (RFC 792) and ICMPv6 (RFC 4443) errors that quote a TCP segment or a UDP datagram."""
 
 from typing import Any
 
@@ -20,20 +20,20 @@ from handshake_inspect.wire.const import (
 
 
 def decode_icmp(data: bytes, at: int, end: int, ip_end: int, protocol: int, out: Any) -> int:
-    """Read the ICMP message at `at`: an error about a TCP segment, or nothing of interest.
+    """Decode the ICMP message at `at`; return KIND_NONE unless it is an error that quotes TCP or UDP.
 
-    The record takes the addresses, ports and numbers of the segment that is quoted; who reports
-    stands in `reporter_*`, and TTL and IP ID stay those of the packet that carried the report.
+    The record gets the addresses, ports and sequence numbers of the quoted packet, and the sender of the error in
+    `reporter_*`.  TTL and IP ID remain those of the packet that carries the error.
     """
     limit = min(end, ip_end)
     if limit - at < 2:
-        return tcp_header.ended_early(end, ip_end, out)
+        return tcp_header.truncated_header(end, ip_end, out)
     kind = data[at]
     if protocol == PROTO_ICMP:
         if kind not in (3, 11, 12):  # unreachable, time exceeded, parameter problem
             return KIND_NONE
     elif kind < 1 or kind > 4:  # unreachable, too big, time exceeded, parameter problem
-        if kind >= MULTICAST_LISTENER_QUERY:  # of the link, as ARP is: it says nothing of the host
+        if kind >= MULTICAST_LISTENER_QUERY:  # link-local traffic, as ARP: ignore its sender
             out.src_hi = out.src_lo = 0
         return KIND_NONE
     out.icmp_type = kind
@@ -46,7 +46,7 @@ def decode_icmp(data: bytes, at: int, end: int, ip_end: int, protocol: int, out:
         mtu = big_endian.be32(data, at + 4)  # RFC 4443 section 3.2
         out.mtu = min(MASK16, mtu)
     if limit - at < 9:
-        return tcp_header.ended_early(end, ip_end, out)
+        return tcp_header.truncated_header(end, ip_end, out)
     if data[at + 8] >> 4 == 4:
         return quoted_ipv4(data, at + 8, end, ip_end, out)
     if data[at + 8] >> 4 == 6:
@@ -55,15 +55,15 @@ def decode_icmp(data: bytes, at: int, end: int, ip_end: int, protocol: int, out:
 
 
 def quoted_ipv4(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
-    """Read the head of an IPv4 packet inside an error."""
+    """Read the quoted IPv4 header and what follows it."""
     limit = min(end, ip_end)
     if limit - at < 20:
-        return tcp_header.ended_early(end, ip_end, out)
+        return tcp_header.truncated_header(end, ip_end, out)
     if data[at + 9] not in (PROTO_TCP, PROTO_UDP) or big_endian.be16(data, at + 6) & 0x1FFF:
         return KIND_NONE
     header_len = (data[at] & 15) * 4
     if header_len < 20:
-        return tcp_header.ended_early(end, end, out)
+        return tcp_header.truncated_header(end, end, out)
     out.src_hi = 0
     out.src_lo = IPV4_MAPPED | big_endian.be32(data, at + 12)
     out.dst_hi = 0
@@ -74,17 +74,17 @@ def quoted_ipv4(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
 
 
 def quoted_ipv6(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
-    """Read the head of an IPv6 packet inside an error."""
+    """Read the quoted IPv6 header and what follows it."""
     limit = min(end, ip_end)
     if limit - at < 40:
-        return tcp_header.ended_early(end, ip_end, out)
+        return tcp_header.truncated_header(end, ip_end, out)
     out.src_hi = big_endian.be64(data, at + 8)
     out.src_lo = big_endian.be64(data, at + 16)
     out.dst_hi = big_endian.be64(data, at + 24)
     out.dst_lo = big_endian.be64(data, at + 32)
     found = extensions.find_upper_layer(data, at + 40, end, ip_end, data[at + 6], out)
     if found <= 0:
-        # A later fragment in a quote is no fragment of this capture.
+        # A quoted later fragment must not count as a fragment of this capture.
         return KIND_DAMAGED if found == -KIND_DAMAGED else KIND_NONE
     if found & 0xFF == PROTO_UDP:
         return quoted_udp(data, found >> 8, end, ip_end, out)
@@ -94,7 +94,7 @@ def quoted_ipv6(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
 
 
 def quoted_udp(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
-    """Read the ports of a UDP datagram that an error quotes; one that quotes less is nothing to us."""
+    """Read the ports of a quoted UDP datagram; return KIND_NONE if the quote is too short for them."""
     if min(end, ip_end) - at < 4:
         return KIND_NONE
     out.src_port = big_endian.be16(data, at)
@@ -104,13 +104,13 @@ def quoted_udp(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
 
 
 def quoted_tcp(data: bytes, at: int, end: int, ip_end: int, quoted_end: int, out: Any) -> int:
-    """Read what the error quotes of the TCP header: 8 bytes at least, often no more (RFC 792).
+    """Read the quoted part of a TCP header: at least 8 bytes, often no more (RFC 792).
 
-    `quoted_end` is where the quoted packet ended before it was cut to be quoted.
+    `quoted_end` is where the quoted packet would end if it were not truncated.
     """
     limit = min(end, ip_end)
     if limit - at < 8:
-        return tcp_header.ended_early(end, ip_end, out)
+        return tcp_header.truncated_header(end, ip_end, out)
     src_port = big_endian.be16(data, at)
     dst_port = big_endian.be16(data, at + 2)
     out.src_port = src_port

@@ -1,17 +1,17 @@
 cimport cython
 from libc.stdint cimport int64_t, uint32_t
 
-from handshake_inspect.decode cimport extensions, icmp, onward, payload, segment, tcp_header
+from handshake_inspect.decode cimport extensions, icmp, nested, payload, segment, tcp_header
 from handshake_inspect.wire cimport big_endian, checksum, fourtuple
 from handshake_inspect.wire.const cimport (
-    IPV4_MAPPED, KIND_DAMAGED, KIND_FRAGMENT, KIND_NONE, KIND_TCP, KIND_UDP, LARGEST_MTU, MASK32,
+    IPV4_MAPPED, KIND_DAMAGED, KIND_FRAGMENT, KIND_NONE, KIND_TCP, KIND_UDP, MAX_MTU, MASK32,
     NOTE_BAD_CHECKSUM, NOTE_BAD_HEADER_LENGTH, NOTE_BAD_IP_CHECKSUM, NOTE_FIRST_FRAGMENT, NOTE_OFFLOADED,
     NOTE_TUNNELED, PROTO_AUTHENTICATION, PROTO_ICMP, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP,
 )
 
 cdef uint32_t _TEREDO
-cdef bytes CARRIED, TUNNELS
-cdef unsigned int BEHIND_SEALED, LAYER_UDP, TUNNEL_FROM, TUNNEL_SEALED, UNREAD_PROTOCOL
+cdef bytes PROTOCOL_LAYERS, TUNNELS
+cdef unsigned int LAYER_OPAQUE, LAYER_UDP, TUNNEL_FROM, TUNNEL_OPAQUE, UNREAD_PROTOCOL
 
 @cython.locals(
     header_len=Py_ssize_t, total_len=Py_ssize_t, ip_end=Py_ssize_t, fragment=uint32_t, protocol=uint32_t, kind=int
@@ -31,7 +31,7 @@ cdef int upper_layer(
 ) noexcept nogil
 
 @cython.locals(source=uint32_t, target=uint32_t)
-cdef bint udp_tunnel(const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end) noexcept nogil
+cdef bint may_be_udp_tunnel(const unsigned char *data, Py_ssize_t at, Py_ssize_t end, Py_ssize_t ip_end) noexcept nogil
 
 @cython.locals(limit=Py_ssize_t, length=Py_ssize_t)
 cdef int udp_datagram(

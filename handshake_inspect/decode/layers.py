@@ -1,8 +1,8 @@
-"""The headers that only the slow decoder knows, one step each, read with dpkt's header classes.
+"""One parsing step for each header that the slow decoder knows, based on dpkt's header classes.
 
-A step takes the bytes of a layer and says which layer follows and where it begins.  dpkt's own
-parsers go on to the innermost packet and then give it back as objects, rebuilt; what is wanted
-here are its bytes as captured.  So dpkt's classes are used for their headers alone.
+A step takes the bytes of a layer and returns the name and the bytes of the next layer.  dpkt's own parsers decode down
+to the innermost packet and return rebuilt objects; here the captured bytes are needed, so only dpkt's header parsing is
+used.
 """
 
 import struct
@@ -14,14 +14,14 @@ from dpkt.dpkt import Packet, UnpackError
 
 from handshake_inspect.decode import bsd_layers, udp_tunnels
 from handshake_inspect.wire.encapsulation import (
-    BEHIND_GRE,
-    BEHIND_PPP,
-    CARRIERS,
-    COMPRESSED_PPP,
+    GRE_PROTOCOLS,
+    IP_PROTOCOLS,
     MAX_LAYERS,
+    OPAQUE_ETHERTYPES,
+    OPAQUE_PPP,
+    OPAQUE_PROTOCOLS,
     PIECES_OF_ARCNET,
-    SEALED_ETHERTYPES,
-    SEALED_PROTOCOLS,
+    PPP_PROTOCOLS,
     UNREAD_ETHERTYPE,
     UNREAD_GRE,
     UNREAD_PIECE,
@@ -33,17 +33,17 @@ from handshake_inspect.wire.encapsulation import (
 Step = udp_tunnels.Step
 
 _NONE: Step = ("", b"")
-_TUNNELS = {**CARRIERS, 17: "udp"}
+_TUNNELS = {**IP_PROTOCOLS, 17: "udp"}
 _NSH_NEXT = {1: "ipv4", 2: "ipv6", 3: "ethernet", 5: "mpls"}
 _AUTHENTICATION = 51
 _NFLOG_PAYLOAD = 9
-# Ethernet plain, with colours, and with the port of a multiplexer; PPP or HDLC; IP.
+# HDLC or PPP; Ethernet, plain, colored and from a multiplexer; IP.
 _ERF_KINDS = {1: "ppp", 2: "ethernet", 11: "ethernet", 16: "ethernet", 20: "ethernet", 22: "ipv4", 23: "ipv6"}
 _JUNIPER_FAMILIES = {2: "ipv4", 5: "mpls", 6: "ipv6"}
 
 
 def _header_of(packet_class: type) -> type:
-    """Derive the class that reads its header and leaves the rest as bytes."""
+    """Derive a class that parses only its header and leaves the rest as bytes."""
     return type(
         f"{packet_class.__name__}Header",
         (packet_class,),
@@ -64,7 +64,7 @@ _Wifi = _header_of(ieee80211.IEEE80211)
 
 
 class _Ppp(ppp.PPP):  # type: ignore[misc]
-    _protosw: dict[int, type] = {}  # noqa: RUF012  dpkt's way: no protocol is parsed any further
+    _protosw: dict[int, type] = {}  # noqa: RUF012  stops dpkt from parsing further
 
 
 class _PppInPppoe(pppoe.PPP):  # type: ignore[misc]
@@ -74,9 +74,9 @@ class _PppInPppoe(pppoe.PPP):  # type: ignore[misc]
 def _by_ethertype(ethertype: int, rest: bytes) -> Step:
     if ethertype <= 1500:
         return "llc", rest
-    if ethertype in SEALED_ETHERTYPES:
+    if ethertype in OPAQUE_ETHERTYPES:
         return udp_tunnels.unread(UNREAD_ETHERTYPE, ethertype)
-    return BEHIND_GRE.get(ethertype, ""), rest
+    return GRE_PROTOCOLS.get(ethertype, ""), rest
 
 
 def _ethernet(data: bytes) -> Step:
@@ -109,7 +109,7 @@ def _llc(data: bytes) -> Step:
 
 
 def _mpls(data: bytes) -> Step:
-    """Pop the label stack; the first half-byte below shows what follows (RFC 4928 section 3)."""
+    """Pop the label stack; the first nibble after it shows what follows (RFC 4928 section 3)."""
     at = 0
     while not ethernet.MPLSlabel(data[at : at + 4]).s:
         at += 4
@@ -120,7 +120,7 @@ def _mpls(data: bytes) -> Step:
         raise UnpackError("nothing below the label stack")
     if rest[0] >> 4 in (4, 6):
         return ("ipv4" if rest[0] >> 4 == 4 else "ipv6"), rest
-    # A pseudowire's control word begins with zeros and is followed by a whole Ethernet frame.
+    # A pseudowire's control word begins with nibble 0 and precedes an Ethernet frame.
     return "ethernet", rest[4:] if rest[0] >> 4 == 0 else rest
 
 
@@ -133,13 +133,13 @@ def _pppoe(data: bytes) -> Step:
 
 
 def _by_ppp(protocol: int, rest: bytes) -> Step:
-    if protocol in COMPRESSED_PPP:
+    if protocol in OPAQUE_PPP:
         return udp_tunnels.unread(UNREAD_PPP, protocol)
-    return BEHIND_PPP.get(protocol, ""), rest
+    return PPP_PROTOCOLS.get(protocol, ""), rest
 
 
 def _ppp(data: bytes) -> Step:
-    """Read PPP with its HDLC framing, Cisco's variant of it, or without any."""
+    """Read PPP in HDLC framing, in Cisco's variant of it, or without framing."""
     if data[:2] in (b"\x0f\x00", b"\x8f\x00"):
         return _chdlc(data)
     header = _Ppp(data) if data[:2] == b"\xff\x03" else _PppInPppoe(data)
@@ -157,14 +157,14 @@ def _radiotap(data: bytes) -> Step:
 
 
 def _wifi(data: bytes) -> Step:
-    """Read an 802.11 data frame that is not encrypted."""
+    """Read an unencrypted 802.11 data frame."""
     header = _Wifi(data)
     if header.type != ieee80211.DATA_TYPE or header.subtype & 4:
         return _NONE
     if header.wep:
         return udp_tunnels.unread(UNREAD_WIFI, 0)
     length = 24 + (6 if header.to_ds and header.from_ds else 0)
-    if header.subtype & 8:  # QoS control, and behind it perhaps HT control
+    if header.subtype & 8:  # QoS control, possibly followed by HT control
         aggregated = data[length] & 0x80
         length += 6 if header.order else 2
         if aggregated:
@@ -173,7 +173,7 @@ def _wifi(data: bytes) -> Step:
 
 
 def subframes(data: bytes) -> Iterator[tuple[bytes, int]]:
-    """The MSDUs of an A-MSDU (IEEE 802.11 section 9.3.2.2.2), each with its length: the last may be cut."""
+    """Yield the MSDUs of an A-MSDU (IEEE 802.11 section 9.3.2.2.2), each with its length: the last may be truncated."""
     at = 0
     while at + 14 < len(data):
         length = int.from_bytes(data[at + 12 : at + 14], "big")
@@ -183,14 +183,14 @@ def subframes(data: bytes) -> Iterator[tuple[bytes, int]]:
 
 def _gre(data: bytes) -> Step:
     header = _Gre(data)
-    if header.flags & gre.GRE_RP:  # source routing, which nobody has used since RFC 2784
+    if header.flags & gre.GRE_RP:  # source routing, obsolete since RFC 2784
         return udp_tunnels.unread(UNREAD_GRE, header.p)
     optional = struct.calcsize("!" + "".join(header.opt_fields_fmts()[1]))
     if optional > len(header.data):
         raise UnpackError("GRE header cut")
     rest = header.data[optional:]
-    layer = BEHIND_GRE.get(header.p, "")
-    if layer == "erspan" and not header.flags & gre.GRE_SP:  # of type I, without number
+    layer = GRE_PROTOCOLS.get(header.p, "")
+    if layer == "erspan" and not header.flags & gre.GRE_SP:  # type I has no sequence number
         return "ethernet", rest
     if layer or header.p <= 1500:
         return layer, rest
@@ -198,7 +198,7 @@ def _gre(data: bytes) -> Step:
 
 
 def _wccp(data: bytes) -> Step:
-    """What a router redirects to a cache: IPv4, in version 2 behind a header of 4 bytes."""
+    """Read a packet that WCCP redirects: IPv4, in version 2 after a 4-byte header."""
     return "ipv4", data if data[0] >> 4 == 4 else data[4:]
 
 
@@ -208,8 +208,8 @@ def _trill(data: bytes) -> Step:
     return "ethernet", data[6 + options * 4 :]
 
 
-def _behind(length: int, layer: str) -> Callable[[bytes], Step]:
-    """A tag of fixed length, and what stands behind it: `ethertype` reads on as behind a VLAN tag."""
+def _after_tag(length: int, layer: str) -> Callable[[bytes], Step]:
+    """Return a step over a tag of `length` bytes; layer `ethertype` continues by the tag's last two bytes."""
 
     def step(data: bytes) -> Step:
         if len(data) < length:
@@ -226,16 +226,16 @@ def _erspan3(data: bytes) -> Step:
 
 
 def _ipoib(data: bytes) -> Step:
-    """The header of IP over InfiniBand (RFC 4391 section 6): an ethertype, and 2 bytes reserved."""
+    """Read the header of IP over InfiniBand (RFC 4391 section 6): an ethertype and 2 reserved bytes."""
     return _by_ethertype(int.from_bytes(data[:2], "big"), data[4:])
 
 
 def _arcnet(data: bytes) -> Step:
-    """From the type of an ARCNET packet on (RFC 1051, RFC 1201): IP behind it at once, or behind a sequence number."""
+    """Read an ARCNET packet from its type on: IP follows at once (RFC 1051) or after a sequence number (RFC 1201)."""
     if data[0] == 240:  # RFC 1051
         return "ipv4", data[1:]
     layer = {212: "ipv4", 196: "ipv6"}.get(data[0], "")
-    if data[1] == 255:  # an exception packet: the flag and the number are repeated
+    if data[1] == 255:  # an exception packet repeats the flag and the number
         return layer, data[8:]
     if layer and data[1]:
         return udp_tunnels.unread(UNREAD_PIECE, PIECES_OF_ARCNET)
@@ -243,17 +243,17 @@ def _arcnet(data: bytes) -> Step:
 
 
 def _erf(data: bytes) -> Step:
-    """Endace's record: a header with the kind of what follows, and extensions of 8 bytes each."""
+    """Read an Endace record: a header with the frame type, and extensions of 8 bytes each."""
     kind, at, more = data[8] & 0x7F, 16, data[8] & 0x80
     while more:
         more = data[at] & 0x80
         at += 8
     layer = _ERF_KINDS.get(kind, "")
-    return layer, data[at + (2 if layer == "ethernet" else 0) :]  # Ethernet is padded to align what it carries
+    return layer, data[at + (2 if layer == "ethernet" else 0) :]  # Ethernet is padded by 2 bytes
 
 
 def _juniper(layer: str) -> Callable[[bytes], Step]:
-    """Juniper's header: a magic number, flags, extensions; then the frame, or a packet behind its address family."""
+    """Return a step over Juniper's header: magic number, flags, extensions; then a frame, or family and packet."""
 
     def step(data: bytes) -> Step:
         if data[:3] != b"MGC":
@@ -272,7 +272,7 @@ def _nsh(data: bytes) -> Step:
 
 
 def _nflog(data: bytes) -> Step:
-    """Read what netfilter logged: attributes, in the order of the host, of which one is the packet."""
+    """Read a netfilter log message: attributes in host byte order, one of which is the packet."""
     order: Literal["little", "big"] = "little" if data[4:6] != b"\0\0" and data[5] == 0 else "big"
     at = 4
     while at + 4 <= len(data):
@@ -286,7 +286,7 @@ def _nflog(data: bytes) -> Step:
 
 
 def tunnel(layer: str, data: bytes) -> Step:
-    """Step from an IP header to the packet that it carries as a tunnel."""
+    """Step from an IP header to the packet tunneled in it."""
     if layer == "ipv4":
         header = _Ip(data)
         following, rest = header.p, data[max(header.hl * 4, 20) :]
@@ -304,7 +304,7 @@ def tunnel(layer: str, data: bytes) -> Step:
 
 
 def _carried(protocol: int, rest: bytes) -> Step:
-    if protocol in SEALED_PROTOCOLS:
+    if protocol in OPAQUE_PROTOCOLS:
         return udp_tunnels.unread(UNREAD_PROTOCOL, protocol)
     return _TUNNELS.get(protocol, ""), rest
 
@@ -323,24 +323,24 @@ STEPS: dict[str, Callable[[bytes], Step]] = {
     "wifi": _wifi,
     "gre": _gre,
     "udp": udp_tunnels.step,
-    "vntag": _behind(6, "ethertype"),
-    "etag": _behind(8, "ethertype"),
-    "fabricpath": _behind(2, "ethernet"),
-    "pbb": _behind(4, "ethernet"),
+    "vntag": _after_tag(6, "ethertype"),
+    "etag": _after_tag(8, "ethertype"),
+    "fabricpath": _after_tag(2, "ethernet"),
+    "pbb": _after_tag(4, "ethernet"),
     "nsh": _nsh,
-    "erspan": _behind(8, "ethernet"),
+    "erspan": _after_tag(8, "ethernet"),
     "erspan3": _erspan3,
     "wccp": _wccp,
-    "etherip": _behind(2, "ethernet"),
+    "etherip": _after_tag(2, "ethernet"),
     "trill": _trill,
-    "ethertype": _behind(2, "ethertype"),
+    "ethertype": _after_tag(2, "ethertype"),
     "ipoib": _ipoib,
     "arcnet": _arcnet,
     "erf": _erf,
     "juniper-ethernet": _juniper("ethernet"),
     "juniper-ppp": _juniper("ppp"),
     "juniper-chdlc": _juniper("chdlc"),
-    "alone": lambda _: _NONE,
+    "control": lambda _: _NONE,
     "nflog": _nflog,
     "enc": bsd_layers.enc,
     "pflog": bsd_layers.pflog,

@@ -4,7 +4,9 @@ from libc.string cimport memcpy
 
 from handshake_inspect.decode.segment cimport Segment
 
-cdef inline void place(const unsigned char *data, Py_ssize_t at, Py_ssize_t captured, Segment *out) noexcept nogil:
+cdef inline void set_payload(
+    const unsigned char *data, Py_ssize_t at, Py_ssize_t captured, Segment *out
+) noexcept nogil:
     out.reporter_hi = <uint64_t><uintptr_t>(data + at)
     out.reporter_lo = captured
 

@@ -36,7 +36,7 @@ cdef struct Segment:
     uint32_t sack_left
     uint32_t sack_right
     uint8_t options_len
-    uint8_t spare
+    uint8_t batch_slot
     uint16_t mtu
 
 cdef inline Segment *segments_of(object storage):
@@ -56,6 +56,6 @@ cdef inline int append(bytearray kept, Segment *record) except -1:
     return 0
 
 cdef inline void clear(Segment *record) noexcept nogil:
-    # In two parts, which become plain stores; all at once would be a string instruction, slow to start.
+    # Two parts compile to plain stores; a single memset would become a string instruction, which is slow to start.
     memset(&record.src_hi, 0, <char *>&record.payload_len - <char *>&record.src_hi)
     memset(&record.payload_len, 0, <char *>record + sizeof(Segment) - <char *>&record.payload_len)

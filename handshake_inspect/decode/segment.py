@@ -1,7 +1,7 @@
-"""The segment record: what one frame said, refilled for every frame.
+"""The segment record: the decoded headers of one frame, reused for every frame.
 
-A C structure in both builds (`segment.pxd` declares the same layout): the pure build reaches it
-through ctypes, the compiled build through a pointer.
+It is a C structure in both builds (`segment.pxd` declares the same layout): the pure build accesses it through ctypes,
+the compiled build through a pointer.
 """
 
 import ctypes
@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Segment(ctypes.Structure):
-    """One TCP header with its surroundings, or the TCP header that an ICMP error quotes."""
+    """One TCP header with its IP fields, or the TCP header that an ICMP error quotes."""
 
     _fields_ = (
         ("ts_ns", ctypes.c_int64),  # capture time since the epoch
@@ -18,7 +18,7 @@ class Segment(ctypes.Structure):
         ("src_lo", ctypes.c_uint64),
         ("dst_hi", ctypes.c_uint64),
         ("dst_lo", ctypes.c_uint64),
-        ("reporter_hi", ctypes.c_uint64),  # who sent the ICMP error; of a segment, see `payload.py`
+        ("reporter_hi", ctypes.c_uint64),  # sender of the ICMP error; for segments, see `payload.py`
         ("reporter_lo", ctypes.c_uint64),
         ("hash", ctypes.c_uint64),  # of the 4-tuple, the same in both directions
         ("seq", ctypes.c_uint32),
@@ -29,7 +29,7 @@ class Segment(ctypes.Structure):
         ("src_port", ctypes.c_uint16),
         ("dst_port", ctypes.c_uint16),
         ("flags", ctypes.c_uint16),  # control bits, AE as bit 8
-        ("window", ctypes.c_uint16),  # as in the header, not scaled
+        ("window", ctypes.c_uint16),  # as in the header, unscaled
         ("mss", ctypes.c_uint16),
         ("ip_id", ctypes.c_uint16),  # 0 for IPv6
         ("options", ctypes.c_uint16),  # OPT_* bits
@@ -45,8 +45,8 @@ class Segment(ctypes.Structure):
         ("sack_left", ctypes.c_uint32),  # first SACK block, when OPT_SACK
         ("sack_right", ctypes.c_uint32),
         ("options_len", ctypes.c_uint8),  # bytes of TCP options in the header
-        ("spare", ctypes.c_uint8),  # its place in the batch, see `payload.py`
-        ("mtu", ctypes.c_uint16),  # of the next hop, as ICMP "packet too big" names it; 65535 stands for more
+        ("batch_slot", ctypes.c_uint8),  # index in the batch, see `payload.py`
+        ("mtu", ctypes.c_uint16),  # next-hop MTU in an ICMP "packet too big" error, capped at 65535
     )
 
 
@@ -55,19 +55,19 @@ _CLEARED = ctypes.sizeof(Segment) - _CLEARED_FROM
 
 
 def segments(count: int) -> Any:
-    """Room for `count` segments, zeroed; `owners` has what their payloads lie in, where that must be known."""
+    """Allocate `count` zeroed segment records; `owners` lists the buffers of their payloads (see `payload.py`)."""
     storage: Any = (Segment * count)()
     storage.owners = [b""] * count
     return storage
 
 
 def segments_of(storage: Any) -> Any:
-    """Return the records of `storage`: itself here, a pointer to them in the compiled build."""
+    """Return `storage` itself; in the compiled build, a pointer to its first record."""
     return storage
 
 
 def segment_at(records: Any, i: int) -> Any:
-    """Record `i`, to be read and written in place."""
+    """Return record `i`, readable and writable in place."""
     return records[i]
 
 
@@ -77,10 +77,10 @@ def copy(records: Any, i: int, record: Any) -> None:
 
 
 def append(kept: bytearray, record: Any) -> None:
-    """Put a copy of `record` behind the bytes of `kept`."""
+    """Append a copy of `record` to `kept`."""
     kept += memoryview(record).cast("B")
 
 
 def clear(record: Any) -> None:
-    """Zero everything but the capture time and the frame's number."""
+    """Zero all fields except the capture time and the frame number."""
     ctypes.memset(ctypes.addressof(record) + _CLEARED_FROM, 0, _CLEARED)

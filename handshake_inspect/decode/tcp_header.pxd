@@ -4,7 +4,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from handshake_inspect.decode cimport payload, segment, tcp_options
 from handshake_inspect.wire cimport big_endian, checksum, fourtuple
 from handshake_inspect.wire.const cimport (
-    AE, CWR, ECE, IPV4_MAPPED, KIND_DAMAGED, KIND_TCP, LARGEST_MTU, MASK16, MASK32, NOTE_BAD_CHECKSUM,
+    AE, CWR, ECE, IPV4_MAPPED, KIND_DAMAGED, KIND_TCP, MAX_MTU, MASK16, MASK32, NOTE_BAD_CHECKSUM,
     NOTE_BAD_HEADER_LENGTH, NOTE_BAD_OPTIONS, NOTE_CHECKSUM_GOOD, NOTE_CHECKSUM_OFFLOADED, NOTE_CUT_HEADER,
     NOTE_CUT_OPTIONS, NOTE_FIRST_FRAGMENT, NOTE_OFFLOADED, NOTE_SNAPPED, OPT_CUT, OPT_MSS, OPT_SACK_PERMITTED,
     OPT_TIMESTAMPS, OPT_WINDOW_SCALE, PROTO_TCP, SYN,
@@ -12,7 +12,7 @@ from handshake_inspect.wire.const cimport (
 
 cdef uint32_t _MSS, _SACK_AND_STAMPS, _SCALE, _STAMPS
 
-cdef int ended_early(Py_ssize_t end, Py_ssize_t wire_end, segment.Segment *out) noexcept nogil
+cdef int truncated_header(Py_ssize_t end, Py_ssize_t wire_end, segment.Segment *out) noexcept nogil
 
 @cython.locals(captured=Py_ssize_t, header_len=Py_ssize_t)
 cdef int decode_tcp(
@@ -29,7 +29,7 @@ cdef void read_options(
 ) noexcept nogil
 
 @cython.locals(addresses=uint64_t, bare=uint64_t, pseudo=uint64_t, field=uint32_t)
-cdef void judge_checksum(
+cdef void verify_checksum(
     const unsigned char *data, Py_ssize_t at, Py_ssize_t ip_end, segment.Segment *out
 ) noexcept nogil
 
@@ -49,7 +49,7 @@ cdef bint plain_ipv6(
 ) noexcept nogil
 
 @cython.locals(header_len=Py_ssize_t)
-cdef bint fits(const unsigned char *data, Py_ssize_t at, Py_ssize_t limit) noexcept nogil
+cdef bint header_fits(const unsigned char *data, Py_ssize_t at, Py_ssize_t limit) noexcept nogil
 
 @cython.locals(header_len=Py_ssize_t)
 cdef void plain_tcp(

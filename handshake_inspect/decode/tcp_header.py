@@ -1,8 +1,8 @@
-"""The TCP header and its checksum (RFC 9293 section 3.1), and the short way to it.
+"""Decode the TCP header and verify its checksum (RFC 9293 section 3.1), with a fast path for common frames.
 
-Nearly every frame is Ethernet, IPv4 or IPv6, and a TCP header that was captured whole: `decode_plain` reads the first
-two in one pass.  What is anything else, or may be damaged, comes through `link.py` and `ip.py`, which say what each
-field means.  A test holds the two ways to the same records.
+Nearly every frame is Ethernet with IPv4 or IPv6 and a complete TCP header: `decode_plain` reads those in one pass.
+Everything else, and anything that may be damaged, goes through `link.py` and `ip.py`.  A test checks that both paths
+give the same records.
 """
 
 from typing import Any
@@ -16,9 +16,9 @@ from handshake_inspect.wire.const import (
     IPV4_MAPPED,
     KIND_DAMAGED,
     KIND_TCP,
-    LARGEST_MTU,
     MASK16,
     MASK32,
+    MAX_MTU,
     NOTE_BAD_CHECKSUM,
     NOTE_BAD_HEADER_LENGTH,
     NOTE_BAD_OPTIONS,
@@ -38,28 +38,28 @@ from handshake_inspect.wire.const import (
     SYN,
 )
 
-# Options as most stacks write them: nearly every segment (RFC 7323 appendix A), and a SYN or SYN-ACK of Linux.
+# Option layouts of most stacks: any segment (RFC 7323 appendix A), and a SYN or SYN-ACK of Linux.
 _STAMPS = 0x0101_080A  # NOP, NOP, Timestamps
 _MSS = 0x0204
 _SACK_AND_STAMPS = 0x0402_080A  # SACK-permitted, Timestamps
 _SCALE = 0x01_0303  # NOP, window scale
 
 
-def ended_early(end: int, wire_end: int, out: Any) -> int:
-    """Note why a header is incomplete: the capture was cut, or the packet itself is too short."""
+def truncated_header(end: int, wire_end: int, out: Any) -> int:
+    """Note why a header is incomplete, a short capture or a short packet; return KIND_DAMAGED."""
     out.notes |= NOTE_CUT_HEADER if end < wire_end else NOTE_BAD_HEADER_LENGTH
     return KIND_DAMAGED
 
 
 def decode_tcp(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
-    """Read the TCP header at `at` of an IP packet that ends at `ip_end`, of which `end` was captured.
+    """Decode the TCP header at `at` of an IP packet that ends at `ip_end` and was captured up to `end`.
 
-    Ports, sequence numbers and flags are what a handshake needs: a header cut after them
-    (14 bytes) is still a segment, without its window and options.
+    Ports, sequence numbers and flags are enough for a handshake: a header truncated after them (14 bytes) still counts
+    as a segment, without window and options.
     """
     captured = min(end, ip_end) - at
     if captured < 14:
-        return ended_early(end, ip_end, out)
+        return truncated_header(end, ip_end, out)
     header_len = (data[at + 12] >> 4) * 4
     if header_len < 20 or header_len > ip_end - at:
         out.notes |= NOTE_BAD_HEADER_LENGTH
@@ -67,12 +67,12 @@ def decode_tcp(data: bytes, at: int, end: int, ip_end: int, out: Any) -> int:
     out.payload_len = (ip_end - at - header_len) & MASK32
     read_header(data, at, header_len, min(captured, header_len), out)
     if captured >= header_len:
-        payload.place(data, at + header_len, captured - header_len, out)
+        payload.set_payload(data, at + header_len, captured - header_len, out)
     return KIND_TCP
 
 
 def read_header(data: bytes, at: int, header_len: int, captured: int, out: Any) -> None:
-    """Read a header of which `captured` bytes are there: all of it, or at least 14."""
+    """Read a header of which `captured` bytes are available: all, or at least 14."""
     flags = (data[at + 12] & 1) << 8 | data[at + 13]
     src_port = big_endian.be16(data, at)
     dst_port = big_endian.be16(data, at + 2)
@@ -88,16 +88,16 @@ def read_header(data: bytes, at: int, header_len: int, captured: int, out: Any) 
         if header_len > 20:
             read_options(data, at, header_len, out)
     else:
-        out.window = big_endian.be16(data, at + 14) if captured >= 16 else MASK16  # not known, but hardly 0
+        out.window = big_endian.be16(data, at + 14) if captured >= 16 else MASK16  # unknown, but hardly 0
         if tcp_options.decode_options(data, at + 20, at + captured, out) and header_len > 20:
             out.options |= OPT_CUT
-        out.notes = out.notes & ~NOTE_BAD_OPTIONS | NOTE_CUT_OPTIONS  # an option that is cut is not malformed
+        out.notes = out.notes & ~NOTE_BAD_OPTIONS | NOTE_CUT_OPTIONS  # a truncated option is not malformed
     if flags & SYN and flags & (AE | CWR | ECE):
         out.options |= tcp_options.ecn_setup(flags)
 
 
 def read_options(data: bytes, at: int, header_len: int, out: Any) -> None:
-    """Read the options of a header that is there as a whole: as most stacks write them, at once."""
+    """Read the options of a complete header, with a fast path for the common layouts."""
     if header_len == 32 and big_endian.be32(data, at + 20) == _STAMPS:
         out.options = OPT_TIMESTAMPS
         out.tsval = big_endian.be32(data, at + 24)
@@ -117,11 +117,11 @@ def read_options(data: bytes, at: int, header_len: int, out: Any) -> None:
         tcp_options.decode_options(data, at + 20, at + header_len, out)
 
 
-def judge_checksum(data: bytes, at: int, ip_end: int, out: Any) -> None:
-    """Verify the checksum of a wholly captured segment against the record's addresses.
+def verify_checksum(data: bytes, at: int, ip_end: int, out: Any) -> None:
+    """Verify the checksum of a completely captured segment, with the record's addresses, and note the result.
 
-    A sender that leaves the sum to the network card writes the sum of the pseudo-header, with or
-    without the length, or nothing: what its own capture shows then is not what went out.
+    With checksum offload, a capture at the sender shows what the driver wrote, not what was sent: the pseudo-header sum
+    with or without the length, or 0.
     """
     if out.notes & (NOTE_FIRST_FRAGMENT | NOTE_OFFLOADED):
         return
@@ -131,7 +131,7 @@ def judge_checksum(data: bytes, at: int, ip_end: int, out: Any) -> None:
         addresses += (out.dst_lo >> 32) + (out.dst_hi >> 32) + (out.dst_hi & MASK32)
     bare = addresses + PROTO_TCP
     pseudo = bare + (ip_end - at)
-    if checksum.is_right(data, at, ip_end, pseudo):
+    if checksum.is_valid(data, at, ip_end, pseudo):
         if not out.notes & NOTE_BAD_CHECKSUM:  # of the IP header
             out.notes |= NOTE_CHECKSUM_GOOD
         return
@@ -143,9 +143,9 @@ def judge_checksum(data: bytes, at: int, ip_end: int, out: Any) -> None:
 
 
 def decode_plain(data: bytes, start: int, end: int, wire_len: int, out: Any) -> bool:
-    """Fill the record `out` from an Ethernet frame of TCP over IPv4 without options, or IPv6 without extension headers.
+    """Fill `out` from an Ethernet frame with TCP over IPv4 without options, or over IPv6 without extension headers.
 
-    False for all else, and where anything is damaged or cut; the record has not changed then.
+    Returns False, and leaves the record unchanged, for any other frame and for any damage or truncation.
     """
     if end - start < 54:
         return False
@@ -156,16 +156,16 @@ def decode_plain(data: bytes, start: int, end: int, wire_len: int, out: Any) -> 
 
 
 def plain_ipv4(data: bytes, at: int, end: int, wire_end: int, out: Any) -> bool:
-    """Fill the record `out` from the IPv4 packet at `at`, if it is one that `decode_plain` takes."""
+    """Fill `out` from the IPv4 packet at `at`; return False if `decode_plain` does not handle it."""
     total_len = big_endian.be16(data, at + 2)
     ip_end = at + total_len
     if (
         data[at] != 0x45
         or data[at + 9] != PROTO_TCP
         or big_endian.be16(data, at + 6) & 0x3FFF  # a fragment
-        or not 40 <= total_len <= LARGEST_MTU
-        or not fits(data, at + 20, min(end, ip_end))
-        or (ip_end <= end and not checksum.is_right(data, at, at + 20, 0))
+        or not 40 <= total_len <= MAX_MTU
+        or not header_fits(data, at + 20, min(end, ip_end))
+        or (ip_end <= end and not checksum.is_valid(data, at, at + 20, 0))
     ):
         return False
     segment.clear(out)
@@ -180,14 +180,14 @@ def plain_ipv4(data: bytes, at: int, end: int, wire_end: int, out: Any) -> bool:
 
 
 def plain_ipv6(data: bytes, at: int, end: int, wire_end: int, out: Any) -> bool:
-    """Fill the record `out` from the IPv6 packet at `at`, if it is one that `decode_plain` takes."""
+    """Fill `out` from the IPv6 packet at `at`; return False if `decode_plain` does not handle it."""
     payload_len = big_endian.be16(data, at + 4)
     ip_end = at + 40 + payload_len
     if (
         data[at] >> 4 != 6
         or data[at + 6] != PROTO_TCP
-        or not 20 <= payload_len <= LARGEST_MTU - 40
-        or not fits(data, at + 40, min(end, ip_end))
+        or not 20 <= payload_len <= MAX_MTU - 40
+        or not header_fits(data, at + 40, min(end, ip_end))
     ):
         return False
     segment.clear(out)
@@ -201,20 +201,20 @@ def plain_ipv6(data: bytes, at: int, end: int, wire_end: int, out: Any) -> bool:
     return True
 
 
-def fits(data: bytes, at: int, limit: int) -> bool:
-    """Whether the TCP header at `at` ends before `limit`."""
+def header_fits(data: bytes, at: int, limit: int) -> bool:
+    """Return True if the TCP header at `at` has a valid length and ends by `limit`."""
     header_len = (data[at + 12] >> 4) * 4
     return 20 <= header_len <= limit - at
 
 
 def plain_tcp(data: bytes, at: int, end: int, ip_end: int, wire_end: int, out: Any) -> None:
-    """Read the TCP header at `at`, which fits, of a packet whose addresses are in the record."""
+    """Read the complete TCP header at `at`; the record already has the addresses."""
     header_len = (data[at + 12] >> 4) * 4
     out.kind = KIND_TCP
     if wire_end > end:
         out.notes = NOTE_SNAPPED
     read_header(data, at, header_len, header_len, out)
     out.payload_len = ip_end - at - header_len
-    payload.place(data, at + header_len, min(end, ip_end) - at - header_len, out)
+    payload.set_payload(data, at + header_len, min(end, ip_end) - at - header_len, out)
     if ip_end <= end:
-        judge_checksum(data, at, ip_end, out)
+        verify_checksum(data, at, ip_end, out)

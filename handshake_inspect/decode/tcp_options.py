@@ -1,4 +1,4 @@
-"""The options of a TCP header one by one, and what its ECN bits offer."""
+"""Decode TCP options, and the ECN negotiation in a header's flags."""
 
 from typing import Any
 
@@ -23,9 +23,9 @@ from handshake_inspect.wire.const import (
 
 
 def decode_options(data: bytes, at: int, end: int, out: Any) -> bool:
-    """Read the options in `data[at:end]`; what is malformed is noted and what was read is kept.
+    """Decode the options in `data[at:end]`; on malformed ones, set NOTE_BAD_OPTIONS and keep those read so far.
 
-    Whether the list may go on behind it: no End of Option List was there.
+    Returns True if more options may follow: no End of Option List was found.
     """
     while at < end:
         kind = data[at]
@@ -45,7 +45,7 @@ def decode_options(data: bytes, at: int, end: int, out: Any) -> bool:
 
 
 def read_option(data: bytes, at: int, kind: int, length: int, out: Any) -> bool:
-    """Take one option over into the record; False if its length is not that of its kind."""
+    """Store one option in the record; return False if its length does not fit its kind."""
     if kind == 2:
         if length != 4:
             return False
@@ -55,7 +55,7 @@ def read_option(data: bytes, at: int, kind: int, length: int, out: Any) -> bool:
         if length != 3:
             return False
         out.options |= OPT_WINDOW_SCALE
-        out.window_scale = data[at + 2]  # as sent: above 14 it counts as 14 (RFC 7323 section 2.3)
+        out.window_scale = data[at + 2]  # as sent; users limit it to 14 (RFC 7323 section 2.3)
     elif kind == 4:
         if length != 2:
             return False
@@ -84,18 +84,17 @@ def read_option(data: bytes, at: int, kind: int, length: int, out: Any) -> bool:
         out.options |= OPT_TFO
         out.tfo_cookie_len = length - 2
     elif kind == 254 and length >= 4 and big_endian.be16(data, at + 2) == 0xF989:
-        out.options |= OPT_TFO  # Fast Open before it had a number (RFC 7413 section 4.1.1)
+        out.options |= OPT_TFO  # the experimental Fast Open option (RFC 7413 section 4.1.1)
         out.tfo_cookie_len = length - 4
     return True
 
 
 def ecn_setup(flags: int) -> int:
-    """What the ECN bits of a SYN or SYN-ACK say, as OPT_ECN and OPT_ACCECN.
+    """Return OPT_ECN and OPT_ACCECN as negotiated by the flags of a SYN or SYN-ACK.
 
-    An ECN-setup SYN has CWR and ECE, and AE too where it offers accurate feedback.  An ECN-setup SYN-ACK has ECE and
-    not CWR (RFC 3168 section 6.1.1), or is one of the four answers of accurate feedback (RFC 9768 section 3.1.2).  One
-    of these has CWR and ECE, as the SYN-ACK of a peer that sends back the bits it got: it is OPT_ACCECN alone, and
-    agrees only where the SYN offered that.
+    An ECN-setup SYN has CWR and ECE, and AE to offer AccECN.  An ECN-setup SYN-ACK has ECE without CWR (RFC 3168
+    section 6.1.1), or is one of the four AccECN replies (RFC 9768 section 3.1.2).  One of those has CWR and ECE, as has
+    the SYN-ACK of a peer that merely reflects the bits: it gives OPT_ACCECN alone, valid only if the SYN offered it.
     """
     bits = flags & (AE | CWR | ECE)
     if bits == AE | CWR | ECE:

@@ -1,7 +1,7 @@
-"""What runs over UDP and carries whole packets: VXLAN, Geneve, GTP-U, Teredo, AYIYA, L2TP, MPLS and GRE in UDP.
+"""Parsing steps for tunnels over UDP: VXLAN, Geneve, GTP-U, Teredo, AYIYA, L2TP, CAPWAP, MPLS and GRE in UDP.
 
-A port alone is no proof that a datagram is a tunnel's: anybody may use it.  So the header must look right too, and what
-is inside must begin as a packet does; else the datagram is none of ours.
+Any application may use a tunnel's port.  So the tunnel header must be valid and an IP packet must begin with its
+version; otherwise the datagram is not decoded.
 """
 
 from collections.abc import Callable
@@ -14,25 +14,25 @@ from handshake_inspect.wire.encapsulation import (
     UNREAD_RADIO,
 )
 
-Step = tuple[str, bytes]  # the layer that follows ("" for none of ours) and its bytes
+Step = tuple[str, bytes]  # name of the next layer ("" if unknown) and its bytes
 
 _NONE: Step = ("", b"")
 _ETHERTYPES = {0x0800: "ipv4", 0x86DD: "ipv6", 0x6558: "ethernet", 0x8847: "mpls"}
 _VXLAN_NEXT = {1: "ipv4", 2: "ipv6", 3: "ethernet"}
 _AYIYA_NEXT = {4: "ipv4", 41: "ipv6"}
-_TEREDO = b"\x20\x01\0\0"  # the prefix of its addresses, which its clients use on any port
-_GPDU = 255  # the message of GTP that carries a packet
+_TEREDO = b"\x20\x01\0\0"  # the prefix of Teredo addresses; clients use any port
+_GPDU = 255  # GTP message type of a user packet
 _CAPWAP = 5247
-UNREAD = "unread"  # in place of a layer: the bytes say what is not looked into
+UNREAD = "unread"  # in place of a layer: an encapsulation that is not decoded, named by the bytes
 
 
 def unread(what: int, number: int) -> Step:
-    """What is not looked into: an `UNREAD_*`, and a number of that kind."""
+    """Return the step for an encapsulation that is not decoded: its `UNREAD_*` kind and protocol number."""
     return UNREAD, (what << 16 | number).to_bytes(4, "big")
 
 
 def step(data: bytes) -> Step:
-    """Step from a UDP header into the tunnel that its ports name."""
+    """Step from a UDP header into the tunnel that its ports indicate."""
     source, target = int.from_bytes(data[:2], "big"), int.from_bytes(data[2:4], "big")
     tunnel = TUNNEL_PORTS.get(target) or TUNNEL_PORTS.get(source)
     if tunnel is None:
@@ -49,26 +49,26 @@ def _is_ip(layer: str, data: bytes) -> bool:
 
 
 def _vxlan(data: bytes) -> Step:
-    """RFC 7348: only the flag that the VNI is valid counts."""
+    """VXLAN (RFC 7348): only the valid-VNI flag counts."""
     return ("ethernet", data[8:]) if data[0] & 0x08 else _NONE
 
 
 def _vxlan_gpe(data: bytes) -> Step:
-    """The generic protocol extension, which names what follows (RFC 9512 has its list)."""
+    """VXLAN-GPE, whose header names the next protocol."""
     if not data[0] & 0x08:
         return _NONE
     return (_VXLAN_NEXT.get(data[3], "") if data[0] & 0x04 else "ethernet"), data[8:]
 
 
 def _geneve(data: bytes) -> Step:
-    """RFC 8926, with options of any length."""
+    """Geneve (RFC 8926), with options of any length."""
     if data[0] >> 6:
         return _NONE
     return _ETHERTYPES.get(int.from_bytes(data[2:4], "big"), ""), data[8 + (data[0] & 0x3F) * 4 :]
 
 
 def _gtp(data: bytes) -> Step:
-    """GTP-U version 1 (3GPP TS 29.281), whose optional part may begin a chain of extension headers."""
+    """GTP-U version 1 (3GPP TS 29.281), with any extension headers."""
     if data[0] >> 4 != 3 or data[1] != _GPDU:
         return _NONE
     at = 12 if data[0] & 7 else 8
@@ -82,7 +82,7 @@ def _gtp(data: bytes) -> Step:
 
 
 def _teredo(data: bytes) -> Step:
-    """RFC 4380: an IPv6 packet, maybe behind an authentication and an origin indication."""
+    """Teredo (RFC 4380): an IPv6 packet, possibly after authentication and origin indications."""
     if data[:2] == b"\0\x01":
         data = data[13 + data[2] + data[3] :]
     if data[:2] == b"\0\0":
@@ -91,14 +91,14 @@ def _teredo(data: bytes) -> Step:
 
 
 def _ayiya(data: bytes) -> Step:
-    """Anything in anything: an identity and a signature of variable length before the packet."""
+    """AYIYA ("anything in anything"): a packet after an identity and a signature of variable length."""
     if data[2] & 15 != 1:  # to be forwarded
         return _NONE
     return _AYIYA_NEXT.get(data[3], ""), data[8 + (1 << (data[0] >> 4)) + (data[1] >> 4) * 4 :]
 
 
 def _l2tp(data: bytes) -> Step:
-    """A data message of L2TP version 2 (RFC 2661): PPP behind a header of variable length."""
+    """L2TP version 2 data message (RFC 2661): PPP after a header of variable length."""
     flags = int.from_bytes(data[:2], "big")
     if flags & 0x8000 or flags & 15 != 2:
         return _NONE
@@ -109,17 +109,17 @@ def _l2tp(data: bytes) -> Step:
 
 
 def _mpls(data: bytes) -> Step:
-    """RFC 7510."""
+    """MPLS in UDP (RFC 7510)."""
     return "mpls", data
 
 
 def _gre(data: bytes) -> Step:
-    """RFC 8086: GRE of version 0 (RFC 2784, RFC 2890), with no reserved bit set."""
+    """GRE in UDP (RFC 8086): GRE version 0 (RFC 2784, RFC 2890) without reserved bits."""
     return _NONE if data[0] & 0x4F or data[1] else ("gre", data)
 
 
 def _capwap(data: bytes) -> Step:
-    """A data message (RFC 5415 section 4.3), which carries 802.3 frames or those of a radio."""
+    """CAPWAP data message (RFC 5415 section 4.3), which carries 802.3 or radio frames."""
     if data[0] == 1:  # a DTLS header follows
         return unread(UNREAD_PORT, _CAPWAP)
     header = int.from_bytes(data[1:4], "big")
@@ -131,7 +131,7 @@ def _capwap(data: bytes) -> Step:
     rest = data[length:]
     if not header & 0x100:
         return "ethernet", rest
-    if radio != 1:  # the frames of another radio than 802.11
+    if radio != 1:  # not 802.11
         return unread(UNREAD_RADIO, radio)
     # Some access points swap the two bytes of the frame control: of a data frame, the first would be 8 or 0x88.
     return "wifi", rest if rest[0] & 15 == 8 else rest[1::-1] + rest[2:]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from handshake_inspect.about import build
 from handshake_inspect.capture.frames import FrameReader
-from handshake_inspect.capture.source import LARGE, Input, Source
+from handshake_inspect.capture.source import LARGE_CAPTURE, Input, Source
 from handshake_inspect.capture.trace import Trace, open_trace
 from handshake_inspect.engine.draining import drain, follow
 from handshake_inspect.engine.prefault import Prefaulter
@@ -130,7 +130,7 @@ def _tracked_beside(source: Trace, pump: Pump) -> Iterator[Drain]:
 
 def _is_worth_threads(source: Any) -> bool:
     """Return True if the files are large and threads can run in parallel."""
-    if (source.size or 0) < LARGE:
+    if (source.size or 0) < LARGE_CAPTURE:
         return False
     return build() == "compiled" and _processors() > 1
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from handshake_inspect.capture.closing import Closes
+from handshake_inspect.capture.closable import Closable
 from handshake_inspect.engine import Options
 from handshake_inspect.engine.attempt_ids import AttemptIds
 from handshake_inspect.engine.reporting import case_of, conclude
@@ -25,7 +25,7 @@ JOIN_TIMEOUT_S = 10.0
 MAX_CHECKED = 100_000  # connections; in a larger table, do not check whether all of them have ended
 
 
-class Background(Closes):
+class Background(Closable):
     """A capture of one source, from `start` to the report returned by `finish`.  Closing it closes the source."""
 
     def __init__(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from handshake_inspect.decode import segment, uncommon
-from handshake_inspect.decode.fragments import DATAGRAMS, TIMEOUT_NS, Key, Reassembler, locate
+from handshake_inspect.decode.fragments import MAX_DATAGRAMS, TIMEOUT_NS, Key, Reassembler, find_fragment
 from handshake_inspect.decode.frame import decode_bytes
 from handshake_inspect.wire.const import (
     KIND_DAMAGED,
@@ -55,7 +55,7 @@ class TupleReader:
 
     def of(self, frame: Frame) -> FrameTuples:
         """Return the 4-tuples of a frame; none if unknown, or not known until its first fragment arrives."""
-        parts: list[uncommon.Part] = []
+        parts: list[uncommon.LayerData] = []
         kind = decode_bytes(frame.data, frame.wire_len, frame.link_type, self._storage, 0)
         if kind == KIND_DECLINED:
             kind = uncommon.decode_uncommon(frame.data, frame.wire_len, frame.link_type, self._storage, 0, parts)
@@ -64,14 +64,14 @@ class TupleReader:
             return self._of_fragment(frame, kind)
         tuples = self._pair(kind)
         for part in parts:  # further packets in the same frame
-            tuples += self._pair(uncommon.decode_part(part, self._storage, 0))
+            tuples += self._pair(uncommon.decode_from_layer(part, self._storage, 0))
         return FrameTuples(tuples)
 
     def _of_fragment(self, frame: Frame, kind: int) -> FrameTuples:
         try:
-            part = uncommon.part_of(frame.data, frame.wire_len, frame.link_type)
-            piece = None if part is None else locate(*part)
-        except uncommon.damage():
+            part = uncommon.outer_layer(frame.data, frame.wire_len, frame.link_type)
+            piece = None if part is None else find_fragment(*part)
+        except uncommon.decode_errors():
             part = piece = None
         kind = self._reassembler.take(part, frame.ts_ns, self._storage, 0)
         return FrameTuples(self._pair(kind), None if piece is None else piece.key)
@@ -127,7 +127,7 @@ class OwnerAssignment(Generic[Owner]):
         assert about.datagram is not None  # noqa: S101
         while self._datagrams:
             oldest = next(iter(self._datagrams))
-            if now - self._datagrams[oldest][0] <= TIMEOUT_NS and len(self._datagrams) < DATAGRAMS:
+            if now - self._datagrams[oldest][0] <= TIMEOUT_NS and len(self._datagrams) < MAX_DATAGRAMS:
                 break
             del self._datagrams[oldest]
         if about.tuples:

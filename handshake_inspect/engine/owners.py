@@ -5,5 +5,5 @@ from typing import Any
 
 def keep(owners: Any, at: int, record: Any, reader: Any) -> None:
     """Remember that record `at` was decoded from the reader's buffer."""
-    record.spare = at
+    record.batch_slot = at
     owners[at] = reader.buffer

@@ -42,7 +42,7 @@ def take(reader: PcapReader, records: Any, owners_of: Any, held: int, room: int,
     data = reader.data
     at = reader.position
     limit = reader.limit
-    longest = reader.longest
+    longest = reader.max_frame_len
     ticks = reader.ticks
     tick_ns = reader.tick_ns
     frame = reader.frames

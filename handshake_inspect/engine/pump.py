@@ -81,7 +81,7 @@ class Pump:
         self.first_backwards = 0
         self.fragments = 0  # later fragments, and first ones shorter than a TCP header
         self.reassembler = Reassembler()
-        self.parts: list[uncommon.Part] = []  # packets of the frame still to be decoded, in reverse order
+        self.parts: list[uncommon.LayerData] = []  # packets of the frame still to be decoded, in reverse order
         self.parts_left = 0  # length of `parts`
         self.cut_headers = 0  # frames cut inside a header: snap length too small
         self.first_cut_header = 0
@@ -182,7 +182,7 @@ class Pump:
         """Turn the payload position in record `at` from an offset in the reader's buffer into a location."""
         record = seg.segment_at(self.records, at)
         if record.kind not in (KIND_ICMP_ERROR, KIND_UDP_ERROR):
-            payload.place(reader.data, record.reporter_hi, record.reporter_lo, record)
+            payload.set_payload(reader.data, record.reporter_hi, record.reporter_lo, record)
             owners.keep(self.owners, at, record, reader)
         return 0
 
@@ -333,7 +333,7 @@ class Pump:
     def next_part(self, at: int) -> int:
         """Decode the next of `parts` and return its kind."""
         self.parts_left -= 1
-        return uncommon.decode_part(self.parts.pop(), self.storage, at)
+        return uncommon.decode_from_layer(self.parts.pop(), self.storage, at)
 
     def reassemble(self, reader: FrameReader, at: int) -> int:
         """Add the fragment in record `at` to its datagram; return the resulting kind."""
@@ -342,8 +342,8 @@ class Pump:
             self.parts_left = 0
             return KIND_NONE
         try:
-            part = uncommon.part_of(self.frame_bytes(reader), reader.wire_len, reader.link_type)
-        except uncommon.damage():
+            part = uncommon.outer_layer(self.frame_bytes(reader), reader.wire_len, reader.link_type)
+        except uncommon.decode_errors():
             part = None
         return self.reassembler.take(part, reader.ts_ns, self.storage, at)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from handshake_inspect.about import version
-from handshake_inspect.capture.filters import HANDSHAKES_ONLY, Passing, passing
+from handshake_inspect.capture.filters import HANDSHAKES_ONLY, FilterCoverage, filter_coverage
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.errors import Problem
 from handshake_inspect.report.build import build
@@ -88,23 +88,23 @@ def case_of(
         first_cut_header=pump.first_cut_header,
         stray_icmp=tracker.stray_icmp,
         problems=tuple(problems),
-        places=getattr(source, "places", None),  # only if there are several files
+        places=getattr(source, "frame_locator", None),  # only if there are several files
     )
     watch = getattr(source, "host", None)  # only live sources
     host = None if watch is None else HostFacts(*watch.view())
     return Case.of(trace, facts, host, past, pump.lookups.all(), Quics.of(pump.quic.table, now_ns, limits), sockets)
 
 
-def left_by_filter(source: Any, pump: Pump) -> Passing | None:
+def left_by_filter(source: Any, pump: Pump) -> FilterCoverage | None:
     """Return what a capture filter on TCP flags let through, as recorded or as inferred; None without such a filter."""
     table = pump.tracker.table
-    known = [None if text is None else passing(text.replace(HANDSHAKES_ONLY, "tcp")) for text in source.filters]
+    known = [None if text is None else filter_coverage(text.replace(HANDSHAKES_ONLY, "tcp")) for text in source.filters]
     if not table.holds_bare and any(each is not None and not each.bare_acks for each in known):
-        return Passing(bare_acks=False, answers=all(each is not None and each.answers for each in known))
+        return FilterCoverage(bare_acks=False, answers=all(each is not None and each.answers for each in known))
     if None not in known:
         return None
     others = pump.frames > pump.tcp_segments + pump.icmp_errors
-    return None if table.holds_plain or others else Passing(bare_acks=False, answers=False)
+    return None if table.holds_plain or others else FilterCoverage(bare_acks=False, answers=False)
 
 
 def _tool() -> Tool:
@@ -161,7 +161,7 @@ def _problems(pump: Pump) -> Iterator[Problem]:
     if checksums.bad_ip:
         message = f"wrong IP header checksum in {plural(checksums.bad_ip, 'frame')}: damaged on the way"
         yield Problem("bad-ip-checksum", message, checksums.first_bad_ip)
-    apart = pump.fragments - pump.reassembler.joined
+    apart = pump.fragments - pump.reassembler.reassembled
     if apart > 0:
         verb = "is an IP fragment" if apart == 1 else "are IP fragments"
         message = f"{plural(apart, 'frame')} {verb} of TCP segments that are not whole: their bytes are not counted"

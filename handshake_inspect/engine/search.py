@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from handshake_inspect.capture.closing import Closes
+from handshake_inspect.capture.closable import Closable
 from handshake_inspect.engine.pace import Pace
 from handshake_inspect.report.model import Finding
 
@@ -19,7 +19,7 @@ SWITCH_S = 0.0005  # the capturing thread waits this long for the GIL, instead o
 Find = Callable[[], list[Finding]]
 
 
-class Search(Closes):
+class Search(Closable):
     """Runs one search at a time.  All methods are called by the capturing thread."""
 
     def __init__(self, *, beside: bool, clock: Callable[[], float], spent: Callable[[], float]) -> None:

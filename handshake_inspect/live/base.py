@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from handshake_inspect.capture.closing import Closes
+from handshake_inspect.capture.closable import Closable
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.errors import LiveError, Problem
 from handshake_inspect.live.host import HostWatch
@@ -20,7 +20,7 @@ class Counters(NamedTuple):
     dropped: int | None
 
 
-class LiveSource(Closes):
+class LiveSource(Closable):
     """Frames of an interface, in blocks; read like a capture file.
 
     Call `reader.step()` until it returns NEED_MORE, then `fill()`, which blocks until the next block of frames arrives

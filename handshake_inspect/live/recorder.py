@@ -42,10 +42,10 @@ class RecordingReader(FrameReader):
         got = reader.step()
         self.events = reader.events
         if got != FRAME:
-            self.wanted = reader.wanted
+            self.needed = reader.needed
             self.damaged = reader.damaged
             return got
-        self.adopt(reader)
+        self.copy_frame(reader)
         self.frames = reader.frames
         self.record()
         return FRAME
@@ -105,9 +105,9 @@ class RecordingReader(FrameReader):
             with memoryview(self._buffer) as view:
                 self.write(view[:used])
 
-    def unfinished(self) -> int:
+    def incomplete_at(self) -> int:
         """Return the offset of the record that the input was cut in; -1 if it ended between records."""
-        return self.reader.unfinished()
+        return self.reader.incomplete_at()
 
     def seen_until(self) -> int | None:
         """Return the end of the capture in nanoseconds since the epoch; None if the file does not state it."""

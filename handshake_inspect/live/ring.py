@@ -67,7 +67,7 @@ class RingReader(FrameReader):
         self.link_type = link_type
         self.loopback = loopback
         self.frames_left = 0  # unread frames of the block
-        self.saw_link_type(link_type)
+        self.add_link_type(link_type)
 
     def set_block(self, block: int, size: int) -> None:
         """Continue with the block of `size` bytes at offset `block` of the ring; raises ValueError if it is outside."""
@@ -84,7 +84,7 @@ class RingReader(FrameReader):
         self.buffer = b""
         self.data = b""
 
-    def unfinished(self) -> int:
+    def incomplete_at(self) -> int:
         """Return -1: blocks hold only complete frames."""
         return -1
 
@@ -168,5 +168,5 @@ class RingReader(FrameReader):
     def skip_block(self) -> int:
         """Skip the rest of a block with invalid headers."""
         self.frames_left = 0
-        self.odd_time(self.frames, "a block of the ring is not as the kernel should have written it")
+        self.bad_timestamp(self.frames, "a block of the ring is not as the kernel should have written it")
         return NEED_MORE

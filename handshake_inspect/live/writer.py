@@ -8,7 +8,7 @@ import struct
 import sys
 from collections.abc import Sequence
 
-from handshake_inspect.capture.closing import Closes
+from handshake_inspect.capture.closable import Closable
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.errors import LiveError
 from handshake_inspect.live.recorder import RecordingReader
@@ -23,7 +23,7 @@ _NANOSECONDS = 9  # if_tsresol: ten to the power of minus nine
 _MASK32 = 0xFFFF_FFFF
 
 
-class PcapngWriter(Closes):
+class PcapngWriter(Closable):
     """A pcapng file with the frames of a reader; timestamps in nanoseconds."""
 
     def __init__(self, where: str, interface: str, snap_len: int, filter_text: str = "") -> None:

@@ -1,1 +1,1 @@
-"""Segments to connections: RFC 9293 as data, two endpoints each, handshake pairing and RTT."""
+"""Track connections from segments: the state machine of RFC 9293, both endpoints, handshakes, RTT and losses."""

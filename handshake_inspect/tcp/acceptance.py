@@ -1,21 +1,21 @@
-"""What of a segment its receiver accepts (RFC 9293 section 3.10.7.4), as far as an observer can know.
+"""Decide which parts of a segment its receiver accepts (RFC 9293 section 3.10.7.4), as far as an observer can know.
 
-The RFC's order is sequence number, RST, SYN, ACK, then the rest; a segment that fails one test never reaches the next.
-An observer knows RCV.NXT only between bounds: what the receiver acknowledged is proof, what was sent to it is belief.
-So only what fails for every RCV.NXT in these bounds is held to fail:
+The RFC tests sequence number, RST, SYN, ACK and the rest in this order; a segment that fails one test does not reach
+the next.  An observer knows RCV.NXT only within bounds: what the receiver acknowledged is certain, what was sent to it
+is assumed to have arrived.  A test fails only if it fails for every RCV.NXT within these bounds:
 
-- no ACK bit: dropped in every state but LISTEN, where nobody is known yet (`VOID`);
-- what is new and comes with an older timestamp than what was accepted before (PAWS, RFC 7323 section 5): dropped;
-- all before what the receiver has acknowledged: it answers with an ACK and takes neither the acknowledgment nor the FIN
-  (`OUTSIDE`).  The bytes count all the same: that is what a retransmission looks like;
-- all beyond the right edge of the window that it offered (`BEYOND`): nothing of it counts;
-- an acknowledgment of more than a FIN that was sent, or of less than its SYN: dropped (`VOID`).  RFC 5961 section 5.2
-  allows one as old as the largest window; Linux counts no further back than what was ever acknowledged, which for who
-  opened includes the SYN;
-- a FIN whose byte was acknowledged as something else is none.  A FIN is doubted where it acknowledges bytes which the
-  capture does not hold: either the capture missed them, or they were never sent.  It counts once it is acknowledged.
+- no ACK bit: dropped in every state except LISTEN (`VOID`);
+- new data with an older timestamp than what was accepted before (PAWS, RFC 7323 section 5): dropped;
+- entirely before what the receiver has acknowledged: it answers with an ACK and ignores acknowledgment and FIN
+  (`OUTSIDE`).  The bytes still count, as a retransmission;
+- entirely beyond the right edge of the offered window (`BEYOND`): ignored;
+- an acknowledgment beyond a FIN that was sent, or before the SYN: dropped (`VOID`).  RFC 5961 section 5.2 accepts one
+  as old as the largest window; Linux goes back only to what was ever acknowledged, which for the active opener includes
+  the SYN;
+- a FIN whose sequence number was acknowledged as something else is ignored.  A FIN is doubted if its segment
+  acknowledges bytes that the capture lacks, which were either missed or never sent.  It counts once it is acknowledged.
 
-RSTs and SYNs have rules of their own (`resets.py`, `opening.py`).
+RSTs and SYNs have their own rules (`resets.py`, `opening.py`).
 """
 
 from typing import Any
@@ -46,7 +46,7 @@ from handshake_inspect.wire.const import ACK, FIN, MASK32, OPT_CUT, OPT_TIMESTAM
 
 
 def worth(connection: Any, sender: Any, target: Any, segment: Any, side: int) -> int:
-    """What a segment without SYN or RST from `sender` is to `target`: ACCEPTED, OUTSIDE, BEYOND or VOID."""
+    """Return how `target` treats a segment without SYN or RST: ACCEPTED, OUTSIDE, BEYOND or VOID."""
     facts = connection.facts
     if facts & FACT_MIDSTREAM or not facts & (FACT_SYN | FACT_SYNACK):
         return ACCEPTED
@@ -65,7 +65,7 @@ def worth(connection: Any, sender: Any, target: Any, segment: Any, side: int) ->
 
 
 def is_request(connection: Any, target: Any, side: int) -> bool:
-    """Whether the target is a listener's request: with Fast Open until the ACK, even if it has closed its half."""
+    """Return True if the target is a listener's request socket; with Fast Open until the ACK, even if half-closed."""
     facts = connection.facts
     if facts & FACT_SIMULTANEOUS:
         return False
@@ -73,16 +73,16 @@ def is_request(connection: Any, target: Any, side: int) -> bool:
 
 
 def end_of(segment: Any) -> int:
-    """The sequence number just beyond a segment without SYN."""
+    """Return the sequence number just beyond a segment without SYN."""
     if segment.flags & FIN:
         return (segment.seq + segment.payload_len + 1) & MASK32
     return (segment.seq + segment.payload_len) & MASK32
 
 
 def is_left(target: Any, segment: Any, request: bool) -> bool:
-    """Whether all of it is before what the target has acknowledged.
+    """Return True if the segment is entirely before what the target has acknowledged.
 
-    What ends just there is acceptable to a socket, and not to a mere `request` (SYN-RECEIVED of a listener).
+    One that ends exactly there is acceptable to a full socket, but not to a request socket (`request`).
     """
     if not target.traits & TRAIT_ACKS:
         return False
@@ -93,9 +93,9 @@ def is_left(target: Any, segment: Any, request: bool) -> bool:
 
 
 def is_right(connection: Any, sender: Any, target: Any, segment: Any, request: bool) -> bool:
-    """Whether it begins beyond the window; only where its scale is known.
+    """Return True if the segment begins beyond the window, provided that the window scale is known.
 
-    Just beyond, its acknowledgment counts for a socket (see `is_at_edge`).
+    If it begins exactly at the edge, a full socket accepts its acknowledgment (see `is_at_edge`).
     """
     if not is_scale_known(sender, target) or target.traits & TRAIT_ACKS == 0:
         return False
@@ -108,9 +108,9 @@ def is_right(connection: Any, sender: Any, target: Any, segment: Any, request: b
 
 
 def widest(connection: Any, sender: Any, target: Any) -> int:
-    """The window of the target, in bytes; the widest that it can mean.
+    """Return the target's window in bytes: the largest that it can mean.
 
-    Where both opened, and only one offered to scale windows, Linux scales its own all the same, but for its SYN-ACK's.
+    In a simultaneous open where only one side offered window scaling, Linux scales its own windows, except in SYN-ACKs.
     """
     window: int = target.window
     one_sided = (sender.options ^ target.options) & target.options & OPT_WINDOW_SCALE
@@ -120,19 +120,19 @@ def widest(connection: Any, sender: Any, target: Any) -> int:
 
 
 def is_scale_known(sender: Any, target: Any) -> bool:
-    """Whether the capture holds what both ends offered to scale windows with (RFC 7323 section 2.2)."""
+    """Return True if the window scale offers of both endpoints were captured (RFC 7323 section 2.2)."""
     if sender.traits & target.traits & TRAIT_ISS == 0:
         return False
     return is_offer_whole(sender.options) and is_offer_whole(target.options)
 
 
 def is_offer_whole(options: int) -> bool:
-    """Whether a SYN or SYN-ACK shows a window scale, or that it has none."""
+    """Return True if a SYN or SYN-ACK shows whether it has a window scale."""
     return options & OPT_WINDOW_SCALE != 0 or not options & OPT_CUT
 
 
 def is_at_edge(connection: Any, sender: Any, target: Any, segment: Any) -> bool:
-    """Whether it begins just beyond the window, so that none of its bytes is taken."""
+    """Return True if the segment begins exactly at the window's edge, so that none of its bytes is accepted."""
     return (
         not connection.facts & FACT_MIDSTREAM
         and is_scale_known(sender, target)
@@ -144,7 +144,7 @@ def is_at_edge(connection: Any, sender: Any, target: Any, segment: Any) -> bool:
 
 
 def is_ack_of_nothing(target: Any, segment: Any) -> bool:
-    """Whether it acknowledges more than all that the target sent, which ended with a FIN."""
+    """Return True if the segment acknowledges more than the target's FIN."""
     return (
         target.traits & TRAIT_FIN != 0
         and not target.checks & CHECK_FIN_UNSEEN
@@ -153,7 +153,7 @@ def is_ack_of_nothing(target: Any, segment: Any) -> bool:
 
 
 def is_ack_too_old(connection: Any, target: Any, segment: Any, side: int) -> bool:
-    """Whether it does not even acknowledge the SYN."""
+    """Return True if the segment does not even acknowledge the SYN."""
     if not target.traits & TRAIT_ISS:
         return False
     if side == connection.client and not connection.facts & FACT_SIMULTANEOUS:
@@ -162,20 +162,20 @@ def is_ack_too_old(connection: Any, target: Any, segment: Any, side: int) -> boo
 
 
 def is_fin_doubtful(connection: Any, sender: Any, target: Any, segment: Any, worth: int) -> bool:
-    """Whether the target cannot take the FIN of a segment, as far as the capture shows."""
+    """Return True if the target may not accept the FIN of a segment, as far as the capture shows."""
     if connection.facts & FACT_MIDSTREAM:
         return False
     return worth != ACCEPTED or is_unopened(connection, sender) or is_ack_unseen(target, segment)
 
 
 def is_unopened(connection: Any, server: Any) -> bool:
-    """Whether a server has answered the SYN with nothing that shows a connection: see `final_ack.is_unproved`."""
+    """Return True if the server's answers to the SYN do not prove a connection (see `final_ack.is_unproved`)."""
     opened = FACT_SYNACK | FACT_ACKED | FACT_SERVER_PROVED | FACT_SIMULTANEOUS
     return connection.facts & (FACT_SYN | opened) == FACT_SYN and not server.traits & TRAIT_ISS
 
 
 def is_fin_possible(connection: Any, sender: Any, target: Any, segment: Any) -> bool:
-    """Whether the byte of a FIN can still be one for the target: it acknowledged it as nothing else."""
+    """Return True if the target can still take a FIN at this sequence number: it has not acknowledged it as data."""
     end = end_of(segment)
     if connection.facts & FACT_MIDSTREAM:
         return True
@@ -190,7 +190,7 @@ def is_fin_possible(connection: Any, sender: Any, target: Any, segment: Any) -> 
 
 
 def is_ack_unseen(target: Any, segment: Any) -> bool:
-    """Whether it acknowledges bytes of the target that the capture does not hold."""
+    """Return True if the segment acknowledges bytes of the target that the capture lacks."""
     return (
         target.traits & TRAIT_ISS != 0
         and not target.traits & TRAIT_FIN
@@ -199,9 +199,9 @@ def is_ack_unseen(target: Any, segment: Any) -> bool:
 
 
 def is_from_the_past(sender: Any, target: Any, segment: Any) -> bool:
-    """Whether something new comes with an older timestamp than what came before, or anything from before the SYN.
+    """Return True if PAWS drops the segment: new data with an older TSval, or any TSval from before the SYN.
 
-    What is not new may have been overtaken; then those before it did not set the clock (RFC 7323 section 4.3).
+    A segment with nothing new may have been overtaken by others that did not update TS.Recent (RFC 7323 section 4.3).
     """
     return (
         segment.options & sender.options & target.options & OPT_TIMESTAMPS != 0
@@ -217,20 +217,20 @@ def is_from_the_past(sender: Any, target: Any, segment: Any) -> bool:
 
 
 def doubt_fin(sender: Any, segment: Any) -> None:
-    """Remember a FIN that its receiver may have had to drop."""
+    """Record a FIN that its receiver may have dropped."""
     if not sender.traits & TRAIT_FIN:
         sender.checks |= CHECK_FIN_DOUBTED
         sender.fin_seq = end_of(segment)
 
 
 def is_fin_overwritten(sender: Any, segment: Any) -> bool:
-    """Whether the byte of a doubted FIN is payload of a later segment, or one before that payload."""
+    """Return True if a later segment has payload at or beyond the sequence number of a doubted FIN."""
     end = (segment.seq + segment.payload_len) & MASK32
     return segment.payload_len != 0 and seqspace.seq_ge(end, sender.fin_seq)
 
 
 def is_doubt_over(sender: Any, segment: Any) -> bool:
-    """Whether a segment of its target acknowledges a doubted FIN of `sender`, and so shows that it was taken."""
+    """Return True, and clear the doubt, if a segment of its target acknowledges a doubted FIN of `sender`."""
     if not sender.checks & CHECK_FIN_DOUBTED:
         return False
     if sender.traits & TRAIT_FIN or segment.ack != sender.fin_seq:

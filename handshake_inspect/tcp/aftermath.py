@@ -1,20 +1,20 @@
-"""What happens after the handshake that plain traffic does not know: pauses, and what nothing answers.
+"""Track unusual events after the handshake: pauses, retransmissions, keep-alives, zero windows and MTU errors.
 
-A connection has a row for it (`rows.Aftermath`) from the first pause, repeated segment or keep-alive on.  All of it is
-written on the long path; `Endpoint.largest` and `Connection.last_ns` show the short one which segments belong here.
+A connection gets a row (`rows.Aftermath`) with its first pause, retransmission or keep-alive.  Only the full path
+writes it; the fast path recognises segments that belong here from `Endpoint.largest` and `Connection.last_ns`.
 
-*Pause*: `PAUSE_NS` without a segment, while neither end owes an acknowledgment.  What ends it is kept (whose, from
-which byte on), so that a RST can be recognised that came unprompted, that answered a request into the silence, or that
-crossed one.  *Repeated*: the first byte that the peer has not acknowledged is sent again; timers that run out
-in between make no pauses.  *Keep-alives* count until the peer is seen again, and so does what waits: as long as either
-is so, no segment takes the short path (`FACT_UNANSWERED`).
+*Pause*: no segment for `PAUSE_NS` while neither endpoint owes an acknowledgment.  The segment that ends it is kept
+(side and first byte), to recognise a RST that came unprompted, that answered a request after the pause, or that crossed
+one. *Repeated*: the first unacknowledged byte is retransmitted; timeouts in between are not pauses.  *Keep-alives*
+count until the peer is seen again.  While retransmissions or keep-alives are unanswered, no segment takes the fast
+path (`FACT_UNANSWERED`).
 
-`FACT_DEAD_PEER`: an end sent a RST while its keep-alives were unanswered (`DEAD_PROBES`; Linux sends it with the last,
-tcp_keepalive_probes), or while data so short that no MTU can be the reason was repeated `DEAD_REPEATS` times and
-nothing of the peer came.  Such a RST is how a kernel or an application gives up; the peer was gone before.
+`FACT_DEAD_PEER`: an endpoint sent a RST while its keep-alives were unanswered (`DEAD_PROBES`; Linux sends it with the
+last one, tcp_keepalive_probes), or after `DEAD_REPEATS` retransmissions of data too short for an MTU problem without
+any answer.  With such a RST a kernel or an application gives up on a peer that is gone.
 
-A *keep-alive race*: an end that had closed after a pause draws a request that it does not acknowledge and resets it.
-The FIN and the request crossed: within the RTT that the handshake showed, and `SLACK_NS` for who reads late.
+A *keep-alive race*: an endpoint that closed after a pause receives a request that it does not acknowledge but resets.
+The FIN and the request crossed: they are within the handshake's RTT, plus `SLACK_NS` for slow readers.
 """
 
 from typing import Any
@@ -47,7 +47,7 @@ SLACK_NS = 10_000_000
 def observe(
     table: Any, i: int, connection: Any, sender: Any, peer: Any, segment: Any, side: int, before_ns: int
 ) -> None:
-    """A segment of connection `i` without SYN, before anything else is made of it; the last one was at `before_ns`."""
+    """Process a segment of connection `i` without SYN, before it changes other rows; the last was at `before_ns`."""
     if not connection.facts & (FACT_ACKED | FACT_MIDSTREAM) or connection.facts & FACT_RST:
         return
     pause_ns = segment.ts_ns - before_ns
@@ -68,7 +68,7 @@ def observe(
 
 
 def note_shut(table: Any, connection: Any, segment: Any, side: int) -> None:
-    """Its window is zero, or no longer: how long the other end may not send."""
+    """Track how long the window of `side` is zero."""
     if not table.new_aftermath(connection):
         return
     aftermath = rows.aftermath_at(table.aftermaths, connection.aftermath - 1)
@@ -81,7 +81,7 @@ def note_shut(table: Any, connection: Any, segment: Any, side: int) -> None:
 
 
 def is_quiet(sender: Any, peer: Any) -> bool:
-    """Whether each end has acknowledged all that the other one sent."""
+    """Return True if each endpoint has acknowledged everything that the other sent."""
     seen = TRAIT_SEEN | TRAIT_ACKS
     return (
         sender.traits & peer.traits & seen == seen
@@ -91,9 +91,9 @@ def is_quiet(sender: Any, peer: Any) -> bool:
 
 
 def on_pause(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, pause_ns: int) -> None:
-    """A segment ends a pause."""
+    """Process a segment that ends a pause."""
     if segment.seq == (sender.snd_nxt - 1) & MASK32 and segment.payload_len <= 1 and not segment.flags & RST:
-        return  # a keep-alive: that an end is there says nothing of what it does
+        return  # a keep-alive shows that an endpoint is alive, not that it does anything
     if not table.new_aftermath(connection):
         return
     aftermath = rows.aftermath_at(table.aftermaths, connection.aftermath - 1)
@@ -114,7 +114,7 @@ def on_pause(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, 
 def on_payload(
     table: Any, i: int, connection: Any, sender: Any, peer: Any, segment: Any, side: int, before_ns: int
 ) -> None:
-    """Bytes: longer than any before, for the first time since the other end spoke, or once more."""
+    """Process payload: the longest so far, the first since the other side's last, or a retransmission."""
     end = (segment.seq + segment.payload_len) & MASK32
     if seqspace.seq_ge(segment.seq, sender.snd_nxt) or not sender.traits & TRAIT_SEEN:
         if segment.payload_len > sender.largest and not segment.flags & RST:
@@ -134,7 +134,7 @@ def on_payload(
 
 
 def grow(table: Any, i: int, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """The longest payload so far."""
+    """Record the longest payload so far."""
     sizes = rows.sizes_at(table.sizes, i)
     if sender.largest and peer.traits & TRAIT_ACKS and seqspace.seq_ge(peer.last_ack, sizes.end[side]):
         sizes.before[side] = sender.largest
@@ -143,13 +143,13 @@ def grow(table: Any, i: int, sender: Any, peer: Any, segment: Any, side: int) ->
 
 
 def note_request(aftermath: Any, segment: Any, side: int) -> None:
-    """New bytes of the end that did not end the pause."""
+    """Record the first new bytes from the side that did not end the pause."""
     if aftermath.resumed_ns and side != aftermath.resumed_side and aftermath.request_ns == 0:
         aftermath.request_ns = segment.ts_ns
 
 
 def repeat(table: Any, i: int, aftermath: Any, sender: Any, peer: Any, segment: Any, side: int, before_ns: int) -> None:
-    """The first byte that is not acknowledged, once more."""
+    """Record a retransmission of the first unacknowledged byte."""
     length = min(segment.payload_len, MASK16)
     if aftermath.repeats[side] == 0 or aftermath.seq[side] != peer.last_ack:
         begin(table, i, aftermath, sender, peer, segment, side, before_ns)
@@ -164,7 +164,7 @@ def repeat(table: Any, i: int, aftermath: Any, sender: Any, peer: Any, segment: 
 
 
 def begin(table: Any, i: int, aftermath: Any, sender: Any, peer: Any, segment: Any, side: int, before_ns: int) -> None:
-    """A segment is repeated for the first time."""
+    """Start recording a segment that is retransmitted for the first time."""
     sizes = rows.sizes_at(table.sizes, i)
     aftermath.seq[side] = peer.last_ack
     aftermath.repeats[side] = 0
@@ -179,7 +179,7 @@ def begin(table: Any, i: int, aftermath: Any, sender: Any, peer: Any, segment: A
 
 
 def on_probe(table: Any, connection: Any, peer: Any, segment: Any, side: int, pause_ns: int) -> None:
-    """A keep-alive; a window probe is none."""
+    """Record a keep-alive, unless it is a window probe."""
     if peer.window == 0 or not table.new_aftermath(connection):
         return
     aftermath = rows.aftermath_at(table.aftermaths, connection.aftermath - 1)
@@ -194,13 +194,13 @@ def on_probe(table: Any, connection: Any, peer: Any, segment: Any, side: int, pa
 
 
 def on_hole(table: Any, connection: Any, segment: Any, asker: int) -> None:
-    """What `asker` sent later arrived, and the bytes before it did not."""
+    """Record a SACK: later bytes of `asker` arrived, those from the acknowledgment on did not."""
     if table.new_aftermath(connection):
         rows.aftermath_at(table.aftermaths, connection.aftermath - 1).holed[asker] = segment.ack
 
 
 def on_answer(aftermath: Any, segment: Any, asker: int) -> None:
-    """A segment of the end that `asker` waits for: keep-alives are answered, a repeated segment perhaps not."""
+    """Process a segment from the peer of `asker`: it answers keep-alives, and perhaps retransmissions."""
     if segment.flags & RST:
         return
     if aftermath.probes[asker]:
@@ -212,7 +212,7 @@ def on_answer(aftermath: Any, segment: Any, asker: int) -> None:
 
 
 def on_rst(connection: Any, aftermath: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """A RST, believed or not."""
+    """Process a RST, acceptable or not."""
     data = (
         aftermath.repeats[side] >= DEAD_REPEATS
         and peer.last_ack == aftermath.seq[side]
@@ -226,12 +226,12 @@ def on_rst(connection: Any, aftermath: Any, sender: Any, peer: Any, segment: Any
 
 
 def is_race(connection: Any, aftermath: Any, sender: Any, peer: Any, side: int) -> bool:
-    """Whether a RST answers a request that crossed the FIN of its sender."""
+    """Return True if a RST answers a request that crossed its sender's FIN."""
     if not sender.traits & TRAIT_FIN or connection.fin_side != side or connection.fin_ns < aftermath.resumed_ns:
         return False
     beyond = peer.snd_nxt
     if peer.traits & TRAIT_FIN and peer.fin_seq == beyond:
-        beyond = (beyond - 1) & MASK32  # that is no request
+        beyond = (beyond - 1) & MASK32  # the FIN is not a request
     if aftermath.resumed_ns == 0 or sender.traits & TRAIT_ACKS == 0 or seqspace.seq_ge(sender.last_ack, beyond):
         return False
     asked_ns = connection.fin_ns
@@ -246,14 +246,14 @@ def is_race(connection: Any, aftermath: Any, sender: Any, peer: Any, side: int) 
 
 
 def rtt_of(connection: Any) -> int:
-    """The RTT that the handshake showed, at most."""
+    """Return the upper bound of the handshake's RTT, RTT_NS if unknown."""
     if connection.synack_max_ns > 0 or connection.ackdat_max_ns > 0:
         return max(connection.synack_max_ns, 0) + max(connection.ackdat_max_ns, 0)
     return RTT_NS
 
 
 def note_waiting(connection: Any, aftermath: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """Whether anything waits for an answer once this segment has come."""
+    """Update FACT_UNANSWERED: whether anything is still unanswered after this segment."""
     mine = aftermath.repeats[side] >= SLOW_REPEATS and aftermath.seq[side] == peer.last_ack
     theirs = aftermath.repeats[side ^ 1] >= SLOW_REPEATS and not (
         segment.flags & ACK and seqspace.seq_gt(segment.ack, aftermath.seq[side ^ 1])
@@ -266,7 +266,7 @@ def note_waiting(connection: Any, aftermath: Any, sender: Any, peer: Any, segmen
 
 
 def on_too_big(table: Any, connection: Any, segment: Any, side: int) -> None:
-    """An ICMP error that quotes a packet of `side` because it is longer than a link takes."""
+    """Record an ICMP "packet too big" error for a packet of `side`."""
     if not table.new_aftermath(connection):
         return
     aftermath = rows.aftermath_at(table.aftermaths, connection.aftermath - 1)

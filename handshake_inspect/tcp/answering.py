@@ -1,8 +1,8 @@
-"""SYN-ACKs: which SYN each answers (RFC 9293 section 3.10.7), if any.
+"""Process SYN-ACKs: which SYN each one answers, if any (RFC 9293 section 3.10.7).
 
-One host has one ISN for a SYN.  It may renew it (a SYN cookie, a request that was forgotten), but only for another copy
-of the SYN, and never goes back: two ISNs for one copy, or ISNs that take turns, are of two hosts with one address.  So
-is a SYN-ACK that is repeated after the server's RST: who resets an attempt has forgotten it.
+A host answers a SYN with one ISN.  It may choose a new one (SYN cookie, forgotten request), but only for another copy
+of the SYN, and never returns to the old one.  Two ISNs for one copy, or alternating ISNs, come from two hosts with the
+same address.  So does a SYN-ACK repeated after the server's RST, because a host that resets an attempt forgets it.
 """
 
 from typing import Any
@@ -41,16 +41,16 @@ from handshake_inspect.tcp.facts import (
 from handshake_inspect.tcp.transitions import ACK_OF_SYN_WAS_LOST, GOT_SYN_ACK, SENT_SYN, SENT_SYN_ACK, SYN_ACK_WAS_LOST
 from handshake_inspect.wire.const import ACK, MASK16, MASK32, MASK64, SYN
 
-LONGEST_SYN = 9_000  # bytes: what a link takes, and Fast Open too
+LONGEST_SYN = 9_000  # bytes: a jumbo frame, which also bounds Fast Open data
 
 
 def answers(connection: Any, client: Any, ack: int) -> bool:
-    """Whether `ack` acknowledges the client's SYN, with as much of its data as was accepted."""
+    """Return True if `ack` acknowledges the client's SYN, with any part of its data."""
     return ((ack - client.iss - 1) & MASK32) <= connection.syn_payload
 
 
 def on_syn_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> int:
-    """A SYN with ACK."""
+    """Process a SYN-ACK; return OURS, or the verdict that it belongs to another incarnation."""
     facts = connection.facts
     if answers_provisional(table, connection, segment):
         return PROVISIONAL_ANSWERED
@@ -73,10 +73,10 @@ def on_syn_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
 
 
 def answers_unseen_syn(connection: Any, server: Any, client: Any, segment: Any, side: int) -> bool:
-    """Whether a SYN-ACK begins another incarnation: of a capture that lacks what clients send, SYNs and all.
+    """Return True if a SYN-ACK begins another incarnation, in a capture without the client's direction.
 
-    It has another ISN and acknowledges another one than the SYN-ACK before, which was for another SYN, and comes later
-    than a copy of the same SYN could, or behind a FIN or RST of the server.
+    Both its ISN and the ISN it acknowledges differ from the previous SYN-ACK's, and it comes later than a copy of the
+    same SYN could cause, or after a FIN or RST of the server.
     """
     if side == connection.client or client.traits & TRAIT_SEEN:
         return False
@@ -88,17 +88,17 @@ def answers_unseen_syn(connection: Any, server: Any, client: Any, segment: Any, 
 
 
 def is_answer(connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
-    """Whether a SYN-ACK has its sender's ISN and acknowledges the SYN of the other end: any other proves nothing."""
+    """Return True if a SYN-ACK has its sender's ISN and acknowledges the peer's SYN."""
     return has_isn(sender, segment) and answers(connection, peer, segment.ack) and not simultaneous.is_self(connection)
 
 
 def has_isn(sender: Any, segment: Any) -> bool:
-    """Whether a SYN or SYN-ACK is the one that opened its sender's half, or again the same."""
+    """Return True if a SYN or SYN-ACK has the ISN of its sender."""
     return sender.traits & TRAIT_ISS != 0 and segment.seq == sender.iss
 
 
 def first_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment: Any) -> None:
-    """The SYN-ACK that answers the SYN."""
+    """Process the first SYN-ACK that answers the SYN."""
     if connection.facts & (FACT_UNSEEN_DATA | FACT_ACKED) == FACT_UNSEEN_DATA:
         opening.still_asks(connection, client)
     connection.facts |= FACT_SYNACK
@@ -123,14 +123,14 @@ def first_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
 
 
 def unasked_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> int:
-    """A SYN-ACK whose SYN the capture does not hold, or not yet."""
+    """Process a SYN-ACK whose SYN is not (yet) in the capture."""
     if connection.facts & FACT_MIDSTREAM:
         return OURS
     was_reset = connection.facts & FACT_RST != 0 and connection.rst_side != side
     if was_reset:
         connection.facts |= FACT_RST_LOST
     else:
-        connection.facts &= ~FACT_RST & MASK64  # who asks for an ACK has reset something else
+        connection.facts &= ~FACT_RST & MASK64  # a RST of the side that sends a SYN-ACK was for something else
     connection.facts |= FACT_SYNACK | FACT_SYNACK_FIRST
     connection.client = side ^ 1
     connection.synack_ns = segment.ts_ns
@@ -147,7 +147,7 @@ def unasked_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side:
 
 
 def later_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment: Any) -> int:
-    """Another SYN-ACK of the server: the same one again, one for a new ISN, or a contradiction."""
+    """Process another SYN-ACK of the server: a retransmission, one with a new ISN, or a contradiction."""
     if client.traits & TRAIT_ISS and not answers(connection, client, segment.ack):
         return stray_syn_ack(connection, server, segment)
     if segment.seq != server.iss:
@@ -166,7 +166,7 @@ def later_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
     if not connection.facts & FACT_ACKED:
         asked_again = connection.syn_count == 2 and rtt.syn_time(table, connection, 1) > was_at
         endpoint.apply(client, GOT_SYN_ACK if asked_again else SYN_ACK_WAS_LOST)
-        endpoint.apply(server, SENT_SYN_ACK)  # where data had gone before (Fast Open), or an error ended the request
+        endpoint.apply(server, SENT_SYN_ACK)  # after Fast Open data, or an ICMP error that ended it
         connection.facts &= ~FACT_SERVER_PROVED & MASK64
     elif not is_crossing(connection, segment) and not connection.facts & FACT_SIMULTANEOUS and was_at:
         asks_after_ack(connection, segment)
@@ -175,7 +175,7 @@ def later_syn_ack(table: Any, connection: Any, server: Any, client: Any, segment
 
 
 def other_isn(table: Any, connection: Any, server: Any, client: Any, segment: Any) -> int:
-    """A SYN-ACK that answers the SYN with another ISN: renewed for another copy of the SYN, or another host's."""
+    """Process a SYN-ACK with another ISN: renewed for another copy of the SYN, or from another host."""
     facts = connection.facts
     if facts & FACT_ISN_CHANGED and segment.seq == connection.alternate_iss:
         if not facts & FACT_ISN_TURNED:
@@ -188,12 +188,12 @@ def other_isn(table: Any, connection: Any, server: Any, client: Any, segment: An
     rtt.note_other_syn_ack(table, connection, segment)
     if not facts & (FACT_ACKED | FACT_RST):
         connection.last_synack_ns = segment.ts_ns
-        endpoint.apply(server, SENT_SYN_ACK)  # where an error had ended the request
+        endpoint.apply(server, SENT_SYN_ACK)  # in case an ICMP error had ended the request
     return OURS
 
 
 def is_second_answer(table: Any, connection: Any, server: Any, segment: Any) -> bool:
-    """Whether more ISNs answered than copies of the SYN were sent."""
+    """Return True if there are more ISNs in SYN-ACKs than copies of the SYN."""
     if not connection.facts & FACT_SYN:
         return segment.ts_ns - connection.last_synack_ns < UNSEEN_SYN_NS
     if connection.syn_count < 2:
@@ -203,7 +203,7 @@ def is_second_answer(table: Any, connection: Any, server: Any, segment: Any) -> 
 
 
 def two_isns(connection: Any, server: Any, client: Any, segment: Any) -> None:
-    """Two hosts answer, unless the connection is over: then an old copy of the SYN may have come late."""
+    """Note that two hosts answer, unless the connection is over: then an old copy of the SYN may have arrived late."""
     if (server.traits | client.traits) & TRAIT_FIN:
         return
     if connection.facts & FACT_RST and connection.rst_side == connection.client:
@@ -212,7 +212,7 @@ def two_isns(connection: Any, server: Any, client: Any, segment: Any) -> None:
 
 
 def asks_after_ack(connection: Any, segment: Any) -> None:
-    """A SYN-ACK after the final ACK must have arrived: the server did not take that ACK, and what it proved is open."""
+    """Note a SYN-ACK sent after the final ACK must have arrived: the server did not accept that ACK."""
     connection.facts = (connection.facts | FACT_SYNACK_AFTER_ACK) & ~FACT_SERVER_PROVED & MASK64
     if connection.resent_count < MASK16:
         connection.resent_count += 1
@@ -220,7 +220,7 @@ def asks_after_ack(connection: Any, segment: Any) -> None:
 
 
 def asks_after_rst(connection: Any, server: Any, segment: Any) -> None:
-    """The SYN-ACK again after a RST: of the client, which did not arrive, or in the server's own name."""
+    """Note a SYN-ACK repeated after a RST: a client's that was lost, or one in the server's own name."""
     since = segment.ts_ns - connection.rst_ns
     if connection.rst_side != connection.client:
         if since > RST_OVERTAKEN_NS and connection.rst_seq == (server.iss + 1) & MASK32:
@@ -238,7 +238,7 @@ def asks_after_rst(connection: Any, server: Any, segment: Any) -> None:
 
 
 def is_resent(table: Any, connection: Any, segment: Any) -> bool:
-    """Whether an equal SYN-ACK answers a repeated SYN within one tick of the server's clock, and is no copy."""
+    """Return True if an equal SYN-ACK is no copy: it answers a repeated SYN within one tick of the server's clock."""
     return (
         segment.flags & (SYN | ACK) == SYN | ACK
         and segment.ip_id == 0
@@ -248,16 +248,16 @@ def is_resent(table: Any, connection: Any, segment: Any) -> bool:
 
 
 def is_crossing(connection: Any, segment: Any) -> bool:
-    """Whether the SYN-ACK may have been sent before the ACK arrived: both were under way between capture and server.
+    """Return True if the SYN-ACK may have been sent before the ACK arrived, both being in flight.
 
-    Where it is not known which copy of the SYN was answered, the path may be as slow as if it was the first.
+    If it is unknown which copy of the SYN was answered, assume the slowest path: that it was the first.
     """
     slow = connection.synack_method == METHOD_AMBIGUOUS
     return segment.ts_ns - connection.ack_ns < (connection.synack_max_ns if slow else connection.synack_min_ns)
 
 
 def answers_provisional(table: Any, connection: Any, segment: Any) -> bool:
-    """Whether a SYN-ACK answers the SYN that may begin another incarnation."""
+    """Return True if a segment answers the provisional SYN."""
     if connection.provisional == 0:
         return False
     waiting = rows.embryo_at(table.embryos, connection.provisional - 1)
@@ -269,14 +269,14 @@ def answers_provisional(table: Any, connection: Any, segment: Any) -> bool:
 
 
 def keeps_request(connection: Any, side: int) -> bool:
-    """Whether a server that refuses another SYN keeps the request that it has: of Fast Open, whose data it took."""
+    """Return True if a server that refuses another SYN keeps its current request: Fast Open with accepted data."""
     return connection.facts & (FACT_TFO | FACT_ACKED) == FACT_TFO and side != connection.client
 
 
 def refuses_longer_syn(table: Any, connection: Any, sender: Any, segment: Any) -> bool:
-    """Whether a RST acknowledges a SYN with data or FIN that waits: who sends it has no connection, old or new.
+    """Return True if a RST acknowledges a provisional SYN with data or FIN: its sender has no connection, old or new.
 
-    That of a connection goes on with its number.
+    A RST from an existing connection would have its next sequence number.
     """
     if connection.provisional == 0 or not segment.flags & ACK or segment.seq == sender.snd_nxt:
         return False
@@ -286,7 +286,7 @@ def refuses_longer_syn(table: Any, connection: Any, sender: Any, segment: Any) -
 
 
 def stray_syn_ack(connection: Any, sender: Any, segment: Any) -> int:
-    """A SYN-ACK that does not answer the SYN."""
+    """Process a SYN-ACK that does not answer the SYN."""
     if sender.traits & TRAIT_ISS and segment.seq != sender.iss and not connection.facts & FACT_ACKED:
         connection.facts |= FACT_ISN_CHANGED
         connection.alternate_iss = segment.seq

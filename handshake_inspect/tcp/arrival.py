@@ -1,7 +1,7 @@
-"""What a segment does to its connection when it arrives (RFC 9293 section 3.10.7): a SYN, a RST, or all else.
+"""Apply an arriving segment to its connection (RFC 9293 section 3.10.7): SYNs, RSTs, and all others.
 
-What it is worth to its receiver, `acceptance.py` says.  A SYN, and the RST that refuses one, may be of another
-incarnation of the 4-tuple than the connection that has the segment so far.
+`acceptance.py` decides if the receiver accepts it.  A SYN, or the RST that refuses one, may belong to another
+incarnation of the 4-tuple.
 """
 
 from typing import Any
@@ -56,7 +56,7 @@ from handshake_inspect.wire.const import ACK, FIN, MASK32
 
 
 def on_syn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> int:
-    """A SYN or SYN-ACK: OURS, or that another incarnation has it."""
+    """Process a SYN or SYN-ACK; return OURS, or the verdict that it belongs to another incarnation."""
     if not sender.traits & TRAIT_SEEN:
         sender.ttl = segment.ttl
     begun = sender.traits & (TRAIT_SEEN | TRAIT_ISS) == TRAIT_SEEN
@@ -90,12 +90,12 @@ def on_syn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, si
 
 
 def on_rst(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> int:
-    """A RST: OURS, or that another incarnation has it."""
+    """Process a RST; return OURS, or the verdict that it belongs to another incarnation."""
     if not (sender.traits | peer.traits) & TRAIT_SEEN:
         connection.client = side if sender_is_client(segment) else side ^ 1
     if not answering.keeps_request(connection, side):
         if answering.answers_provisional(table, connection, segment):
-            endpoint.apply(sender, SENT_RST)  # who refuses the new attempt has nothing of the old one
+            endpoint.apply(sender, SENT_RST)  # a host that refuses the new attempt no longer has the old connection
             return PROVISIONAL_ANSWERED
         if answering.refuses_longer_syn(table, connection, sender, segment):
             endpoint.apply(sender, SENT_RST)
@@ -106,7 +106,7 @@ def on_rst(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, si
 
 
 def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
-    """A segment with neither SYN nor RST; False where its receiver drops all of it."""
+    """Process a segment with neither SYN nor RST; return False if its receiver drops it entirely."""
     if connection.provisional:
         incarnations.challenge(table, connection, peer, segment)
     if not connection.facts & (FACT_SYN | FACT_SYNACK | FACT_MIDSTREAM):
@@ -164,18 +164,18 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
         connection.facts |= FACT_CLIENT_DATA if side == connection.client else FACT_SERVER_DATA
     if has_fin:
         closing.on_fin(connection, sender, peer, segment, side)
-    return not (segment.payload_len and peer.window == 0 and peer.zero_windows)  # for which there is no room
+    return not (segment.payload_len and peer.window == 0 and peer.zero_windows)  # which does not fit a zero window
 
 
 def note_dropped(connection: Any, sender: Any, segment: Any) -> None:
-    """Remember what a segment acknowledged that is not accepted: who has no connection answers it so with a RST."""
+    """Remember what a dropped segment acknowledged: a host without a connection puts that number into its RST."""
     if not connection.facts & FACT_RST:
         sender.before_rst_nxt = segment.ack
         sender.checks |= CHECK_DROPPED
 
 
 def on_acknowledgment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, worth: int) -> bool:
-    """The acknowledgment of a segment without SYN or RST; False when it is no part of this connection."""
+    """Process the acknowledgment of a segment without SYN or RST; return False if it is not for this connection."""
     dead = connection.facts & FACT_RST
     if dead:
         if connection.facts & (FACT_TFO | FACT_ACKED) == FACT_TFO and side == connection.client:
@@ -205,5 +205,5 @@ def on_acknowledgment(table: Any, connection: Any, sender: Any, peer: Any, segme
 
 
 def sender_is_client(segment: Any) -> bool:
-    """Without a handshake: the lower port is the server's."""
+    """Guess the roles without a handshake: return True unless the sender has the lower port."""
     return segment.src_port >= segment.dst_port

@@ -5,10 +5,10 @@ from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.tcp cimport rows
 from handshake_inspect.wire cimport fourtuple
 from handshake_inspect.tcp.facts cimport CHECK_GOOD
-from handshake_inspect.tcp.limits cimport MOST_PATHS, NO_TTL
+from handshake_inspect.tcp.limits cimport MAX_PATHS, NO_TTL
 from handshake_inspect.wire.const cimport NOTE_BAD_IP_CHECKSUM, NOTE_DAMAGED
 
-cdef uint64_t LONGEST_RUN
+cdef uint64_t MAX_PROBES
 
 @cython.final
 cdef class Checksums:

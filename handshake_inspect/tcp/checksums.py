@@ -1,26 +1,26 @@
-"""What a wrong checksum means: a damaged segment, or one whose checksum was left to the network card.
+"""Decide what a wrong checksum means: a segment damaged in transit, or checksum offload.
 
-A segment with a wrong checksum was damaged if its sender is known to fill checksums in where it was captured: another
-segment of that connection, or of that host to the same peer over the same way (the same TTL), had a right one.  A host
-whose checksums are never right is captured before they are filled in, or behind a box that spoils them for the capture
-only: what it sends arrives, as the answers show.  Between guests of one machine they are never filled in, though what
-the same guest sends to others has right ones.  What is known of other paths says nothing of this one.
+A segment with a wrong checksum was damaged if its sender's checksums are filled in at the capture point: another
+segment of the connection, or of the same host to the same peer with the same TTL, had a correct one.  If a host's
+checksums are never correct, it is captured before the network card fills them in, or after a device that alters only
+the captured copy; its segments do arrive, as the replies show.  Between virtual machines on one host they are never
+filled in, although packets of the same guest to other hosts have correct ones.  So other paths give no evidence.
 """
 
 from typing import Any
 
 from handshake_inspect.tcp import room, rows
 from handshake_inspect.tcp.facts import CHECK_GOOD
-from handshake_inspect.tcp.limits import MOST_PATHS, NO_TTL
+from handshake_inspect.tcp.limits import MAX_PATHS, NO_TTL
 from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import NOTE_BAD_IP_CHECKSUM, NOTE_DAMAGED
 
-FIRST_PATHS = 1 << 12  # places for paths from host to host, a power of two; twice as many when half are taken
-LONGEST_RUN = 256  # places that are looked at; the hash has no secret, but by accident no run gets so long
+FIRST_PATHS = 1 << 12  # initial slots for host-to-host paths, a power of two; doubled when half full
+MAX_PROBES = 256  # slots probed per lookup; the hash is unkeyed, but without an attacker none gets this far
 
 
 class Checksums:
-    """The right and wrong checksums of one trace, where the first wrong ones are, and whose were right."""
+    """Counts correct and wrong checksums of one trace, and remembers the paths with correct ones."""
 
     def __init__(self) -> None:
         self.good = 0
@@ -34,7 +34,7 @@ class Checksums:
         self.known = 0
 
     def note_good(self, sender: Any, segment: Any) -> int:
-        """A right checksum: its sender, and its host to this peer, fill them in.  MemoryError if there is no room."""
+        """Record a correct checksum for its sender and for the path; raise MemoryError if the table cannot grow."""
         self.good += 1
         if not sender.checks & CHECK_GOOD:
             sender.checks |= CHECK_GOOD
@@ -42,9 +42,9 @@ class Checksums:
         return 0
 
     def remember(self, key: int) -> int:
-        """Note that a right checksum came on a path."""
+        """Remember that a path had a correct checksum."""
         at = self.place_of(key)
-        if self.paths[at] == 0 and self.known < MOST_PATHS:
+        if self.paths[at] == 0 and self.known < MAX_PATHS:
             self.paths[at] = key
             self.known += 1
             if 2 * self.known > self.mask:
@@ -52,19 +52,19 @@ class Checksums:
         return 0
 
     def knows(self, key: int) -> bool:
-        """Whether a right checksum came on a path."""
+        """Return True if a path had a correct checksum."""
         return self.paths[self.place_of(key)] == key
 
     def place_of(self, key: int) -> int:
-        """Where a path is, or would be; at the end of a run it is another's place."""
-        at = (key >> 1) & self.mask  # the lowest bit of all names is 1
-        last = (at + LONGEST_RUN) & self.mask
+        """Return the slot of a path, or a free one; after MAX_PROBES, that of another path."""
+        at = (key >> 1) & self.mask  # the lowest bit of every key is 1
+        last = (at + MAX_PROBES) & self.mask
         while self.paths[at] and self.paths[at] != key and at != last:
             at = (at + 1) & self.mask
         return at
 
     def grow(self) -> int:
-        """Twice as many places."""
+        """Double the number of slots."""
         old_rows, old, count = self.path_rows, self.paths, self.mask + 1
         self.path_rows = room.reserve_words(2 * count)
         self.paths = rows.words_of(self.path_rows)
@@ -72,11 +72,11 @@ class Checksums:
         for i in range(count):
             if old[i]:
                 self.paths[self.place_of(old[i])] = old[i]
-        del old_rows  # here at the earliest: `old` lies in it
+        del old_rows  # not earlier: `old` refers to its memory
         return 0
 
     def is_corrupt(self, sender: Any, segment: Any) -> bool:
-        """Count a wrong checksum, and note whether it means a damaged segment, which its receiver drops."""
+        """Count a wrong checksum; return True if the segment was damaged, so that its receiver drops it."""
         if segment.notes & NOTE_BAD_IP_CHECKSUM:
             self.bad_ip += 1
             if self.first_bad_ip == 0:
@@ -86,12 +86,12 @@ class Checksums:
             if self.first_bad == 0:
                 self.first_bad = segment.frame
         if not sender.checks & CHECK_GOOD and not self.knows(self.key_of(segment)):
-            return False  # left to the network card
+            return False  # checksum offload
         segment.notes |= NOTE_DAMAGED
         return True
 
     def key_of(self, segment: Any) -> int:
-        """A 64-bit name of the sending host, of its peer, and of the way that its segment came."""
+        """Return a 64-bit key of the path: sending host, peer and TTL."""
         return (
             fourtuple.hash_four_tuple(
                 segment.src_hi, segment.src_lo, segment.ttl, segment.dst_hi, segment.dst_lo, NO_TTL

@@ -1,8 +1,7 @@
-"""FINs and what acknowledges them (RFC 9293 section 3.6): half-close, simultaneous close, TIME-WAIT.
+"""Process FINs and their acknowledgments (RFC 9293 section 3.6): half-close, simultaneous close, TIME-WAIT.
 
-A FIN that the capture does not hold, or not yet, shows all the same: its sender goes on behind it, with a byte
-skipped, or its peer, closing too, acknowledges one byte more than was sent.  It is believed until its sender uses
-that sequence number for something else.
+A FIN that is not (yet) in the capture can be inferred: its sender continues with one sequence number skipped, or its
+peer, closing too, acknowledges one more than was sent.  It is assumed until its sender uses that number for data.
 """
 
 from typing import Any
@@ -40,14 +39,14 @@ from handshake_inspect.tcp.transitions import (
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK32, MASK64
 
-SHORTEST_RTO_NS = 200_000_000  # of Linux; RFC 6298 asks for a second
-BELIEVED_LOST = 2  # an ACK may be lost once; a FIN that comes again and again is not being acknowledged
+SHORTEST_RTO_NS = 200_000_000  # Linux; RFC 6298 asks for 1 s
+BELIEVED_LOST = 2  # an ACK may be lost once; a FIN that is repeated more often is not being acknowledged
 
 
 def on_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: int, again: bool) -> None:
-    """The segment may acknowledge the peer's FIN: then the sender has it, and the peer will learn so.
+    """Process an acknowledgment that may cover the peer's FIN.
 
-    `again`: it only repeats an acknowledgment, so bytes before the FIN are missing there.
+    `again`: it is a duplicate ACK, so bytes before the FIN are missing at the sender.
     """
     if not peer.traits & TRAIT_FIN:
         return
@@ -69,7 +68,7 @@ def on_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: int, aga
 
 
 def step(connection: Any, end: Any, segment: Any, event: int) -> None:
-    """Apply an event of the close and note when TIME-WAIT begins or restarts."""
+    """Apply a close event, and record when TIME-WAIT begins or restarts."""
     before = end.state
     endpoint.apply(end, event)
     if end.state == TIME_WAIT and (before != TIME_WAIT or event == GOT_FIN):
@@ -77,7 +76,7 @@ def step(connection: Any, end: Any, segment: Any, event: int) -> None:
 
 
 def is_fin_unseen(connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
-    """Whether a segment of an end that closes acknowledges one byte more than its peer is known to have sent."""
+    """Return True if a segment of a closing endpoint acknowledges one more than its peer is known to have sent."""
     return (
         not peer.traits & TRAIT_FIN
         and (sender.traits & TRAIT_FIN != 0 or segment.flags & FIN != 0)
@@ -91,20 +90,20 @@ def is_fin_unseen(connection: Any, sender: Any, peer: Any, segment: Any) -> bool
 
 
 def goes_beyond_fin(sender: Any, segment: Any) -> bool:
-    """Whether it begins with more than its sender's FIN left to send."""
+    """Return True if the segment has data or FIN at or beyond its sender's FIN."""
     beyond = sender.traits & TRAIT_FIN != 0 and seqspace.seq_ge(segment.seq, sender.fin_seq)
     return beyond and (segment.payload_len != 0 or segment.flags & FIN != 0)
 
 
 def contradicts_fin(sender: Any, segment: Any) -> bool:
-    """Whether it has a FIN with another number than its sender's: of what no end of a connection sends."""
+    """Return True if the segment has a FIN at another sequence number than its sender's FIN."""
     if not segment.flags & FIN or not sender.traits & TRAIT_FIN:
         return False
     return (segment.seq + segment.payload_len + 1) & MASK32 != sender.fin_seq
 
 
 def is_byte_unseen(peer: Any, segment: Any) -> bool:
-    """Whether just the last of the acknowledged bytes is not in the capture."""
+    """Return True if exactly the last acknowledged byte was not captured."""
     return (
         segment.ack == peer.snd_nxt
         and peer.hole_end == peer.snd_nxt
@@ -114,7 +113,7 @@ def is_byte_unseen(peer: Any, segment: Any) -> bool:
 
 
 def believe_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """The FIN of `sender`, of that side, which only its acknowledgment by `peer` shows; it acknowledged the peer's."""
+    """Infer the FIN of `sender` (`side`) from its acknowledgment by `peer`; that FIN acknowledged the peer's."""
     if peer.traits & TRAIT_FIN and not peer.traits & TRAIT_FIN_ACKED:
         peer.traits |= TRAIT_FIN_ACKED
         step(connection, peer, segment, GOT_ACK_OF_FIN)
@@ -125,7 +124,7 @@ def believe_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int
 
 
 def is_fin_skipped(connection: Any, sender: Any, segment: Any) -> bool:
-    """Whether a bare ACK comes one byte behind all that its sender is known to have sent."""
+    """Return True if a bare ACK is one sequence number beyond all that its sender is known to have sent."""
     return (
         not sender.traits & (TRAIT_FIN | TRAIT_HOLE)
         and connection.facts & (FACT_ACKED | FACT_MIDSTREAM) != 0
@@ -136,10 +135,10 @@ def is_fin_skipped(connection: Any, sender: Any, segment: Any) -> bool:
 
 
 def skip_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """The FIN of which only the next number is seen; nothing shows that the peer has it.
+    """Infer a FIN from the skipped sequence number; nothing shows that the peer has received it.
 
-    Where this segment is the first to acknowledge the peer's FIN, the two have crossed; unless that could be repeated
-    at the same time, so that an acknowledgment together with the unseen FIN was lost.
+    If this segment is the first to acknowledge the peer's FIN, the FINs crossed, unless enough time has passed for the
+    peer's FIN to be retransmitted: then an acknowledgment on the unseen FIN may have been lost.
     """
     sender.checks |= CHECK_FIN_UNSEEN
     if peer.traits & TRAIT_FIN and not peer.traits & TRAIT_FIN_ACKED:
@@ -150,14 +149,14 @@ def skip_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -
 
 
 def take_back(connection: Any, sender: Any, peer: Any, side: int) -> None:
-    """The byte was no FIN of `sender`, of that side, after all: if its peer has sent one, that was the first."""
+    """Withdraw the FIN of `sender` (`side`): the byte was data.  If its peer has sent a FIN, that was the first."""
     sender.checks &= ~CHECK_FIN_UNSEEN & 0xFFFF
     sender.traits &= ~(TRAIT_FIN | TRAIT_FIN_ACKED) & 0xFF
     connection.facts &= ~FACT_LAST_ACK_SEEN & MASK64
     endpoint.apply(sender, NO_FIN)
     endpoint.apply(peer, FIN_WAS_LOST)
     if peer.traits & TRAIT_FIN_ACKED and not has_acked(sender, peer.fin_seq):
-        peer.traits &= ~TRAIT_FIN_ACKED & 0xFF  # only that FIN would have done so
+        peer.traits &= ~TRAIT_FIN_ACKED & 0xFF  # only the withdrawn FIN would have acknowledged it
         endpoint.apply(peer, ACK_OF_FIN_WAS_LOST)
     if peer.traits & TRAIT_FIN:
         connection.fin_side = side ^ 1
@@ -166,11 +165,11 @@ def take_back(connection: Any, sender: Any, peer: Any, side: int) -> None:
 
 
 def is_unsent(end: Any, peer: Any, segment: Any) -> bool:
-    """Whether an end denies to have sent what was acknowledged though the capture does not hold it.
+    """Return True if an endpoint shows that it never sent the uncaptured bytes that were acknowledged.
 
-    It sends an ACK with the number before all that, as it answers an acknowledgment of what it never sent.  Where that
-    may be a FIN, the ACK must repeat the last one: else both are only stored late.  Or it closes there, and nothing can
-    follow.  Or its data goes on there, and the other end had gone back to acknowledge no more than that.
+    It sends an ACK with the sequence number before them, as in answer to an acknowledgment of what it never sent.  If
+    the bytes may be a FIN, the ACK must be a duplicate; otherwise both may only be stored late.  Or it sends a FIN
+    there, so that nothing can follow.  Or its data continues there, and the peer's last ACK went back to that number.
     """
     if end.traits & TRAIT_HOLE or end.hole_start == end.hole_end or end.hole_end != end.snd_nxt:
         return False
@@ -185,7 +184,7 @@ def is_unsent(end: Any, peer: Any, segment: Any) -> bool:
 
 
 def forget_unsent(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """The sender of this ACK denies to have sent what was acknowledged and not seen: nothing is missing."""
+    """Discard the acknowledged but unseen bytes that the sender of this ACK never sent: nothing is missing."""
     if sender.checks & CHECK_FIN_UNSEEN:
         take_back(connection, sender, peer, side)
     sender.snd_nxt = sender.hole_start
@@ -195,12 +194,12 @@ def forget_unsent(connection: Any, sender: Any, peer: Any, segment: Any, side: i
         peer.last_ack = sender.snd_nxt
     untaken = peer.traits & (TRAIT_FIN | TRAIT_FIN_ACKED) == TRAIT_FIN
     if untaken and not has_acked(sender, peer.fin_seq) and seqspace.seq_lt(segment.ack, peer.fin_seq):
-        take_back(connection, peer, sender, side ^ 1)  # the segment was dropped, and with it the FIN
+        take_back(connection, peer, sender, side ^ 1)  # the segment with the FIN was dropped
         peer.checks |= CHECK_FIN_DOUBTED
 
 
 def is_fin_at_last(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
-    """A segment of an end whose FIN was not captured: whether it is the FIN; it may also show that there was none."""
+    """Return True if the segment is the FIN that was inferred before; withdraw that FIN if the segment disproves it."""
     if segment.flags & FIN and (segment.seq + segment.payload_len + 1) & MASK32 == sender.fin_seq:
         sender.checks &= ~CHECK_FIN_UNSEEN & 0xFFFF
         on_hole_filled(connection, sender, peer, segment)
@@ -211,7 +210,7 @@ def is_fin_at_last(connection: Any, sender: Any, peer: Any, segment: Any, side: 
 
 
 def note_fin(connection: Any, sender: Any, segment: Any, beyond: int, side: int) -> None:
-    """Keep the number just beyond a FIN, and whose came first."""
+    """Record a FIN that ends at `beyond`, and the first FIN of the connection."""
     sender.traits |= TRAIT_FIN
     sender.fin_seq = beyond
     if connection.fin_frame == 0:
@@ -221,12 +220,12 @@ def note_fin(connection: Any, sender: Any, segment: Any, beyond: int, side: int)
 
 
 def on_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """A FIN: the first of its sender, or the same again."""
+    """Process a FIN: its sender's first, or a retransmission."""
     if sender.traits & TRAIT_FIN:
         repeated_fin(connection, sender, peer, segment)
         return
     note_fin(connection, sender, segment, (segment.seq + segment.payload_len + 1) & MASK32, side)
-    # Where nothing has shown yet that the peer's FIN did not come, the two are crossing.
+    # Unless the sender has acknowledged the peer's FIN, the FINs are crossing.
     crossing = peer.traits & (TRAIT_FIN | TRAIT_FIN_ACKED) == TRAIT_FIN and sender.state == CLOSE_WAIT
     if crossing:
         endpoint.apply(sender, FIN_WAS_LOST)
@@ -244,7 +243,7 @@ def on_fin(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> 
 
 
 def end_with_fin(sender: Any) -> None:
-    """Its peer takes the FIN: what was seen beyond is never taken."""
+    """Discard bytes beyond the FIN, which the peer will never accept."""
     if seqspace.seq_gt(sender.snd_nxt, sender.fin_seq):
         sender.snd_nxt = sender.fin_seq
         sender.contiguous = sender.fin_seq
@@ -253,7 +252,7 @@ def end_with_fin(sender: Any) -> None:
 
 
 def expected_of(sender: Any, peer: Any) -> int:
-    """RCV.NXT of a peer that has not taken the FIN: before missing bytes, or as it acknowledged last."""
+    """Return RCV.NXT of a peer that has not accepted the FIN: before missing bytes, or its last acknowledgment."""
     next_: int = sender.contiguous
     if seqspace.seq_ge(next_, sender.fin_seq):
         next_ = peer.last_ack
@@ -261,7 +260,7 @@ def expected_of(sender: Any, peer: Any) -> int:
 
 
 def is_fin_refuted(sender: Any, peer: Any, segment: Any) -> bool:
-    """Whether what is next in order cannot be with a FIN that the peer has not taken: another FIN, or payload."""
+    """Return True if in-order payload or another FIN contradicts a FIN that the peer has not accepted."""
     if sender.traits & (TRAIT_FIN | TRAIT_FIN_ACKED) != TRAIT_FIN or not peer.traits & TRAIT_ACKS:
         return False
     if peer.state not in (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2) or has_acked(peer, sender.fin_seq):
@@ -276,7 +275,7 @@ def is_fin_refuted(sender: Any, peer: Any, segment: Any) -> bool:
 
 
 def refute_fin(connection: Any, sender: Any, peer: Any, side: int) -> None:
-    """The peer never takes that FIN, nor what was seen beside it."""
+    """Withdraw a FIN that the peer never accepts, and what was seen around it."""
     sender.contiguous = expected_of(sender, peer)
     sender.snd_nxt = sender.contiguous
     take_back(connection, sender, peer, side)
@@ -285,20 +284,20 @@ def refute_fin(connection: Any, sender: Any, peer: Any, side: int) -> None:
 
 
 def fin_taken(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """A FIN of `sender`, of that side, that was doubted: `segment` of its peer acknowledges it."""
+    """Accept a doubted FIN of `sender` (`side`): `segment` of its peer acknowledges it."""
     note_fin(connection, sender, segment, sender.fin_seq, side)
     endpoint.apply(sender, SENT_FIN)
     sender.snd_nxt = seqspace.seq_max(sender.snd_nxt, sender.fin_seq)
 
 
 def on_hole_filled(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
-    """Bytes came that were missing before the sender's FIN: now its peer takes the FIN."""
+    """Deliver the sender's FIN after the bytes missing before it have arrived."""
     if sender.traits & TRAIT_FIN and peer.state in (ESTABLISHED, FIN_WAIT_1, FIN_WAIT_2):
         step(connection, peer, segment, GOT_FIN)
 
 
 def repeated_fin(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
-    """The FIN again: it, or what acknowledged it, was lost."""
+    """Process a retransmitted FIN: it or its acknowledgment was lost."""
     if sender.traits & TRAIT_FIN_ACKED:
         if sender.fin_count < 255:
             sender.fin_count += 1
@@ -310,9 +309,9 @@ def repeated_fin(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
     elif not has_acked(peer, sender.fin_seq):
         endpoint.apply(peer, FIN_WAS_LOST)
     if peer.traits & TRAIT_FIN and not has_acked(sender, peer.fin_seq):
-        endpoint.apply(sender, FIN_WAS_LOST)  # by now it would acknowledge the peer's FIN, had it arrived
+        endpoint.apply(sender, FIN_WAS_LOST)  # had the peer's FIN arrived, this segment would acknowledge it
 
 
 def has_acked(end: Any, seq: int) -> bool:
-    """Whether it ever acknowledged all before `seq`."""
+    """Return True if the endpoint has acknowledged everything before `seq`."""
     return end.traits & TRAIT_ACKS != 0 and seqspace.seq_ge(end.last_ack, seq)

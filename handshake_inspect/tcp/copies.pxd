@@ -10,7 +10,7 @@ from handshake_inspect.tcp.facts cimport (
     TRAIT_TSVAL_VARIES,
 )
 from handshake_inspect.tcp.limits cimport (
-    CLOCKS_DIFFER_NS, COPIED, COPY_OF_SYN_US, COPY_US, COPY_WITH_IP_ID_US, COPY_WITH_TSVAL_US, EARLY, FAR_US,
+    MAX_CLOCK_SKEW_NS, COPIED, COPY_OF_SYN_US, COPY_US, COPY_WITH_IP_ID_US, COPY_WITH_TSVAL_US, EARLY, FAR_US,
     IP_ID_NEAR, TWIN_OF_DATA_US, TWIN_OF_SYN_US, UNTIMED_US,
 )
 from handshake_inspect.wire.const cimport ACK, FIN, MASK16, MASK32, OPT_TIMESTAMPS, RST, SYN

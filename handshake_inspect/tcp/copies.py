@@ -1,26 +1,24 @@
-"""Packets that the capture holds more than once: copies, which are no retransmissions and count nothing but a frame.
+"""Recognise packets that were captured more than once: copies count as frames, not as retransmissions.
 
-* *The same packet*: an equal fingerprint among the last segments of its sender, soon enough.  Where IP
-  identifications or timestamps differ between packets, that may be long after; else only as soon as no stack
-  sends again.
-* *Behind routers*: two capture points, or both sides of a router.  The copy has another TTL or hop limit, and for one
-  sender always the same.  A first copy is found by its fingerprint, up to an RTT later, and shows that TTL
-  (`Endpoint.twin_ttl`); from then on what has it and says nothing new is a copy, however many segments came between.
-* *At a distance*: two capture points without a router between them, and packets without marks.  No stack sends a SYN
-  or SYN-ACK again so soon, so the copy of one shows how long a packet of its sender takes from point to point
-  (`Order.copied_us`), and that both hold all of them.  From then on a segment that says nothing new is a copy while the
-  newest bytes of its sender may still be under way to the second point, unless its receiver asked for it: has others
-  behind it (`Order.sacked`), or waits for it.  So is an equal segment that comes as late; of those without payload only
-  if that is later than what doubles single packets within a host or a switch (`FAR_US`).
-* *In the middle of a connection*: nothing shows how long a RTT is.  But no timer is shorter than `UNTIMED_US`, save
-  that of a loss probe, so that whatever comes again sooner is a copy, unless its receiver asked for it.
-* *In pieces*: `-i any`, or a capture above and below a card or a tunnel, has a large packet beside those that it was
-  cut to or joined from (TSO, GSO, GRO, LRO), in either order.  All their bytes are in the capture, they bear no newer
-  timestamp, and their sender had no reason to send again (`resending.has_reason`).
+* *Same packet*: an equal fingerprint among the sender's last segments.  If IP IDs or timestamps vary between packets,
+  it may be much older; otherwise only so recent that no stack retransmits as soon.
+* *Across routers*: two capture points, or both sides of a router.  Copies have another TTL, always the same for one
+  sender.  The first copy is found by its fingerprint, up to an RTT later, and gives that TTL (`Endpoint.twin_ttl`);
+  from then on, segments with this TTL and nothing new are copies, however many segments are in between.
+* *At a distance*: two capture points without a router between them, and packets without varying IP ID or timestamp.  A
+  copy of a SYN or SYN-ACK, which no stack resends that soon, gives the delay between the points for this sender
+  (`Order.copied_us`).  From then on a segment with nothing new is a copy while the sender's newest bytes may be in
+  flight to the second point, unless its receiver requested it: it has later bytes (`Order.sacked`) or waits for these.
+  So is an equal segment with that delay; without payload only if the delay exceeds that of packets duplicated within a
+  host or switch (`FAR_US`).
+* *Midstream*: the RTT is unknown.  But no timer except TLP is shorter than `UNTIMED_US`, so bytes repeated sooner are a
+  copy, unless the receiver requested them.
+* *Repacked*: `-i any`, or a capture above and below a network card or tunnel, has a large packet as well as the packets
+  it was split into or merged from (TSO, GSO, GRO, LRO), in either order.  All the bytes were captured before, the
+  timestamp is no newer, and the sender had no reason to retransmit (`resending.has_reason`).
 
-Equal segments that are no copies: Linux answers each segment for which it has no connection with a RST of its own, and
-these bear no identification; there are as many as segments that ask for one.  And each of several segments behind a
-gap draws an equal acknowledgment.  Where everything is copied, these are copies, too.
+Not every equal segment is a copy: Linux sends a RST, without IP ID, for each segment that has no connection, and a
+receiver sends an equal ACK for each segment after a gap.  If everything is captured twice, these are copies, too.
 """
 
 from typing import Any
@@ -38,7 +36,6 @@ from handshake_inspect.tcp.facts import (
     TRAIT_TSVAL_VARIES,
 )
 from handshake_inspect.tcp.limits import (
-    CLOCKS_DIFFER_NS,
     COPIED,
     COPY_OF_SYN_US,
     COPY_US,
@@ -47,6 +44,7 @@ from handshake_inspect.tcp.limits import (
     EARLY,
     FAR_US,
     IP_ID_NEAR,
+    MAX_CLOCK_SKEW_NS,
     TWIN_OF_DATA_US,
     TWIN_OF_SYN_US,
     UNTIMED_US,
@@ -56,7 +54,7 @@ from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, OPT_TIMESTAMP
 
 
 def is_copy(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, print_of: int) -> bool:
-    """Whether the capture already holds this packet, or its bytes in others."""
+    """Return True if this packet, or its bytes in other packets, was captured before."""
     if not sender.traits & TRAIT_SEEN:
         return False
     now = (segment.ts_ns // 1000) & MASK32
@@ -86,32 +84,32 @@ def is_copy(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, s
 
 
 def is_opening(table: Any, connection: Any, sender: Any, segment: Any) -> bool:
-    """Whether it is the last SYN or SYN-ACK, however much was sent since: clocks may differ by more than the RTT."""
+    """Return True for a copy of the last SYN or SYN-ACK, whatever was sent since: clock skew may exceed the RTT."""
     if not sender.traits & TRAIT_ISS or segment.seq != sender.iss or segment.mss != sender.mss:
         return False
     if segment.flags & ACK and not sender.traits & TRAIT_ACKS:
-        return False  # its first one: where both ends open, what came before is its SYN, and the other's SYN-ACK
+        return False  # its first SYN-ACK: in a simultaneous open, only its SYN and the peer's SYN-ACK came before
     count = connection.synack_count if segment.flags & ACK else connection.syn_count
     if count == 1 and (segment.tsval != sender.syn_tsval or segment.ip_id != sender.syn_ip_id):
         return False
     if count > 1 and (is_newer(sender, segment) or is_numbered_later(sender, segment)):
-        return False  # sent again
+        return False  # a retransmission
     age_ns = segment.ts_ns - opened_ns(table, connection, segment)
-    return -CLOCKS_DIFFER_NS < age_ns < CLOCKS_DIFFER_NS
+    return -MAX_CLOCK_SKEW_NS < age_ns < MAX_CLOCK_SKEW_NS
 
 
 def opened_ns(table: Any, connection: Any, segment: Any) -> int:
-    """When the last SYN was seen, or the last SYN-ACK, where `segment` is one."""
+    """Return the time of the last SYN, or of the last SYN-ACK if `segment` is one."""
     if segment.flags & ACK:
         return connection.last_synack_ns
     return rtt.syn_time(table, connection, connection.syn_count - 1)
 
 
 def limit_us(connection: Any, sender: Any, peer: Any, segment: Any) -> int:
-    """How old an equal packet may be.
+    """Return the maximum age in microseconds of an equal packet to be a copy.
 
-    Where the capture lacks the handshake and the peer, equal bare segments may answer segments that it lacks, too; but
-    it seldom begins with the first of them, so that the second segment of all may be a copy.
+    If the capture lacks the handshake and the peer, equal segments without payload may answer segments that it lacks;
+    but a capture seldom begins with the first of such answers, so the second segment overall may be a copy.
     """
     if segment.ip_id and sender.traits & TRAIT_IP_ID_VARIES:
         return COPY_WITH_IP_ID_US
@@ -128,10 +126,10 @@ def limit_us(connection: Any, sender: Any, peer: Any, segment: Any) -> int:
 
 
 def is_repair(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, age_us: int) -> bool:
-    """Whether an equal segment can be one sent again: on a path so short that no mark changes within an RTT.
+    """Return True if an equal segment can be a retransmission, on a path so short that no field varies within an RTT.
 
-    The first of them may itself have come late, by a good part of the RTT.  If it was sent again already, no news of
-    that can have come so soon.
+    The original may itself have been late, by a good part of the RTT.  If it was already retransmitted, its loss cannot
+    be known so soon.
     """
     if segment.payload_len == 0 or segment.flags & SYN or segment.ttl != sender.ttl:
         return False
@@ -181,12 +179,12 @@ def note_distance(table: Any, connection: Any, sender: Any, segment: Any, side: 
 
 
 def distance_us(table: Any, connection: Any, side: int) -> int:
-    """How late copies of what this side sends come, where that is known; else 0."""
+    """Return the delay in microseconds of copies of this side's packets, 0 if unknown."""
     return table.order_of(connection).copied_us[side] if table.has_order(connection) else 0
 
 
 def is_as_late(age_us: int, apart_us: int) -> bool:
-    """Whether copies come so late; no two packets take equally long."""
+    """Return True if an age matches the delay of copies, within its variation."""
     spread_us = min(apart_us, FAR_US) + (apart_us >> 2)
     return -spread_us <= age_us - apart_us <= spread_us
 
@@ -194,7 +192,7 @@ def is_as_late(age_us: int, apart_us: int) -> bool:
 def is_of_second_point(
     table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, apart_us: int
 ) -> bool:
-    """Whether a segment with nothing new is a copy whose original is too many segments back to be found."""
+    """Return True if a segment with nothing new is a copy whose original is too far back to be found."""
     late_us = apart_us + (max(apart_us, FAR_US) >> 2)
     if not segment.flags & ACK or not sender.traits & TRAIT_ACKS or seqspace.seq_gt(segment.ack, sender.last_ack):
         return False
@@ -216,15 +214,15 @@ def is_of_second_point(
 
 
 def is_untimed(connection: Any) -> bool:
-    """Whether no handshake shows the RTT, or how far a second point is: the capture began later, or there is none."""
+    """Return True if no handshake was captured that would show the RTT or the delay to a second point."""
     return connection.facts & (FACT_SYN | FACT_SYNACK) == 0
 
 
 def comes_too_soon(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
-    """Whether no stack sends bytes again so soon after its newest ones, whatever the RTT is, unless it is asked to.
+    """Return True if the bytes come sooner after the sender's newest than any unrequested retransmission would.
 
-    A loss probe may come sooner, and repeats the last segment of several that are not acknowledged (RFC 8985 section
-    7.2).  What the receiver asks for, the capture shows only if it has both directions.
+    A loss probe may be sooner; it repeats the last of several unacknowledged segments (RFC 8985 section 7.2).  Requests
+    of the receiver are known only if both directions were captured.
     """
     if segment.payload_len == 0 and not segment.flags & FIN:
         return False
@@ -242,13 +240,13 @@ def comes_too_soon(table: Any, connection: Any, sender: Any, peer: Any, segment:
 
 
 def is_all_copied(sender: Any, peer: Any) -> bool:
-    """Whether so many segments were copies that all are."""
+    """Return True if so many segments were copies that everything is captured twice."""
     copied: bool = (sender.duplicates + peer.duplicates) * COPIED >= sender.frames + peer.frames
     return copied
 
 
 def is_of_distant_repair(table: Any, connection: Any, segment: Any, side: int, apart_us: int) -> bool:
-    """Whether its bytes were sent again as long ago as a packet takes to the second point."""
+    """Return True if its bytes were retransmitted one copy delay ago."""
     if not table.has_order(connection):
         return False
     again = table.order_of(connection)
@@ -258,7 +256,7 @@ def is_of_distant_repair(table: Any, connection: Any, segment: Any, side: int, a
 
 
 def holds(table: Any, connection: Any, sender: Any, segment: Any, side: int) -> bool:
-    """Whether the capture has the segment's bytes, if it has any."""
+    """Return True if the segment's bytes, if any, were captured before."""
     if seqspace.seq_gt(end_of(segment), sender.snd_nxt) or endpoint.is_in_hole(sender, segment.seq):
         return False
     if not table.has_order(connection) or (segment.payload_len == 0 and not segment.flags & FIN):
@@ -267,14 +265,14 @@ def holds(table: Any, connection: Any, sender: Any, segment: Any, side: int) -> 
 
 
 def end_of(segment: Any) -> int:
-    """The sequence number just beyond a segment without SYN."""
+    """Return the sequence number just beyond a segment without SYN."""
     if segment.flags & FIN:
         return (segment.seq + segment.payload_len + 1) & MASK32
     return (segment.seq + segment.payload_len) & MASK32
 
 
 def is_repacked(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
-    """Whether its bytes were captured before, in other packets, and not sent again."""
+    """Return True if its bytes were captured before in other packets and not retransmitted."""
     if segment.payload_len == 0 and not segment.flags & FIN:
         return False
     if not connection.facts & (FACT_ACKED | FACT_MIDSTREAM) or not holds(table, connection, sender, segment, side):
@@ -291,14 +289,14 @@ def is_repacked(table: Any, connection: Any, sender: Any, peer: Any, segment: An
 
 
 def is_of_repair(table: Any, connection: Any, segment: Any, side: int) -> bool:
-    """Whether its bytes were sent again just before."""
+    """Return True if its bytes were retransmitted just before."""
     if not table.has_order(connection):
         return False
     return resending.is_part_of_repair(table.order_of(connection), segment, side, end_of(segment))
 
 
 def is_newer(sender: Any, segment: Any) -> bool:
-    """Whether its timestamp shows that it left after all that its sender is known to have sent."""
+    """Return True if its TSval is newer than everything its sender is known to have sent."""
     return (
         segment.options & OPT_TIMESTAMPS != 0
         and sender.traits & TRAIT_TSVAL_VARIES != 0
@@ -307,21 +305,21 @@ def is_newer(sender: Any, segment: Any) -> bool:
 
 
 def is_numbered_later(sender: Any, segment: Any) -> bool:
-    """Whether its IP identification shows the same."""
+    """Return True if its IP ID is later than everything its sender is known to have sent."""
     if segment.ip_id == 0 or not sender.traits & TRAIT_IP_ID_VARIES:
         return False
     return 0 < ((segment.ip_id - sender.ip_id) & MASK16) < IP_ID_NEAR
 
 
 def is_another_answer(connection: Any, sender: Any, peer: Any, segment: Any, at_us: int) -> bool:
-    """Whether an equal segment answers another segment of the peer; the first was sent at `at_us`."""
+    """Return True if an equal segment answers another segment of the peer; the first was sent at `at_us`."""
     if segment.ip_id or segment.ttl == sender.twin_ttl:
         return False
     if is_all_copied(sender, peer):
         return False
     if segment.payload_len or segment.flags & (SYN | FIN):
         return False
-    if not peer.traits & TRAIT_SEEN:  # nor what they answer; but other segments of the sender were captured once
+    if not peer.traits & TRAIT_SEEN:  # what it answers was not captured, but its other segments only once
         return sender.traits & TRAIT_ISS != 0 or sender.frames - sender.duplicates > COPIED
     if segment.flags & RST:
         return seqspace.seq_ge(endpoint.newest_us(peer), at_us) or connection.rst_count < unanswered(
@@ -331,7 +329,7 @@ def is_another_answer(connection: Any, sender: Any, peer: Any, segment: Any, at_
 
 
 def unanswered(connection: Any, sender: Any, peer: Any) -> int:
-    """How many segments of the peer may draw a RST of the sender: not acknowledged, or sent since it spoke last."""
+    """Return how many peer segments may each cause a RST: unacknowledged, or sent since the sender's last segment."""
     count = 0
     if sender.traits & TRAIT_ACKS and peer.largest and seqspace.seq_gt(peer.snd_nxt, sender.last_ack):
         count = (((peer.snd_nxt - sender.last_ack) & MASK32) + peer.largest - 1) // peer.largest

@@ -1,7 +1,7 @@
-"""One end of a connection: what its segments say about what it sent, resent and acknowledged.
+"""Update one endpoint of a connection: its state, and what it sent and acknowledged.
 
-A keep-alive (RFC 9293 section 3.8.4) and a window probe (section 3.8.6.1) are distinguished here.  Which segments are
-copies is asked in `copies.py`, which were overtaken or sent again, in `order.py`.
+Keep-alives (RFC 9293 section 3.8.4) and window probes (section 3.8.6.1) are recognised here.  `copies.py` recognises
+copies, `order.py` reordering and retransmissions.
 """
 
 from typing import Any
@@ -41,25 +41,25 @@ NEXT_STATE = packed()
 
 
 def become(endpoint: Any, state: int) -> None:
-    """Set the endpoint's state: nothing else does."""
+    """Set the endpoint's state.  All state changes go through this function."""
     endpoint.state = state
 
 
 def apply(endpoint: Any, event: int) -> None:
-    """Move the endpoint's state by one row of the table."""
+    """Apply an event (`transitions.Event`) to the endpoint's state."""
     become(endpoint, NEXT_STATE[event * STATES + endpoint.state])
 
 
 def restore(endpoint: Any) -> None:
-    """Take back what a RST did to the state: it was forged, or ignored."""
+    """Restore the state from before a RST that was forged or ignored."""
     become(endpoint, endpoint.state_before_rst)
 
 
 def fingerprint(segment: Any) -> int:
-    """32 bits that copies of one packet share: all that a router leaves alone.
+    """Return a 32-bit fingerprint that is equal for copies of one packet: it covers what routers do not change.
 
-    Of a SYN are left out the window, the ECN bits and the acknowledgment that it does not mean: one that waits for an
-    answer is kept without them.  The lowest bit says whether it has payload.
+    For a SYN it excludes window, ECN bits and the unused acknowledgment number, which embryos do not store.  The lowest
+    bit is set if there is payload.
     """
     window = segment.window
     ack = segment.ack
@@ -69,14 +69,14 @@ def fingerprint(segment: Any) -> int:
         ack = 0
         flags &= SYN | FIN | RST
     mixed = (segment.seq * MIX_SEQ + ack * MIX_ACK) & MASK32
-    marks = segment.tsval ^ segment.sack_right ^ segment.sack_left * 3  # repeated ACKs differ in what they hold besides
+    marks = segment.tsval ^ segment.sack_right ^ segment.sack_left * 3  # duplicate ACKs may differ in their SACK blocks
     mixed = ((mixed ^ marks) * MIX_TSVAL + (flags << 16 | window)) & MASK32
     mixed = ((mixed ^ mixed >> 15) * MIX_REST + segment.payload_len + (segment.ip_id << 16)) & MASK32
     return (mixed ^ mixed >> 13) & EVEN | (segment.payload_len != 0)
 
 
 def remember(endpoint: Any, segment: Any, print_of: int) -> None:
-    """Keep the fingerprint of a segment, with its time."""
+    """Remember the fingerprint and time of a segment."""
     at = endpoint.recent_at & 3
     endpoint.recent[at] = print_of
     endpoint.recent_us[at] = (segment.ts_ns // 1000) & MASK32
@@ -84,7 +84,7 @@ def remember(endpoint: Any, segment: Any, print_of: int) -> None:
 
 
 def is_late_copy(endpoint: Any, segment: Any) -> bool:
-    """Whether a segment with nothing new has marks that one sent later could not have."""
+    """Return True if a segment with nothing new has an older TSval or IP ID than a retransmission would."""
     if segment.options & OPT_TIMESTAMPS and endpoint.traits & TRAIT_TSVAL_VARIES and segment.tsval != endpoint.tsval:
         return seqspace.seq_lt(segment.tsval, endpoint.tsval)
     if segment.ip_id and endpoint.traits & TRAIT_IP_ID_VARIES:
@@ -93,7 +93,7 @@ def is_late_copy(endpoint: Any, segment: Any) -> bool:
 
 
 def note_marks(endpoint: Any, segment: Any) -> None:
-    """Keep the newest timestamp and IP identification, and learn whether they distinguish packets."""
+    """Record the newest TSval and IP ID, and whether they vary between packets."""
     if segment.options & OPT_TIMESTAMPS:
         if not endpoint.traits & TRAIT_SEEN:
             endpoint.tsval = segment.tsval
@@ -110,13 +110,13 @@ def note_marks(endpoint: Any, segment: Any) -> None:
 
 
 def note_plain(endpoint: Any, segment: Any) -> None:
-    """Keep the marks and the fingerprint of a segment: in one call, for it is asked of nearly every one."""
+    """Record TSval, IP ID and fingerprint of a segment, in one call because the fast path does so for every segment."""
     note_marks(endpoint, segment)
     remember(endpoint, segment, fingerprint(segment))
 
 
 def begin(endpoint: Any, segment: Any) -> None:
-    """The endpoint's first segment of the capture: where its sequence numbers start."""
+    """Initialise sequence numbers from the endpoint's first captured segment."""
     if not endpoint.traits & TRAIT_SEEN:
         endpoint.ttl = segment.ttl
         if not segment.flags & SYN and not endpoint.traits & TRAIT_ISS:
@@ -127,7 +127,7 @@ def begin(endpoint: Any, segment: Any) -> None:
 
 
 def open_at(endpoint: Any, segment: Any) -> None:
-    """A SYN or SYN-ACK: the endpoint's ISN and what it offers."""
+    """Record ISN and options of a SYN or SYN-ACK."""
     endpoint.traits |= TRAIT_ISS
     endpoint.iss = segment.seq
     endpoint.snd_nxt = (segment.seq + 1 + segment.payload_len) & MASK32
@@ -143,14 +143,14 @@ def open_at(endpoint: Any, segment: Any) -> None:
 
 
 def forget_earlier(endpoint: Any) -> None:
-    """What it sent before its SYN or SYN-ACK was nothing of this attempt."""
+    """Discard what the endpoint sent before its SYN or SYN-ACK, which belongs to another attempt."""
     endpoint.traits &= ~(TRAIT_ACKS | TRAIT_FIN | TRAIT_HOLE) & 0xFF
     endpoint.checks &= ~CHECK_FIN_DOUBTED & 0xFFFF
     endpoint.hole_end = endpoint.hole_start
 
 
 def agree_on_options(server: Any, client: Any) -> None:
-    """What both ends offered holds from now on: scaled windows (RFC 7323 section 2.2), and ECN."""
+    """Enable the options that both endpoints offered: window scaling (RFC 7323 section 2.2) and ECN."""
     if server.options & client.options & OPT_ACCECN:
         server.options |= OPT_ECN
     if server.options & OPT_WINDOW_SCALE and client.options & OPT_WINDOW_SCALE:
@@ -159,14 +159,14 @@ def agree_on_options(server: Any, client: Any) -> None:
 
 
 def note_window(endpoint: Any, segment: Any) -> None:
-    """The window it advertises, in bytes; a window of zero is counted."""
+    """Record the advertised window in bytes, and count zero windows."""
     endpoint.window = segment.window << endpoint.shift
     if segment.window == 0:
         endpoint.zero_windows += 1
 
 
 def note_ack(sender: Any, peer: Any, segment: Any) -> None:
-    """What the sender acknowledges, which its peer must have sent even where the capture did not see it."""
+    """Record what the sender acknowledges, which its peer must have sent even if it was not captured."""
     if not sender.traits & TRAIT_ACKS or seqspace.seq_gt(segment.ack, sender.last_ack):
         sender.last_ack = segment.ack
         sender.traits |= TRAIT_ACKS
@@ -177,7 +177,7 @@ def note_ack(sender: Any, peer: Any, segment: Any) -> None:
         unseen = peer.snd_nxt
         fill(peer, segment.ack)
         if seqspace.seq_gt(segment.ack, unseen) and not peer.traits & TRAIT_HOLE:
-            # Acknowledged before it was stored, or never captured: should it come, it is no retransmission.
+            # Acknowledged before it was stored, or never captured: if it still comes, it is not a retransmission.
             if peer.hole_start == peer.hole_end or peer.hole_end != unseen:
                 peer.hole_start = unseen
             peer.hole_end = segment.ack
@@ -185,7 +185,7 @@ def note_ack(sender: Any, peer: Any, segment: Any) -> None:
 
 
 def fill(endpoint: Any, to: int) -> None:
-    """Count everything before `to` as seen."""
+    """Mark everything before `to` as seen."""
     endpoint.contiguous = to
     if endpoint.traits & TRAIT_HOLE and seqspace.seq_ge(to, endpoint.hole_start):
         endpoint.contiguous = seqspace.seq_max(to, endpoint.hole_end)
@@ -195,7 +195,7 @@ def fill(endpoint: Any, to: int) -> None:
 
 
 def is_probe(sender: Any, peer: Any, segment: Any) -> bool:
-    """A segment below SND.NXT that only wants an answer: keep-alive or window probe."""
+    """Return True for a keep-alive or window probe: a segment below SND.NXT that only asks for an answer."""
     if segment.flags & FIN or segment.payload_len > 1 or sender.traits & TRAIT_FIN:
         return False
     return (
@@ -206,7 +206,7 @@ def is_probe(sender: Any, peer: Any, segment: Any) -> bool:
 
 
 def was_probed(sender: Any, peer: Any, segment: Any) -> bool:
-    """Whether all that is sent again is the byte of a window probe, which had to be refused."""
+    """Return True if the only repeated byte is that of a window probe, which a zero window rejected."""
     return (
         segment.seq == (sender.snd_nxt - 1) & MASK32
         and peer.traits & TRAIT_ACKS != 0
@@ -216,12 +216,12 @@ def was_probed(sender: Any, peer: Any, segment: Any) -> bool:
 
 
 def is_unseen(sender: Any, segment: Any) -> bool:
-    """Whether a segment begins with bytes that were acknowledged before the capture held them."""
+    """Return True if a segment begins with bytes that were acknowledged before they were captured."""
     return not sender.traits & TRAIT_HOLE and segment.seq == sender.hole_start and sender.hole_start != sender.hole_end
 
 
 def extend(sender: Any, seq: int, end: int) -> None:
-    """New bytes at or beyond SND.NXT; a gap before them is a hole that the capture has."""
+    """Record new bytes at or beyond SND.NXT; a gap before them is a hole in the capture."""
     if seq == sender.snd_nxt:
         if sender.traits & TRAIT_HOLE:
             sender.hole_end = end
@@ -236,7 +236,7 @@ def extend(sender: Any, seq: int, end: int) -> None:
 
 
 def lengthen(sender: Any, segment: Any) -> None:
-    """Payload in later IP fragments: the segment was longer than its first fragment, its FIN later."""
+    """Account for payload in later IP fragments: the segment is longer than its first fragment, and its FIN later."""
     sender.bytes += segment.payload_len
     end = (segment.seq + segment.payload_len) & MASK32
     if sender.traits & TRAIT_FIN and sender.fin_seq == (segment.seq + 1) & MASK32 == sender.snd_nxt:
@@ -249,7 +249,7 @@ def lengthen(sender: Any, segment: Any) -> None:
 
 
 def miss(sender: Any, segment: Any) -> None:
-    """New bytes that came damaged: sent, but not received, so that their sender will send them again."""
+    """Record new bytes that were damaged: sent but not received, so they will be retransmitted."""
     if segment.flags & (SYN | FIN | RST) or segment.seq != sender.snd_nxt or sender.traits & TRAIT_HOLE:
         return
     if segment.payload_len and sender.traits & TRAIT_SEEN:
@@ -260,7 +260,7 @@ def miss(sender: Any, segment: Any) -> None:
 
 
 def lose(sender: Any, first: int) -> None:
-    """All that was sent from that byte on is missing again."""
+    """Mark everything sent from `first` on as missing."""
     sender.contiguous = first
     sender.hole_start = sender.snd_nxt
     sender.hole_end = sender.snd_nxt
@@ -268,7 +268,7 @@ def lose(sender: Any, first: int) -> None:
 
 
 def is_in_hole(sender: Any, seq: int) -> bool:
-    """Whether a byte is in the first hole."""
+    """Return True if a sequence number is in the first hole."""
     return (
         sender.traits & TRAIT_HOLE != 0
         and seqspace.seq_ge(seq, sender.contiguous)
@@ -277,6 +277,6 @@ def is_in_hole(sender: Any, seq: int) -> bool:
 
 
 def newest_us(end: Any) -> int:
-    """When its last segment passed, microseconds modulo 2^32."""
+    """Return the time of the endpoint's last segment, in microseconds modulo 2^32."""
     at: int = end.recent_us[(end.recent_at - 1) & 3]
     return at

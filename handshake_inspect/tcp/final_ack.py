@@ -1,4 +1,4 @@
-"""The ACK that completes a handshake, and what ACKs prove of their senders (RFC 9293 section 3.10.7.4)."""
+"""Process the ACK that completes a handshake, and what ACKs prove about their senders (RFC 9293 section 3.10.7.4)."""
 
 from typing import Any
 
@@ -55,14 +55,14 @@ from handshake_inspect.tcp.transitions import (
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import FIN, MASK16, MASK32, MASK64, OPT_TIMESTAMPS
 
-UNSEEN = 1 << 30  # bytes between the SYN and what the server acknowledges, where its clock shows that it had the SYN
-UNSEEN_UNTIMED = 1 << 20  # and where nothing does: a number that is anywhere is so near once in 4000 times
+UNSEEN = 1 << 30  # maximum unseen bytes that the server acknowledges, if its TSecr shows that it had the SYN
+UNSEEN_UNTIMED = 1 << 20  # as above without timestamps: a random number is this close once in 4000 times
 HALF = 1 << 31
-BELIEVED_LOST = 2  # an ACK may be lost once; a server that asks again and again does not take it
+BELIEVED_LOST = 2  # an ACK may be lost once; a server that keeps repeating its SYN-ACK does not accept it
 
 
 def on_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
-    """The part that a segment with ACK plays in the handshake; False when it is no part of this connection."""
+    """Apply a segment with ACK to the handshake; return False if it does not belong to this connection."""
     facts = connection.facts
     if facts & FACT_MIDSTREAM:
         if not sender.traits & TRAIT_FIN:
@@ -76,7 +76,7 @@ def on_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, si
 
 
 def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: Any) -> bool:
-    """An ACK of the client: the final one of the handshake, or any later one."""
+    """Process an ACK of the client: the final ACK of the handshake or a later one."""
     facts = connection.facts
     if facts & FACT_ACKED:
         if connection.ackdat_method == METHOD_AMBIGUOUS:
@@ -126,14 +126,14 @@ def client_ack(table: Any, connection: Any, client: Any, server: Any, segment: A
 
 
 def acknowledges_alternate(connection: Any, server: Any, segment: Any) -> bool:
-    """Whether the client acknowledges the other ISN, which is no number of what the server sent after the first."""
+    """Return True if the client acknowledges the alternate ISN, outside the range the server sent with the first."""
     if segment.ack != (connection.alternate_iss + 1) & MASK32:
         return False
     return seqspace.seq_lt(segment.ack, server.iss) or seqspace.seq_gt(segment.ack, server.snd_nxt)
 
 
 def turn_to_other_isn(connection: Any, server: Any) -> None:
-    """The client took the later ISN: that is the server's, and the earlier one the alternate."""
+    """Swap the server's two ISNs: the client accepted the later one."""
     first = server.iss
     server.iss = connection.alternate_iss
     server.snd_nxt = (server.iss + 1) & MASK32
@@ -143,9 +143,9 @@ def turn_to_other_isn(connection: Any, server: Any) -> None:
 
 
 def note_later(connection: Any, client: Any, server: Any, segment: Any) -> bool:
-    """Note whether an ACK proves the handshake but is not its final ACK: one end had sent more by then.
+    """Return True, and note it, if an ACK proves the handshake but is not its final ACK: more was sent before.
 
-    The real one, with the numbers next to both ISNs, is not in the capture: the time to this one is an upper bound.
+    The real one, with the numbers next to both ISNs, was not captured; the time to this one is an upper bound.
     """
     accepted = connection.syn_payload if connection.facts & FACT_TFO else 0
     beyond = seqspace.seq_gt(segment.seq, (client.iss + 1 + accepted) & MASK32)
@@ -156,7 +156,7 @@ def note_later(connection: Any, client: Any, server: Any, segment: Any) -> bool:
 
 
 def not_before_the_last(connection: Any, segment: Any) -> None:
-    """The final ACK answers a SYN-ACK that came later than the first, with another ISN."""
+    """Lower the RTT bound: the final ACK answers a later SYN-ACK, with another ISN."""
     since_last = segment.ts_ns - connection.last_synack_ns
     if connection.ackdat_method != METHOD_REORDERED and 0 <= since_last <= connection.ackdat_max_ns:
         connection.ackdat_min_ns = since_last
@@ -164,7 +164,7 @@ def not_before_the_last(connection: Any, segment: Any) -> None:
 
 
 def complete(connection: Any, client: Any, segment: Any) -> None:
-    """The final ACK."""
+    """Record the final ACK."""
     connection.facts |= FACT_ACKED | FACT_CLIENT_PROVED
     connection.ack_ns = segment.ts_ns
     connection.ack_frame = segment.frame & MASK32
@@ -174,7 +174,7 @@ def complete(connection: Any, client: Any, segment: Any) -> None:
 
 
 def one_sided_ack(table: Any, connection: Any, client: Any, server: Any, segment: Any) -> bool:
-    """The client acknowledges a SYN-ACK that the capture does not hold."""
+    """Process an ACK of a SYN-ACK that was not captured."""
     complete(connection, client, segment)
     if not server.traits & TRAIT_SEEN or seqspace.seq_le(segment.ack, server.iss):
         server.iss = (segment.ack - 1) & MASK32  # else it begins before what was seen of it first
@@ -194,7 +194,7 @@ def one_sided_ack(table: Any, connection: Any, client: Any, server: Any, segment
 
 
 def server_ack(connection: Any, server: Any, client: Any, segment: Any) -> bool:
-    """An ACK of the server without SYN: proof that it is synchronized, or a stray answer to the SYN."""
+    """Process an ACK of the server without SYN: proof that it is synchronized, or a stray answer to the SYN."""
     facts = connection.facts
     if facts & FACT_SYN and not facts & (FACT_SYNACK | FACT_ACKED | FACT_SIMULTANEOUS):
         if acknowledges_unseen(client, segment):
@@ -233,10 +233,10 @@ def server_ack(connection: Any, server: Any, client: Any, segment: Any) -> bool:
 
 
 def is_unproved(connection: Any, server: Any, segment: Any) -> bool:
-    """Whether the server says no more than a SYN-ACK would have, without SYN, and none is in the capture.
+    """Return True if the server's ACK carries no more than a SYN-ACK would, and no SYN-ACK was captured.
 
-    The capture may lack the SYN-ACK; or nobody accepted, and the client drops what has no SYN.  What the client does
-    next shows it: an acknowledgment, or its SYN again.  So does a server that goes on behind data of its own.
+    Either the capture lacks the SYN-ACK, or the server did not accept and the client drops the ACK.  The client's next
+    segment decides: an acknowledgment, or the SYN again.  So does a server that continues after data of its own.
     """
     return not (
         connection.facts & FACT_SERVER_PROVED
@@ -245,7 +245,7 @@ def is_unproved(connection: Any, server: Any, segment: Any) -> bool:
 
 
 def withdraw(connection: Any, client: Any, server: Any) -> None:
-    """What seemed to be the final ACK was none: the server answers that it never sent what was acknowledged."""
+    """Withdraw what seemed to be the final ACK: the server answers that it never sent what was acknowledged."""
     connection.facts &= ~(FACT_ACKED | FACT_CLIENT_PROVED | FACT_DATA_ACK | FACT_LATER_ACK | FACT_CLIENT_DATA) & MASK64
     connection.facts |= FACT_CHALLENGE_ACK
     connection.fin_frame = 0
@@ -265,7 +265,7 @@ def withdraw(connection: Any, client: Any, server: Any) -> None:
 
 
 def forget_sent(end: Any, opened_with: int) -> None:
-    """Of an end nothing counts but its SYN, and so many bytes that were accepted with it."""
+    """Reset an endpoint to its SYN and the `opened_with` bytes that were accepted with it."""
     end.traits &= ~(TRAIT_FIN | TRAIT_FIN_ACKED | TRAIT_HOLE) & 0xFF
     end.checks &= ~(CHECK_FIN_UNSEEN | CHECK_FIN_DOUBTED) & 0xFFFF
     end.snd_nxt = (end.iss + 1 + opened_with) & MASK32
@@ -274,10 +274,10 @@ def forget_sent(end: Any, opened_with: int) -> None:
 
 
 def acknowledges_unseen(client: Any, segment: Any) -> bool:
-    """Whether the server acknowledges what the client must have sent after its SYN, and the capture lacks.
+    """Return True if the server acknowledges what the client must have sent after its SYN, but the capture lacks.
 
-    The server may hold an older connection instead, and challenge the SYN with that connection's numbers (RFC 5961
-    section 4).  What it acknowledges then is anywhere; and it echoes a clock from before the SYN.
+    Otherwise it is a challenge ACK of an older connection (RFC 5961 section 4), which has an arbitrary acknowledgment
+    number and a TSecr from before the SYN.
     """
     beyond = (segment.ack - client.snd_nxt) & MASK32
     if beyond == 0 or beyond > UNSEEN:
@@ -288,17 +288,17 @@ def acknowledges_unseen(client: Any, segment: Any) -> bool:
 
 
 def acknowledges_syn(end: Any, segment: Any) -> bool:
-    """Whether a segment acknowledges the SYN of `end`, and nothing that it cannot have sent yet.
+    """Return True if a segment acknowledges the SYN of `end`, and nothing that it cannot have sent yet.
 
-    Linux takes an acknowledgment of no more than the ISN, too, where both ends opened.
+    In a simultaneous open, Linux also accepts an acknowledgment equal to the ISN.
     """
     return seqspace.seq_ge(segment.ack, end.iss) and seqspace.seq_le(segment.ack, end.snd_nxt)
 
 
 def is_challenge(sender: Any, segment: Any) -> bool:
-    """Whether an end in SYN-RECEIVED only repeats what its SYN-ACK said.
+    """Return True for a challenge ACK of an endpoint in SYN-RECEIVED, which repeats the numbers of its SYN-ACK.
 
-    It answers so what it does not accept: a RST beside RCV.NXT, a SYN, a SYN-ACK (RFC 5961, RFC 9293 section 3.10.7.4).
+    It answers what it does not accept: a RST not at RCV.NXT, a SYN, a SYN-ACK (RFC 5961, RFC 9293 section 3.10.7.4).
     """
     return (
         sender.state == SYN_RECEIVED
@@ -310,9 +310,9 @@ def is_challenge(sender: Any, segment: Any) -> bool:
 
 
 def is_deferred(connection: Any, client: Any) -> bool:
-    """Whether the server re-sent its SYN-ACK after the ACK only until data came, and took the first: TCP_DEFER_ACCEPT.
+    """Return True for TCP_DEFER_ACCEPT: the server resent its SYN-ACK after the ACK, but accepted the first data.
 
-    Linux repeats it once, at the end of the deferring period; who repeats it twice does not take ACKs.
+    Linux resends it once, at the end of the deferral; a server that resends it twice does not accept the ACK.
     """
     waited = FACT_SYNACK_AFTER_ACK | FACT_CLIENT_DATA
     return (

@@ -1,16 +1,16 @@
-"""ICMP errors that quote a SYN or SYN-ACK: which of them end the attempt.
+"""Process ICMP errors that quote a handshake segment: which of them end the attempt.
 
-Stacks end a connect() at any unreachable or time-exceeded (RFC 5461 section 4.1); once established the same errors
-are soft and end nothing.  In SYN-RECEIVED Linux forgets a request whose SYN-ACK could not be delivered, so that forged
-floods cost less.  In IPv4 at net or host unreachable, time exceeded and parameter problem (ICMP 12); in IPv6 at the
-errors that Linux treats as fatal: unreachable, unless for want of a route or address (ICMPv6 1, but for codes 0, 2
-and 3), and parameter problem (4).  Where both ends opened, any error ends it.
+Stacks end a connect() on any unreachable or time exceeded error (RFC 5461 section 4.1); once the connection is
+established, the same errors are soft and have no effect.  In SYN-RECEIVED, Linux drops a request whose SYN-ACK could
+not be delivered, which limits the cost of spoofed floods: in IPv4 on net or host unreachable, time exceeded and
+parameter problem (ICMP 12); in IPv6 on errors that Linux treats as fatal: unreachable (ICMPv6 1) except codes 0, 2 and
+3 (no route, beyond scope, address unreachable), and parameter problem (4).  In a simultaneous open, any error ends it.
 
-An error that quotes the final ACK shows that the server did not get it: a firewall that does not know the connection,
-mostly.  Until the server proves to have any it waits in SYN-RECEIVED.  In the same way one that quotes the SYN-ACK
-leaves the client in SYN-SENT.
+An error that quotes the final ACK shows that the server did not receive it, usually because of a firewall that does not
+know the connection.  The server remains in SYN-RECEIVED until it proves to have received an ACK.  Likewise, an error
+that quotes the SYN-ACK leaves the client in SYN-SENT.
 
-"Packet too big" is no refusal (RFC 1191, RFC 8201).
+"Packet too big" is not a refusal (RFC 1191, RFC 8201).
 """
 
 from typing import Any
@@ -36,21 +36,21 @@ from handshake_inspect.wire.const import ACK, MASK16, MASK32
 
 
 def is_too_big(segment: Any) -> bool:
-    """Fragmentation needed (ICMP 3/4) or packet too big (ICMPv6 2)."""
+    """Return True for fragmentation needed (ICMP 3/4) or packet too big (ICMPv6 2)."""
     if segment.ip_version == 4:
         return segment.icmp_type == 3 and segment.icmp_code == 4
     return segment.icmp_type == 2
 
 
 def is_undeliverable(segment: Any) -> bool:
-    """Whether Linux drops a request for this error."""
+    """Return True if Linux drops a request because of this error."""
     if segment.ip_version == 4:
         return segment.icmp_type != 3 or segment.icmp_code <= 1
     return segment.icmp_type == 4 or (segment.icmp_type == 1 and segment.icmp_code not in (0, 2, 3))
 
 
 def is_of_opening(connection: Any, quoted: Any, segment: Any) -> bool:
-    """Whether it quotes a SYN-ACK, or a challenge ACK of an end that has a socket already: both ends opened."""
+    """Return True if it quotes a SYN-ACK or, in a simultaneous open, a challenge ACK."""
     if segment.seq == quoted.iss:
         return True
     if connection.facts & FACT_ISN_CHANGED and segment.seq == connection.alternate_iss:
@@ -59,16 +59,16 @@ def is_of_opening(connection: Any, quoted: Any, segment: Any) -> bool:
 
 
 def is_of_acknowledgment(connection: Any, client: Any, segment: Any, side: int) -> bool:
-    """Whether it quotes what the client sent behind its SYN, and the server has shown nothing but its SYN-ACK."""
+    """Return True if it quotes a client segment after the SYN, while the server has sent only its SYN-ACK."""
     waits = FACT_SYNACK | FACT_ACKED
     known = connection.facts & (waits | FACT_SERVER_PROVED | FACT_RST | FACT_SIMULTANEOUS)
     return known == waits and side == connection.client and segment.seq != client.iss
 
 
 def undeliver(table: Any, connection: Any, server: Any, segment: Any) -> None:
-    """The final ACK, or one like it, did not arrive.
+    """Note that the final ACK, or an equivalent one, did not arrive.
 
-    Data that are quoted may have come behind an ACK that did: then the server has that, unless it asks again.
+    Quoted data may have followed an ACK that did arrive, unless the server repeats its SYN-ACK.
     """
     bare = segment.flags & ACK != 0 and segment.payload_len == 0
     if bare or connection.facts & (FACT_DATA_ACK | FACT_SYNACK_AFTER_ACK | FACT_ACK_REJECTED):
@@ -78,7 +78,7 @@ def undeliver(table: Any, connection: Any, server: Any, segment: Any) -> None:
 
 
 def note(table: Any, connection: Any, segment: Any) -> None:
-    """Keep the first error, and who sent it."""
+    """Record the first error and its sender."""
     if connection.icmp_frame:
         return
     connection.icmp_ns = segment.ts_ns
@@ -92,7 +92,7 @@ def note(table: Any, connection: Any, segment: Any) -> None:
 
 
 def on_error(table: Any, connection: Any, quoted: Any, peer: Any, segment: Any, side: int) -> None:
-    """An error that quotes a segment which endpoint `quoted` sent to `peer`."""
+    """Process an error that quotes a segment from endpoint `quoted` to `peer`."""
     if is_too_big(segment):
         aftermath.on_too_big(table, connection, segment, side)
         return
@@ -100,7 +100,7 @@ def on_error(table: Any, connection: Any, quoted: Any, peer: Any, segment: Any, 
         connection.icmp_count += 1
     facts = connection.facts
     if quoted.state == SYN_RECEIVED and is_of_opening(connection, quoted, segment):
-        accepted = facts & FACT_SERVER_DATA != 0  # Fast Open: the application has it, and the error is a soft one
+        accepted = facts & FACT_SERVER_DATA != 0  # Fast Open: the application has the connection, so the error is soft
         if facts & FACT_SIMULTANEOUS or (not accepted and is_undeliverable(segment)):
             endpoint.apply(quoted, GOT_ERROR)
         if not facts & (FACT_ACKED | FACT_SIMULTANEOUS | FACT_RST):

@@ -1,6 +1,7 @@
-"""Another incarnation of a 4-tuple: the SYN that may begin one waits in a row of its own until it is answered.
+"""Provisional SYNs: a SYN that may begin another incarnation of a 4-tuple is kept as an embryo until it is answered.
 
-So do its copies, `RETRIES_KEPT` at most, each in a row whose `iss` names the next; the last place is the newest's.
+Its copies are kept, too, up to `RETRIES_KEPT`, as a linked list of embryos (`iss` is the next row); the last one always
+holds the newest copy.
 """
 
 from typing import Any
@@ -18,7 +19,7 @@ from handshake_inspect.tcp.rows import RETRIES_KEPT
 
 
 def is_from_client(table: Any, i: int, segment: Any) -> bool:
-    """Whether the sender of the SYN of embryo `i` sent this segment too."""
+    """Return True if the segment was sent by the client of embryo `i`."""
     ends = table.addresses_of(i)
     return (
         segment.src_port == rows.embryo_at(table.embryos, i).client_port
@@ -28,7 +29,7 @@ def is_from_client(table: Any, i: int, segment: Any) -> bool:
 
 
 def keep_provisional(table: Any, connection: Any, segment: Any, state: int) -> None:
-    """Remember a SYN that may begin another incarnation."""
+    """Keep a SYN that may begin another incarnation."""
     if connection.provisional:
         embryo = rows.embryo_at(table.embryos, connection.provisional - 1)
         if embryo.iss == segment.seq:
@@ -40,7 +41,7 @@ def keep_provisional(table: Any, connection: Any, segment: Any, state: int) -> N
 
 
 def keep_copy(table: Any, connection: Any, segment: Any) -> None:
-    """Remember another copy of the SYN that waits, in one half of the rows at most: the other is for attempts."""
+    """Keep another copy of the provisional SYN; copies may use half of the embryo rows, the rest is for attempts."""
     if table.embryo_count > table.limit // 2 or not table.new_retries(connection):
         return
     number = table.new_embryo(segment, EMBRYO_PROVISIONAL)
@@ -63,7 +64,7 @@ def keep_copy(table: Any, connection: Any, segment: Any) -> None:
 
 
 def is_kept(table: Any, connection: Any, segment: Any) -> bool:
-    """Whether a SYN waits as a copy of the one that may begin another incarnation."""
+    """Return True if this SYN is kept as a copy of the provisional one."""
     if connection.retries == 0:
         return False
     waiting = rows.retries_at(table.retries, connection.retries - 1).waiting
@@ -75,7 +76,7 @@ def is_kept(table: Any, connection: Any, segment: Any) -> bool:
 
 
 def recall_copy(table: Any, connection: Any, client: Any, recalled: Any) -> bool:
-    """Whether there is another copy of the SYN in `recalled`, sent by the end `client`, and is in its place now."""
+    """Replace the SYN in `recalled` by its next kept copy, sent by `client`; return False if there is none."""
     if connection.retries == 0:
         return False
     retries = rows.retries_at(table.retries, connection.retries - 1)
@@ -92,19 +93,19 @@ def recall_copy(table: Any, connection: Any, client: Any, recalled: Any) -> bool
 
 
 def challenge(table: Any, connection: Any, client: Any, segment: Any) -> None:
-    """The other end answers a SYN in the name of the old connection, so that it began no other."""
+    """Process a segment of the old connection's peer while a successor waits: it answers for the old connection."""
     embryo = rows.embryo_at(table.embryos, connection.provisional - 1)
     waits = embryo.options & EMBRYO_STATE == EMBRYO_SUCCESSOR
     if waits and not is_from_client(table, connection.provisional - 1, segment):
         table.put_state(connection.provisional - 1, EMBRYO_PROVISIONAL)
-        client.frames += 1  # which the old connection has now
+        client.frames += 1  # the SYN now counts for the old connection
         connection.facts |= FACT_CHALLENGE_ACK
 
 
 def recall_provisional(table: Any, i: int, side: int, segment: Any, recalled: Any, verdict: int) -> bool:
-    """Whether the next incarnation of connection `i` begins with the SYN that waited, which is then in `recalled`.
+    """Load the provisional SYN into `recalled` if it begins the next incarnation of connection `i`.
 
-    It does where `segment`, sent by `side`, answers or repeats it.
+    That is so if `segment`, sent by `side`, answers or repeats it; otherwise return False.
     """
     connection = rows.connection_at(table.connections, i)
     if connection.provisional == 0:

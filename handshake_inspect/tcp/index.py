@@ -1,7 +1,7 @@
-"""An open-addressing index of 64-bit words: 32 bits of a 4-tuple's hash, and 32 bits saying which row has it.
+"""An open-addressing hash index of 64-bit slots: 32 bits of a 4-tuple's hash, and a 32-bit row reference.
 
-It knows no rows: who looks for a 4-tuple compares what a slot names.  TCP and QUIC have one each, so that no key says
-which protocol it is of, and no connection of TCP is asked about a datagram.
+It does not access rows: callers compare the 4-tuple of the row that a slot refers to.  TCP and QUIC have separate
+indexes, so that keys need not include the protocol.
 """
 
 from typing import Any
@@ -14,30 +14,30 @@ FIRST_INDEX = 1 << 15
 
 
 class Index:
-    """Slots, and the way from a 4-tuple's hash to the first that may be its own."""
+    """The slots of the index."""
 
     def __init__(self) -> None:
         self.forget_all()
 
     def forget_all(self) -> None:
-        """Name no row any more, and free what that took; rows stay.  After this a 4-tuple is a new one."""
+        """Empty the index and free its memory; rows are kept, but every 4-tuple counts as new."""
         self.index_rows = room.reserve_words(FIRST_INDEX)
         self.slots = rows.words_of(self.index_rows)
         self.mask = FIRST_INDEX - 1
         self.filled = 0
-        self.most = FIRST_INDEX // 2  # more slots filled than this, and the index grows
+        self.most = FIRST_INDEX // 2  # the index grows when more slots are filled
         self.found_at = 0  # slot of the last find
 
     def expect(self, segment: Any) -> None:
-        """Have the index slot of the segment's 4-tuple brought near: it will be asked for soon."""
+        """Prefetch the index slot of the segment's 4-tuple."""
         rows.prefetch_word(self.slots, ((segment.hash >> 32) & MASK32) & self.mask)
 
     def name(self, segment: Any, reference: int) -> int:
-        """Let the 4-tuple of the last `find` mean this row from now on.  MemoryError when the index cannot grow."""
+        """Map the 4-tuple of the last `find` to this row; raise MemoryError if the index cannot grow."""
         return self.put((segment.hash >> 32) & MASK32, reference)
 
     def put(self, tag: int, reference: int) -> int:
-        """Let a tag (32 bits of a hash) mean this row, at the slot of the last find."""
+        """Map a tag (32 bits of a hash) to this row, in the slot of the last `find`."""
         if self.slots[self.found_at] == 0:
             self.filled += 1
         self.slots[self.found_at] = tag << 32 | reference
@@ -46,7 +46,7 @@ class Index:
         return 0
 
     def grow(self) -> int:
-        """Double the index; a slot holds all the hash bits that this needs."""
+        """Double the index; slots contain all the hash bits needed."""
         old, size = self.slots, self.mask + 1
         storage = room.reserve_words(2 * size)
         slots = rows.words_of(storage)
@@ -61,12 +61,12 @@ class Index:
         self.index_rows = storage
         self.slots = slots
         self.mask = mask
-        # Half full, a search ends at its first slot or the next; a flood of millions is worth the memory more.
+        # At half load, lookups end at the first or second slot; beyond this size, memory matters more.
         self.most = size if size < LARGE_INDEX else size + size // 2
         return 0
 
     def forget(self, tag: int, reference: int) -> None:
-        """Take a row out of the index, if it is there: later entries of its run move up."""
+        """Remove a row from the index, if present, and close the hole in its probe sequence."""
         at = tag & self.mask
         while True:
             slot = self.slots[at]

@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t
 
 from handshake_inspect.tcp cimport rows
 from handshake_inspect.tcp.index cimport Index
-from handshake_inspect.tcp.limits cimport LEAST_ROWS
+from handshake_inspect.tcp.limits cimport MIN_ROWS
 
 
 cdef Py_ssize_t FEW_ORDERS

@@ -1,42 +1,42 @@
-"""Rows that few connections need: of repeated SYNs, of what came after a handshake, of order, of rewritten numbers.
+"""Allocate the rows that few connections need: `Retries`, `Aftermath`, `Order` and `Renumbering`.
 
-A connection is lent such a row when something happens, and has its number, or 0 for none.  Rows that come back are lent
-again: each names the next that is free.
+A connection gets such a row when the need arises, and refers to it by 1 + row number; 0 means none.  Freed rows form a
+linked list for reuse.
 """
 
 from typing import Any
 
 from handshake_inspect.tcp import room, rows
 from handshake_inspect.tcp.index import Index
-from handshake_inspect.tcp.limits import LEAST_ROWS
+from handshake_inspect.tcp.limits import MIN_ROWS
 
-FEW_ORDERS = 4096  # this many cost nothing
+FEW_ORDERS = 4096  # the minimum, whose cost is negligible
 
 
 class LentRows(Index):
-    """The rows of each such kind, and which of them are free."""
+    """The optional rows of each kind, and their free lists."""
 
     def __init__(self) -> None:
-        """No room yet."""
+        """Create the index without any rows."""
         Index.__init__(self)
         self.limit = 0
-        self.retry_count = 0  # rows ever used, free ones too
+        self.retry_count = 0  # rows ever used, including free ones
         self.aftermath_count = 0
         self.order_count = 0
         self.renumbering_count = 0
-        self.free_retries = 0  # 1 + the row of repeated SYNs freed last; the next is the first of its `syn_frame`
-        self.free_aftermath = 0  # as `free_retries`; the next is in its `order`
-        self.free_order = 0  # as `free_retries`; the next is the first of its `recover`
-        self.free_renumbering = 0  # as `free_retries`; the next is in its `next_free`
+        self.free_retries = 0  # 1 + the row freed last; its `syn_frame[0]` is the next
+        self.free_aftermath = 0  # as above; its `order` is the next
+        self.free_order = 0  # as above; its `recover[0]` is the next
+        self.free_renumbering = 0  # as above; its `next_free` is the next
 
     def reserve_retries(self) -> None:
-        """Reserve room for those that every attempt may need; MemoryError where the system does not grant it."""
+        """Reserve `Retries` rows, which every attempt may need; raise MemoryError if the system refuses."""
         self.retry_rows = room.reserve("Retries", self.limit)
 
     def begin_lending(self) -> None:
-        """Reserve room for the others, as many as `limit` connections may need."""
-        self.most_orders = max(self.limit // room.SELDOM, min(self.limit, FEW_ORDERS))
-        self.most_renumberings = max(self.limit // room.SELDOM, LEAST_ROWS)
+        """Reserve the other kinds, in the number that `limit` connections may need."""
+        self.most_orders = max(self.limit // room.RARE_SHARE, min(self.limit, FEW_ORDERS))
+        self.most_renumberings = max(self.limit // room.RARE_SHARE, MIN_ROWS)
         self.aftermath_rows = room.reserve("Aftermath", self.limit)
         self.order_rows = room.reserve("Order", self.most_orders)
         self.renumbering_rows = room.reserve("Renumbering", self.most_renumberings)
@@ -46,7 +46,7 @@ class LentRows(Index):
         self.renumberings = rows.renumberings_of(self.renumbering_rows)
 
     def new_retries(self, connection: Any) -> bool:
-        """Give the connection a row for repeated SYNs, if it has none; False where there is no room."""
+        """Ensure that the connection has a `Retries` row; return False if none is free."""
         if connection.retries == 0 and self.free_retries:
             connection.retries = self.free_retries
             retries = rows.retries_at(self.retries, connection.retries - 1)
@@ -60,7 +60,7 @@ class LentRows(Index):
         return True
 
     def free_retry(self, i: int) -> None:
-        """Give a row of repeated SYNs back."""
+        """Free a `Retries` row and its `Renumbering` row."""
         renumbering = rows.retries_at(self.retries, i).renumbering
         if renumbering:
             rows.clear_renumbering(self.renumberings, renumbering - 1)
@@ -71,7 +71,7 @@ class LentRows(Index):
         self.free_retries = i + 1
 
     def new_aftermath(self, connection: Any) -> bool:
-        """Give the connection a row for what follows the handshake, if it has none; False where there is no room."""
+        """Ensure that the connection has an `Aftermath` row; return False if none is free."""
         if connection.aftermath:
             return True
         if self.free_aftermath:
@@ -87,7 +87,7 @@ class LentRows(Index):
         return True
 
     def release_aftermath(self, i: int) -> None:
-        """Give a row of what happened after a handshake back, and that of the order."""
+        """Free an `Aftermath` row and its `Order` row."""
         order = rows.aftermath_at(self.aftermaths, i).order
         if order:
             rows.clear_order(self.orders, order - 1)
@@ -98,7 +98,7 @@ class LentRows(Index):
         self.free_aftermath = i + 1
 
     def new_renumbering(self, connection: Any) -> bool:
-        """Give the connection a row for rewritten sequence numbers, if it has none; False where there is no room."""
+        """Ensure that the connection has a `Renumbering` row; return False if none is free."""
         if not self.new_retries(connection):
             return False
         retries = rows.retries_at(self.retries, connection.retries - 1)
@@ -117,15 +117,15 @@ class LentRows(Index):
         return True
 
     def has_order(self, connection: Any) -> bool:
-        """Whether the connection has a row for the order of its segments."""
+        """Return True if the connection has an `Order` row."""
         return connection.aftermath and rows.aftermath_at(self.aftermaths, connection.aftermath - 1).order != 0
 
     def order_of(self, connection: Any) -> Any:
-        """That row, which the connection must have."""
+        """Return the `Order` row of a connection that has one."""
         return rows.order_at(self.orders, rows.aftermath_at(self.aftermaths, connection.aftermath - 1).order - 1)
 
     def new_order(self, connection: Any) -> bool:
-        """Give the connection a row for the order of its segments, if it has none; False where there is no room."""
+        """Ensure that the connection has an `Order` row; return False if none is free."""
         if not self.new_aftermath(connection):
             return False
         aftermath = rows.aftermath_at(self.aftermaths, connection.aftermath - 1)

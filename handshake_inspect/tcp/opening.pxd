@@ -10,7 +10,7 @@ from handshake_inspect.tcp.facts cimport (
 )
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
-from handshake_inspect.tcp.limits cimport CLOCKS_DIFFER_NS
+from handshake_inspect.tcp.limits cimport MAX_CLOCK_SKEW_NS
 from handshake_inspect.tcp.transitions cimport FIN_WAIT_1, SENT_SYN, SYN_ACK_WAS_LOST, TIME_WAIT
 from handshake_inspect.wire.const cimport ACK, FIN, MASK32, MASK64, SYN
 

@@ -9,7 +9,7 @@ from handshake_inspect.tcp.facts cimport (
     FACT_CLIENT_LATE, FACT_SERVER_LATE, GAP_ACKED, GAP_FREE, GAP_PASSED, NEW, OLD, PROBE, TRAIT_ACKS, TRAIT_HOLE,
     TRAIT_IP_ID_VARIES, TRAIT_SEEN, TRAIT_TSVAL_VARIES,
 )
-from handshake_inspect.tcp.limits cimport FLOOR_NS, IP_ID_NEAR, SENT_SINCE, STORED_LATE_NS
+from handshake_inspect.tcp.limits cimport REORDER_FLOOR_NS, IP_ID_NEAR, SENT_SINCE, STORED_LATE_NS
 from handshake_inspect.wire.const cimport ACK, FIN, MASK16, MASK32, OPT_SACK, OPT_TIMESTAMPS, RST, SYN
 
 cdef int GAPS_KEPT

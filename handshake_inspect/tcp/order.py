@@ -1,19 +1,19 @@
-"""In which order the bytes of each end were captured: gaps, what fills them, and what was sent again.
+"""Track the order in which each endpoint's bytes were captured: gaps, reordering and retransmissions.
 
-A *gap* is bytes that the capture lacks while it has others behind them, or their acknowledgment.  What fills it was
-*overtaken*, or it was *sent again* because the first copy was lost before the capture point.  Marks decide where they
-can: a segment that was overtaken left before the first one behind the gap, so it bears no newer timestamp and no later
-IP identification.  Else the time does: that bytes are missing can be known once the segment behind them has been at
-the receiver, and what is sent again comes an RTT after that.
+A *gap* is a range of bytes not captured although later bytes, or their acknowledgment, were.  A segment that fills it
+was either *overtaken* (reordered) or *retransmitted* because the original was lost before the capture point.
+Timestamps and IP IDs decide if they can: an overtaken segment was sent before the first one after the gap, so neither
+is newer. Otherwise the time decides: the loss is known once the segment after the gap has reached the receiver, and the
+retransmission comes an RTT after that:
 
-* The receiver was seen to repeat its acknowledgment since: one half of the RTT that the handshake showed, from the
-  capture point to the sender and back, after the first time.
-* Else the whole RTT after the first segment behind the gap.
+* if the receiver sent duplicate ACKs since: one leg of the handshake's RTT, from the capture point to the sender and
+  back, after the first of them;
+* otherwise the whole RTT after the first segment after the gap.
 
-An eighth of that is forgiven, for no two RTTs are equal.  Where the handshake showed none, `FLOOR_NS` stands for it.
+An eighth of that is tolerated, since RTTs vary.  If the handshake showed no RTT, `REORDER_FLOOR_NS` is used.
 
-Bytes that were *stored late*, behind their acknowledgment (cards with several queues do that to one whole direction),
-or behind what their times say that they preceded, were neither overtaken nor sent again.
+Bytes *stored late*, after their acknowledgment (multi-queue network cards do that to a whole direction) or after
+segments that their timestamps precede, were neither overtaken nor retransmitted.
 """
 
 from typing import Any
@@ -34,7 +34,7 @@ from handshake_inspect.tcp.facts import (
     TRAIT_SEEN,
     TRAIT_TSVAL_VARIES,
 )
-from handshake_inspect.tcp.limits import FLOOR_NS, IP_ID_NEAR, SENT_SINCE, STORED_LATE_NS
+from handshake_inspect.tcp.limits import IP_ID_NEAR, REORDER_FLOOR_NS, SENT_SINCE, STORED_LATE_NS
 from handshake_inspect.tcp.rows import GAPS_KEPT
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import (
@@ -52,7 +52,7 @@ from handshake_inspect.wire.const import (
 
 
 def advance(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> int:
-    """Account for the bytes that a segment without SYN or RST occupies; NEW, OLD or PROBE."""
+    """Account for the sequence space of a segment without SYN or RST; return NEW, OLD or PROBE."""
     seq_len = segment.payload_len
     if segment.flags & FIN:
         seq_len += 1
@@ -76,7 +76,7 @@ def advance(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, s
 
 
 def partly_new(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, end: int) -> None:
-    """Bytes below SND.NXT and others beyond it: sent again with more, or acknowledged in part before it was stored."""
+    """Process bytes on both sides of SND.NXT: a retransmission with new data, or a segment stored after its ACK."""
     if endpoint.is_unseen(sender, segment) or is_acked_first(table, connection, segment, side):
         connection.facts |= FACT_CLIENT_LATE if side == connection.client else FACT_SERVER_LATE
     elif not endpoint.was_probed(sender, peer, segment):
@@ -86,7 +86,7 @@ def partly_new(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
 
 
 def is_acked_first(table: Any, connection: Any, segment: Any, side: int) -> bool:
-    """Whether the first of its bytes were stored behind their acknowledgment."""
+    """Return True if its first bytes were stored after their acknowledgment."""
     if not table.has_order(connection):
         return False
     order = table.order_of(connection)
@@ -95,7 +95,7 @@ def is_acked_first(table: Any, connection: Any, segment: Any, side: int) -> bool
 
 
 def old(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, end: int) -> None:
-    """Bytes below SND.NXT: they fill a gap, or were sent again."""
+    """Process bytes below SND.NXT: they fill a gap or are a retransmission."""
     at = -1
     if table.has_order(connection):
         at = gap_of(table.order_of(connection), side, segment.seq)
@@ -104,14 +104,14 @@ def old(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side:
     elif endpoint.is_unseen(sender, segment):
         connection.facts |= FACT_CLIENT_LATE if side == connection.client else FACT_SERVER_LATE
     elif endpoint.is_in_hole(sender, segment.seq) and endpoint.is_late_copy(sender, segment):
-        sender.out_of_order += 1  # there was no room for a row
+        sender.out_of_order += 1  # the gap has no `Order` row
     elif not (peer.window == 0 and segment.payload_len <= 1 and not segment.flags & FIN):
         sent_again(table, connection, sender, segment, side, end)
     take_out(table, connection, sender, peer, segment, side, end)
 
 
 def sent_again(table: Any, connection: Any, sender: Any, segment: Any, side: int, end: int) -> None:
-    """Count a retransmission, and keep what it repeats up to `end`."""
+    """Count a retransmission, and keep its range up to `end`."""
     sender.retransmissions += 1
     if not table.new_order(connection):
         return
@@ -127,7 +127,7 @@ def sent_again(table: Any, connection: Any, sender: Any, segment: Any, side: int
 
 
 def gap_of(order: Any, side: int, seq: int) -> int:
-    """The place of the gap that holds `seq`, -1 for none."""
+    """Return the index of the gap that contains `seq`, -1 for none."""
     for at in range(GAPS_KEPT * side, GAPS_KEPT * (side + 1)):
         if (
             order.kind[at] != GAP_FREE
@@ -141,7 +141,7 @@ def gap_of(order: Any, side: int, seq: int) -> int:
 def open_gap(
     table: Any, connection: Any, sender: Any, segment: Any, side: int, start: int, beyond: int, kind: int
 ) -> None:
-    """Bytes of `sender`, of that side, are missing: `segment` is behind them, or acknowledges them."""
+    """Record a gap in the bytes of `side`; `segment` comes after it (GAP_PASSED) or acknowledges it (GAP_ACKED)."""
     if not table.new_order(connection):
         return
     order = table.order_of(connection)
@@ -154,7 +154,7 @@ def open_gap(
 
 
 def open_before(table: Any, connection: Any, sender: Any, segment: Any, side: int, first: int) -> None:
-    """A SYN or SYN-ACK that was stored behind later segments of its sender, whose first byte was `first`."""
+    """Record the gap after a SYN or SYN-ACK that was stored after later segments; `first` was their first byte."""
     start = (segment.seq + 1 + segment.payload_len) & MASK32
     if not seqspace.seq_gt(first, start) or not table.new_order(connection):
         return
@@ -167,9 +167,9 @@ def open_before(table: Any, connection: Any, sender: Any, segment: Any, side: in
 
 
 def open_acknowledged(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """A SYN or SYN-ACK that was stored behind the acknowledgment of what its sender sent next: that is late, too.
+    """Record the gap after a SYN or SYN-ACK that was stored after the acknowledgment of its sender's next bytes.
 
-    SND.NXT is never below what the peer acknowledged; the short path relies on it.
+    SND.NXT must never be below what the peer acknowledged; the fast path relies on it.
     """
     start = sender.snd_nxt
     if not peer.traits & TRAIT_ACKS or not seqspace.seq_gt(peer.last_ack, start):
@@ -182,7 +182,7 @@ def open_acknowledged(table: Any, connection: Any, sender: Any, peer: Any, segme
 
 
 def note_maker(order: Any, at: int, sender: Any, segment: Any) -> None:
-    """Keep when a gap is known, and the marks of the newest segment that its sender had sent by then."""
+    """Record when a gap was detected, and TSval and IP ID of the newest segment sent by then."""
     order.made_ns[at] = segment.ts_ns
     if order.kind[at] == GAP_PASSED:
         order.tsval[at] = segment.tsval
@@ -193,7 +193,7 @@ def note_maker(order: Any, at: int, sender: Any, segment: Any) -> None:
 
 
 def place(order: Any, side: int, start: int, kind: int) -> int:
-    """A free place, that of the gap which goes on, or the oldest gap's."""
+    """Return the index for a new gap: that of the gap it continues, a free one, or the oldest."""
     found = GAPS_KEPT * side
     for at in range(GAPS_KEPT * side, GAPS_KEPT * (side + 1)):
         if kind == GAP_ACKED and order.kind[at] == GAP_ACKED and order.beyond[at] == start:
@@ -207,7 +207,7 @@ def place(order: Any, side: int, start: int, kind: int) -> int:
 
 
 def fill(table: Any, connection: Any, sender: Any, segment: Any, side: int, end: int, at: int) -> None:
-    """The first byte of the segment is in the gap at this place: why does it come only now?"""
+    """Classify a segment whose first byte is in gap `at`: stored late, overtaken or retransmitted."""
     order = table.order_of(connection)
     if is_stored_late(order, sender, segment, at):
         connection.facts |= FACT_CLIENT_LATE if side == connection.client else FACT_SERVER_LATE
@@ -218,7 +218,7 @@ def fill(table: Any, connection: Any, sender: Any, segment: Any, side: int, end:
 
 
 def is_stored_late(order: Any, sender: Any, segment: Any, at: int) -> bool:
-    """Whether it left before what made the gap, or nothing behind the gap is known but an acknowledgment."""
+    """Return True if the segment was sent before what revealed the gap, or only an acknowledgment revealed it."""
     since_ns = segment.ts_ns - order.made_ns[at]
     if order.kind[at] == GAP_PASSED:
         return since_ns < 0
@@ -226,7 +226,7 @@ def is_stored_late(order: Any, sender: Any, segment: Any, at: int) -> bool:
 
 
 def was_overtaken(connection: Any, order: Any, sender: Any, segment: Any, side: int, at: int) -> bool:
-    """Whether a segment that fills a gap left before the one behind the gap."""
+    """Return True if a segment that fills a gap was sent before the one after the gap."""
     if segment.options & OPT_TIMESTAMPS and sender.traits & TRAIT_TSVAL_VARIES and segment.tsval != order.tsval[at]:
         return seqspace.seq_lt(segment.tsval, order.tsval[at])
     if segment.ip_id and order.ip_id[at] and sender.traits & TRAIT_IP_ID_VARIES:
@@ -239,7 +239,7 @@ def was_overtaken(connection: Any, order: Any, sender: Any, segment: Any, side: 
 
 
 def soonest_ns(connection: Any, order: Any, side: int, at: int) -> int:
-    """When the first bytes that are sent again can pass the capture point."""
+    """Return the earliest time at which a retransmission for gap `at` can pass the capture point."""
     made_ns = order.made_ns[at]
     if order.kind[at] == GAP_ACKED:
         return made_ns + STORED_LATE_NS
@@ -248,12 +248,12 @@ def soonest_ns(connection: Any, order: Any, side: int, at: int) -> int:
         return order.doubt_ns[side] + leg - (leg >> 3)
     total = rtt.total_ns(connection)
     if total == 0:
-        return made_ns + FLOOR_NS
+        return made_ns + REORDER_FLOOR_NS
     return made_ns + total - (total >> 3)
 
 
 def take_out(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, end: int) -> None:
-    """Bytes from the segment's first one to `end` are there: what is left of the gaps."""
+    """Remove the segment's bytes, up to `end`, from the gaps."""
     if endpoint.is_unseen(sender, segment):
         sender.hole_start = end if seqspace.seq_lt(end, sender.hole_end) else sender.hole_end
     if table.has_order(connection):
@@ -272,7 +272,7 @@ def take_out(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, 
 
 
 def cut(order: Any, sender: Any, segment: Any, side: int, end: int, at: int) -> None:
-    """Take a segment's bytes out of one gap, which may leave two."""
+    """Remove a segment's bytes from one gap, which may split it."""
     start = order.start[at]
     kind = order.kind[at]
     if seqspace.seq_lt(end, order.beyond[at]):
@@ -296,7 +296,7 @@ def cut(order: Any, sender: Any, segment: Any, side: int, end: int, at: int) -> 
 
 
 def free_place(order: Any, side: int) -> int:
-    """A place that no gap has, -1 for none."""
+    """Return a free gap index, -1 for none."""
     for at in range(GAPS_KEPT * side, GAPS_KEPT * (side + 1)):
         if order.kind[at] == GAP_FREE:
             return at
@@ -304,7 +304,7 @@ def free_place(order: Any, side: int) -> int:
 
 
 def settle(order: Any, sender: Any, peer: Any, side: int) -> None:
-    """Say in the endpoint which gap is the first that is not acknowledged."""
+    """Copy the first unacknowledged gap to the endpoint."""
     first = -1
     for at in range(GAPS_KEPT * side, GAPS_KEPT * (side + 1)):
         if order.kind[at] != GAP_PASSED or is_acked(peer, order.beyond[at]):
@@ -324,12 +324,12 @@ def settle(order: Any, sender: Any, peer: Any, side: int) -> None:
 
 
 def is_acked(peer: Any, seq: int) -> bool:
-    """Whether the receiver acknowledged all before `seq`."""
+    """Return True if the receiver acknowledged everything before `seq`."""
     return peer.traits & TRAIT_ACKS != 0 and seqspace.seq_ge(peer.last_ack, seq)
 
 
 def miss(table: Any, connection: Any, sender: Any, segment: Any, side: int) -> None:
-    """New bytes that came damaged: a gap, whose filling is no surprise."""
+    """Record new bytes that were damaged as a gap, which a retransmission will fill."""
     known = sender.snd_nxt
     endpoint.miss(sender, segment)
     if sender.snd_nxt != known:
@@ -337,7 +337,7 @@ def miss(table: Any, connection: Any, sender: Any, segment: Any, side: int) -> N
 
 
 def drop(table: Any, connection: Any, sender: Any, segment: Any, side: int) -> None:
-    """The receiver dropped what `sender`, of that side, sent beyond the acknowledgment of a segment: a gap again."""
+    """Record as a gap what the receiver dropped of the bytes of `side` beyond the acknowledgment of `segment`."""
     if sender.traits & TRAIT_HOLE or not sender.traits & TRAIT_SEEN or seqspace.seq_le(sender.snd_nxt, segment.ack):
         return
     endpoint.lose(sender, segment.ack)
@@ -351,18 +351,18 @@ def drop(table: Any, connection: Any, sender: Any, segment: Any, side: int) -> N
 
 
 def lengthen(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """Payload in later IP fragments."""
+    """Account for payload in later IP fragments."""
     endpoint.lengthen(sender, segment)
     if segment.payload_len and table.has_order(connection):
         end = (segment.seq + segment.payload_len) & MASK32
         take_out(table, connection, sender, peer, segment, side, end)
 
 
-# -- what the receiver says
+# -- acknowledgments
 
 
 def acknowledge(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """Note what a segment of `sender` acknowledges, what it says is missing, and what was not stored yet."""
+    """Process an acknowledgment of `sender`: acknowledged bytes, reported losses, and bytes not captured yet."""
     if segment.payload_len == 0 and seqspace.seq_lt(segment.ack, peer.snd_nxt) and is_doubt(sender, segment):
         note_doubt(table, connection, segment, side ^ 1)
     known = peer.snd_nxt
@@ -375,7 +375,7 @@ def acknowledge(table: Any, connection: Any, sender: Any, peer: Any, segment: An
 
 
 def is_doubt(sender: Any, segment: Any) -> bool:
-    """Whether a receiver says that bytes are missing: with SACK, or with an equal acknowledgment (RFC 5681)."""
+    """Return True if a segment reports a loss: by SACK or as a duplicate ACK (RFC 5681)."""
     if segment.flags & (ACK | SYN | FIN | RST) != ACK or not sender.traits & TRAIT_ACKS:
         return False
     if segment.options & OPT_SACK and seqspace.seq_gt(segment.sack_left, segment.ack):
@@ -388,7 +388,7 @@ def is_doubt(sender: Any, segment: Any) -> bool:
 
 
 def note_doubt(table: Any, connection: Any, segment: Any, side: int) -> None:
-    """What `side` sent is missing from the segment's acknowledgment on."""
+    """Record that bytes of `side` are missing from the segment's acknowledgment on."""
     if not table.new_order(connection):
         return
     order = table.order_of(connection)

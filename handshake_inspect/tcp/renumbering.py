@@ -1,14 +1,14 @@
-"""One connection captured before and behind a firewall that rewrites its sequence numbers.
+"""Recognise one connection that was captured on both sides of a firewall that rewrites its sequence numbers.
 
-Cisco's ASA and PIX give every connection that they let out another ISN, pf does with `modulate state`; so do some
-load balancers.  A capture that has the packet on both sides of it has two SYNs with two ISNs, of which none is a
-retransmission and none an attempt of its own.  That two packets are one and the same, what a firewall leaves alone
-says: IP ID, TSval, options (but for the MSS, which it may clamp), and a TTL that is the same or a few hops lower.  A
-client that really tries again takes some milliseconds at the least, and another IP ID and TSval.
+Cisco ASA and PIX replace the ISN of every outbound connection, as do pf with `modulate state` and some load balancers.
+A capture on both sides then has two SYNs with two ISNs; neither is a retransmission or another attempt.  Two packets
+are identified as one by the fields that a firewall leaves unchanged: IP ID, TSval, options (except the MSS, which it
+may clamp), and a TTL that is equal or a few hops lower.  A client that really tries again takes at least some
+milliseconds, and has another IP ID and TSval.
 
-The distance between both ISNs of an end is added to whatever is seen at the second point, so that all of it is copies
-of what the first one had, which each segment has at most once.  A segment was captured at that point where its numbers
-make sense.
+The difference of an endpoint's two ISNs is added to everything seen at the second capture point, which makes it a copy
+of what was seen at the first; each segment has at most one.  A segment's capture point is the one where its numbers
+fit.
 """
 
 from typing import Any
@@ -44,23 +44,24 @@ from handshake_inspect.wire.const import (
     SYN,
 )
 
-TWIN_NS = 20_000_000  # a firewall is faster by far, but the clocks of two capture points may differ
+TWIN_NS = 20_000_000  # a firewall is much faster, but the clocks of two capture points may differ
 TWIN_US = 20_000
-UNMARKED_NS = 2_000_000  # if only time distinguishes them
-PRINT_US = 100_000  # no stack repeats a segment sooner but for a loss probe, which the prints distinguish
-HOPS = 8  # between both points
-NEAR = 1 << 20  # an ISN made of a clock (RFC 6528) goes no further in such a time
+UNMARKED_NS = 2_000_000  # if only time can identify them
+PRINT_US = 100_000  # below any retransmission timer except TLP, which the fingerprints distinguish
+HOPS = 8  # maximum between the capture points
+NEAR = 1 << 20  # a clock-based ISN (RFC 6528) advances by less in this time
 KEPT_OPTIONS = OPT_WINDOW_SCALE | OPT_SACK_PERMITTED | OPT_TIMESTAMPS
-PRINTS = 16  # segments of an end between both points at once; more are recognised by IP ID or TSval, as copies are
+PRINTS = 16  # segments of an endpoint between the capture points; more are recognised by IP ID or TSval, as copies
 
+# Evidence that two packets are the same.
 AGAINST = -1
-NOTHING = 0  # but nothing against it either
+NOTHING = 0  # neither for nor against
 LIKELY = 1
 PROVED = 2
 
 
 def likeness(segment: Any, ip_id: int, ttl: int, tsval: int, options: int, window_scale: int, age_ns: int) -> int:
-    """How sure it is that a SYN or SYN-ACK is the packet that these marks are of, whatever its numbers are."""
+    """Return the evidence (AGAINST … PROVED) that a SYN or SYN-ACK is the packet with these fields, except numbers."""
     if not -TWIN_NS <= age_ns <= TWIN_NS:
         return AGAINST
     if (segment.options ^ options) & KEPT_OPTIONS or segment.window_scale != window_scale:
@@ -72,7 +73,7 @@ def likeness(segment: Any, ip_id: int, ttl: int, tsval: int, options: int, windo
     if step > HOPS or step < -HOPS:
         return AGAINST
     marked = ip_id != 0 and segment.ip_id == ip_id
-    if not options & OPT_MSS:  # of no stack: a tool may use one IP ID for all it sends
+    if not options & OPT_MSS:  # not from a TCP stack: tools may use one IP ID for all packets
         return PROVED if marked and step else AGAINST
     if marked or (step and stamped):
         return PROVED
@@ -84,7 +85,7 @@ def likeness(segment: Any, ip_id: int, ttl: int, tsval: int, options: int, windo
 
 
 def is_twin(embryo: Any, segment: Any) -> bool:
-    """Whether a SYN with another ISN is the very packet of an embryo, captured at another point."""
+    """Return True if a SYN with another ISN is the embryo's packet, captured at another point."""
     sign = likeness(
         segment,
         embryo.ip_id,
@@ -98,7 +99,7 @@ def is_twin(embryo: Any, segment: Any) -> bool:
 
 
 def is_no_clock(segment: Any, iss: int, ttl: int) -> bool:
-    """Whether two ISNs are so far apart, or two TTLs differ, that no host chose both one after the other."""
+    """Return True if two ISNs are too far apart, or the TTLs differ, for one host to have chosen them in succession."""
     return segment.ttl != ttl or distance(segment.seq, 0, iss) > NEAR
 
 
@@ -106,7 +107,7 @@ def is_no_clock(segment: Any, iss: int, ttl: int) -> bool:
 
 
 def learn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
-    """Take a SYN or SYN-ACK for a packet that was captured before, with another ISN; False where it is another one."""
+    """Learn an offset from a SYN or SYN-ACK that was captured before with another ISN; return False if it was not."""
     if connection.provisional and not segment.flags & ACK and learn_waiting(table, connection, peer, segment):
         return True
     if not sender.traits & TRAIT_ISS or segment.seq == sender.iss:
@@ -117,7 +118,7 @@ def learn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, sid
 
 
 def begin(table: Any, connection: Any) -> bool:
-    """A row for a connection whose numbers are rewritten; False where there is no room."""
+    """Allocate a renumbering row for the connection; return False if none is free."""
     if not table.new_renumbering(connection):
         return False
     connection.facts |= FACT_RENUMBERED
@@ -126,13 +127,13 @@ def begin(table: Any, connection: Any) -> bool:
 
 
 def row_of(table: Any, connection: Any) -> Any:
-    """The row of a connection that has FACT_RENUMBERED."""
+    """Return the renumbering row of a connection with FACT_RENUMBERED."""
     number = rows.retries_at(table.retries, connection.retries - 1).renumbering
     return rows.renumbering_at(table.renumberings, number - 1)
 
 
 def learn_syn(table: Any, connection: Any, client: Any, server: Any, segment: Any, side: int) -> bool:
-    """The SYN at the other point."""
+    """Learn the client's offset from its SYN at the other capture point."""
     if side != connection.client or not connection.facts & FACT_SYN or is_series(table, connection, segment):
         return False
     if connection.facts & FACT_RENUMBERED and row_of(table, connection).offset[2 * side + 1]:
@@ -160,7 +161,7 @@ def learn_syn(table: Any, connection: Any, client: Any, server: Any, segment: An
 
 
 def is_series(table: Any, connection: Any, segment: Any) -> bool:
-    """Whether SYN follows SYN with ever another ISN: of no firewall, but of a flood or a test."""
+    """Return True if SYNs with ever new ISNs follow each other, as in a flood or a test, not at a firewall."""
     if not connection.previous:
         return False
     before = rows.connection_at(table.connections, connection.previous - 1)
@@ -168,7 +169,7 @@ def is_series(table: Any, connection: Any, segment: Any) -> bool:
 
 
 def learn_answer(table: Any, connection: Any, server: Any, client: Any, segment: Any, side: int) -> bool:
-    """The SYN-ACK at the other point, where the firewall rewrites what the server sends."""
+    """Learn the server's offset from its SYN-ACK at the other capture point."""
     if side == connection.client or not connection.facts & FACT_SYNACK:
         return False
     if not answering.answers(connection, client, segment.ack):
@@ -190,7 +191,7 @@ def learn_answer(table: Any, connection: Any, server: Any, client: Any, segment:
         if row_of(table, connection).offset[2 * side + point]:
             return False
     else:
-        # Two hosts that own one address look the same, but for the SYN: that was captured twice.
+        # Two hosts with one address look the same, except that here the SYN was captured twice.
         if not client.duplicates or server.duplicates or sign < what_two_hosts_lack(table, connection, server, segment):
             return False
         point = 1
@@ -203,9 +204,9 @@ def learn_answer(table: Any, connection: Any, server: Any, client: Any, segment:
 
 
 def refute(table: Any, connection: Any, side: int) -> None:
-    """The first SYN-ACK of `side` came to the second point as it was at the first: nothing rewrites it in between.
+    """Withdraw the offset of `side`, whose first SYN-ACK reached the second point unchanged: it is not rewritten.
 
-    What passed for the same SYN-ACK with another ISN is the answer of another host, and will come again as well.
+    The SYN-ACK with another ISN that was taken for a copy came from another host.
     """
     row = row_of(table, connection)
     if side != connection.client and not row.point and not row.offset[2 * connection.client + 1]:
@@ -214,9 +215,9 @@ def refute(table: Any, connection: Any, side: int) -> None:
 
 
 def what_two_hosts_lack(table: Any, connection: Any, server: Any, segment: Any) -> int:
-    """The least that has to speak for one SYN-ACK at two points, where the client's numbers do not.
+    """Return the evidence required to take a SYN-ACK as captured twice if the client's numbers are not rewritten.
 
-    Nothing, if it comes at once, or as late as the SYN came to the other point.
+    That is NOTHING if it follows at once, or as late as the SYN's copy did.
     """
     age_ns = segment.ts_ns - connection.last_synack_ns
     apart_us = copies.distance_us(table, connection, connection.client)
@@ -225,7 +226,7 @@ def what_two_hosts_lack(table: Any, connection: Any, server: Any, segment: Any) 
 
 
 def learn_waiting(table: Any, connection: Any, peer: Any, segment: Any) -> bool:
-    """The SYN at the other point, where it waits to begin another incarnation."""
+    """Learn the offset from the copy of a provisional SYN at the other capture point."""
     embryo = rows.embryo_at(table.embryos, connection.provisional - 1)
     if segment.seq == embryo.iss or not incarnations.is_from_client(table, connection.provisional - 1, segment):
         return False
@@ -243,7 +244,7 @@ def learn_waiting(table: Any, connection: Any, peer: Any, segment: Any) -> bool:
 
 
 def learn_midstream(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
-    """Learn the offset from the segment captured just before this one, where the capture lacks the handshake."""
+    """Learn the offsets from this segment and the one captured just before, if the capture lacks the handshake."""
     if not sender.traits & TRAIT_SEEN or not sender.traits & TRAIT_ACKS or segment.flags & (ACK | RST) != ACK:
         return False
     begun_at = (sender.snd_nxt - segment.payload_len - (segment.flags & FIN)) & MASK32
@@ -264,9 +265,9 @@ def learn_midstream(table: Any, connection: Any, sender: Any, peer: Any, segment
 
 
 def learn_proxy(table: Any, connection: Any, server: Any, segment: Any) -> None:
-    """The client acknowledges another ISN as well as the server's: a SYN proxy gave one of them in the server's name.
+    """Learn the offset of a SYN proxy: the client acknowledges both the server's ISN and the proxy's.
 
-    From then on it rewrites what the server sends.
+    From then on the proxy rewrites the server's sequence numbers.
     """
     if not begin(table, connection):
         return
@@ -277,7 +278,10 @@ def learn_proxy(table: Any, connection: Any, server: Any, segment: Any) -> None:
 
 
 def hand_on(table: Any, i: int, side: int, j: int, segment: Any) -> None:
-    """Connection `j` begins with the SYN that waited on `i`, whose `side` sent it; `segment` answers or repeats it."""
+    """Move the offset of a provisional SYN from connection `i` (sent by `side`) to connection `j`, which it begins.
+
+    `segment` answers or repeats that SYN.
+    """
     row = row_of(table, rows.connection_at(table.connections, i))
     connection = rows.connection_at(table.connections, j)
     client = rows.endpoint_at(table.endpoints, 2 * j)
@@ -294,11 +298,11 @@ def hand_on(table: Any, i: int, side: int, j: int, segment: Any) -> None:
         segment.ack = (row.other_iss + 1) & MASK32
 
 
-# -- what is known -------------------------------------------------------------------------------------------------
+# -- applying the offsets ------------------------------------------------------------------------------------------
 
 
 def restore(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
-    """Give a segment the numbers that it had, or has, at the first point; whether it was captured there already."""
+    """Change a segment's numbers to those at the first capture point; return True if the other point had it already."""
     row = row_of(table, connection)
     if row.waiting and segment.flags & ACK and segment.flags & (SYN | RST):
         row.answered = segment.ack == (row.other_iss + 1) & MASK32
@@ -322,7 +326,7 @@ def restore(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, s
 
 
 def whereabouts(connection: Any, row: Any, sender: Any, peer: Any, segment: Any, side: int) -> int:
-    """The point where a segment was captured: the one that makes its numbers follow those before."""
+    """Return the capture point (0 or 1) of a segment: the one where its numbers follow the previous ones."""
     one = 2 * side
     other = 2 * (side ^ 1)
     if segment.flags & SYN:
@@ -343,18 +347,18 @@ def whereabouts(connection: Any, row: Any, sender: Any, peer: Any, segment: Any,
 
 
 def distance(seq: int, offset: int, to: int) -> int:
-    """How far a number is from another one, once it is restored."""
+    """Return the absolute distance of `seq + offset` from `to`."""
     gap = seqspace.seq_diff((seq + offset) & MASK32, to)
     return -gap if gap < 0 else gap
 
 
 def is_nearer(seq: int, offset: int, to: int) -> bool:
-    """Whether a number makes sense only if it is restored: some firewalls rewrite no SACK."""
+    """Return True if a number fits better with the offset; some firewalls do not rewrite SACK blocks."""
     return distance(seq, offset, to) < distance(seq, 0, to)
 
 
 def was_seen(row: Any, segment: Any, side: int) -> bool:
-    """Whether the other point had this segment, each one for one: else it is kept until that has."""
+    """Return True, once per captured segment, if the other point had this segment; otherwise remember it."""
     now = (segment.ts_ns // 1000) & MASK32
     wanted = mark(segment)
     for place in range(PRINTS * side, PRINTS * side + PRINTS):
@@ -372,9 +376,9 @@ def was_seen(row: Any, segment: Any, side: int) -> bool:
 
 
 def mark(segment: Any) -> int:
-    """32 bits that both captures of a segment share, once its numbers are restored.
+    """Return a 32-bit fingerprint that is the same at both capture points, once the numbers are restored.
 
-    Not among them are IP ID, window and timestamps: some firewalls change them, too, and each segment is one for one.
+    It excludes IP ID, window and timestamps, which some firewalls change, too.
     """
     mixed = (segment.seq * MIX_SEQ + segment.ack * MIX_ACK) & MASK32
     mixed = ((mixed ^ mixed >> 15) * MIX_REST + (segment.flags & 0x3F)) & MASK32

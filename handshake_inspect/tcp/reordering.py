@@ -1,7 +1,7 @@
-"""Handshakes that the capture stored out of order: answers before their questions.
+"""Handle handshakes that the capture stored out of order: answers before their requests.
 
-A connection that seemed to be midstream turns out to be a whole one when a SYN or SYN-ACK follows whose number is just
-below the first that was stored.  No RTT can be had from such a handshake, but its roles, its states and its outcome.
+A connection that seemed midstream turns out to be complete when a SYN or SYN-ACK follows whose sequence number is just
+below the first one stored.  Such a handshake gives no RTT, but roles, states and outcome.
 """
 
 from typing import Any
@@ -30,17 +30,17 @@ from handshake_inspect.tcp.transitions import ACK_OF_SYN_WAS_LOST
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK32, MASK64
 
-# Stored later than this after what answers it, a SYN-ACK was sent again: no stack's first timeout is as short.
+# A SYN-ACK stored later than this after its ACK is a retransmission: below the initial RTO of any stack.
 OVERTAKEN_NS = 500_000_000
-# A refused SYN that is repeated comes no sooner (Windows: 500 ms).
+# Below the time after which a refused SYN is repeated (Windows: 500 ms).
 REPEATED_NS = 100_000_000
-# Bytes that may be stored before the SYN that opened for them.
+# Bytes, and frames, that may be stored before their SYN.
 STORED_BEFORE = 65_536
 FRAMES_BEFORE = 16
 
 
 def late_syn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
-    """Take a SYN as the one of the connection whose later segments are stored already; False if it is another."""
+    """Apply a SYN to a connection whose later segments were stored before; return False if it belongs to another."""
     facts = connection.facts
     if facts & FACT_MIDSTREAM:
         if not is_opening(sender, peer, segment) or is_of_nothing(connection, peer, side):
@@ -62,7 +62,7 @@ def late_syn(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, 
 
 
 def late_syn_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
-    """Take a SYN-ACK as the one whose acknowledgment is stored already; False if it is another."""
+    """Apply a SYN-ACK whose acknowledgment was stored before; return False if it is another one."""
     facts = connection.facts
     if facts & (FACT_SYNACK | FACT_RST | FACT_SIMULTANEOUS):
         return False
@@ -93,7 +93,7 @@ def late_syn_ack(table: Any, connection: Any, sender: Any, peer: Any, segment: A
 
 
 def is_the_one_acknowledged(connection: Any, server: Any, client: Any, segment: Any, side: int) -> bool:
-    """Whether a SYN-ACK is the one that the final ACK, known already, was for."""
+    """Return True if a SYN-ACK is the one that the known final ACK acknowledges."""
     return (
         connection.facts & (FACT_SYN | FACT_ACKED) == FACT_SYN | FACT_ACKED
         and side != connection.client
@@ -103,7 +103,7 @@ def is_the_one_acknowledged(connection: Any, server: Any, client: Any, segment: 
 
 
 def is_opening(sender: Any, peer: Any, segment: Any) -> bool:
-    """Whether a SYN or SYN-ACK comes just before the first byte that its sender is known to have sent."""
+    """Return True if a SYN or SYN-ACK is just below the first byte its sender is known to have sent."""
     if (sender.traits | peer.traits) & TRAIT_ISS or sender.frames + peer.frames > FRAMES_BEFORE:
         return False
     if sender.traits & TRAIT_SEEN:
@@ -112,9 +112,9 @@ def is_opening(sender: Any, peer: Any, segment: Any) -> bool:
 
 
 def is_of_nothing(connection: Any, peer: Any, side: int) -> bool:
-    """Whether what `side` sent was of no connection: without ACK, behind a RST, or answered with RSTs alone.
+    """Return True if what `side` sent belonged to no connection: without ACK, after a RST, or answered only by RSTs.
 
-    Such RSTs have no ACK: the host has no connection.  A SYN that follows opens one, however near its number is.
+    Such RSTs have no ACK.  A SYN that follows opens a new connection, however close its sequence number is.
     """
     if not connection.first_flags & ACK:
         return True
@@ -126,12 +126,12 @@ def is_of_nothing(connection: Any, peer: Any, side: int) -> bool:
 
 
 def is_answered_first(client: Any, segment: Any) -> bool:
-    """Whether what the client sent begins where the SYN-ACK says that it does."""
+    """Return True if the client's data begins about where the SYN-ACK acknowledges."""
     return not client.traits & TRAIT_SEEN or ((client.iss + 1 - segment.ack) & MASK32) < STORED_BEFORE
 
 
 def is_refused(connection: Any, client: Any, segment: Any, side: int) -> bool:
-    """Whether a RST that is stored already refuses this SYN."""
+    """Return True if a RST stored before refuses this SYN."""
     return (
         connection.rst_side != side
         and connection.rst_flags & ACK != 0
@@ -142,7 +142,7 @@ def is_refused(connection: Any, client: Any, segment: Any, side: int) -> bool:
 
 
 def open_late(end: Any, segment: Any) -> None:
-    """The SYN or SYN-ACK of an end that is known to have sent more."""
+    """Apply the SYN or SYN-ACK of an endpoint that is known to have sent more."""
     beyond = end.snd_nxt
     contiguous = end.contiguous
     window = end.window
@@ -155,14 +155,14 @@ def open_late(end: Any, segment: Any) -> None:
 
 
 def no_rtt(connection: Any) -> None:
-    """Answers that were stored before their questions measure nothing."""
+    """Mark the handshake's RTT as unmeasurable."""
     connection.facts |= FACT_REORDERED
     connection.synack_method = METHOD_REORDERED
     connection.ackdat_method = METHOD_REORDERED
 
 
 def open_attempt(connection: Any, segment: Any, side: int) -> None:
-    """What a connection knows of a SYN that is stored late."""
+    """Record a SYN that was stored late."""
     no_rtt(connection)
     connection.facts |= FACT_SYN
     connection.client = side
@@ -173,7 +173,7 @@ def open_attempt(connection: Any, segment: Any, side: int) -> None:
 
 
 def connect(connection: Any, client: Any, server: Any, side: int) -> None:
-    """Who has proved what on a connection that seemed to be midstream; its first frame stands for the final ACK."""
+    """Set what both endpoints have proved on a seemingly midstream connection; its first frame serves as final ACK."""
     if server.traits & TRAIT_SEEN:
         connection.facts |= FACT_SERVER_PROVED
     if client.traits & TRAIT_SEEN:

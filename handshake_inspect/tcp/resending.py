@@ -1,8 +1,7 @@
-"""Why a sender sends bytes again that the capture holds already.
+"""Decide if a sender had a reason to retransmit bytes that were captured before.
 
-It must have seen an acknowledgment that repeats, a timer that ran out, an ICMP error, or be at a repair that is not
-over.  Without a reason the bytes were not sent again: a card or the kernel cut a large packet to pieces, or joined
-them, and the capture has both (see `copies.py`).
+Reasons are duplicate ACKs, an expired timer, an ICMP error, or a recovery in progress.  Without any, the bytes were not
+retransmitted: a network card or the kernel split or merged packets, and the capture has both forms (see `copies.py`).
 """
 
 from typing import Any
@@ -12,21 +11,21 @@ from handshake_inspect.tcp.facts import TRAIT_ACKS, TRAIT_TSVAL_VARIES
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import MASK32, NOTE_UNTIMED, OPT_TIMESTAMPS
 
-SHORTEST_TIMER_NS = 2_000_000  # no stack's timer runs out sooner
-QUIET_NS = 10_000_000  # a timer takes twice the RTT or more, but the handshake's may have been slow
-SHORTEST_RTO_US = 200_000  # Linux; RFC 6298 asks for a second
-REPAIR_NS = 100_000_000  # how long a repair may go on where the RTT is not known
+SHORTEST_TIMER_NS = 2_000_000  # the shortest timer of any stack
+QUIET_NS = 10_000_000  # timers are at least twice the RTT, but the handshake's RTT may have been unusually long
+SHORTEST_RTO_US = 200_000  # Linux; RFC 6298 asks for 1 s
+REPAIR_NS = 100_000_000  # maximum duration of a recovery if the RTT is unknown
 
 
 def has_reason(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
-    """Whether the sender may send again what the segment holds; also where the capture cannot show why."""
+    """Return True if the sender may have retransmitted the segment's bytes, or the capture cannot show the reason."""
     if not peer.traits & TRAIT_ACKS or segment.notes & NOTE_UNTIMED or is_timer_over(connection, sender, segment):
         return True
     return was_asked(table, connection, peer, segment, side)
 
 
 def was_asked(table: Any, connection: Any, peer: Any, segment: Any, side: int) -> bool:
-    """Whether a sender learnt that bytes are missing, an RTT ago and not long ago, or is at its repairs."""
+    """Return True if the sender recently learned (at least an RTT ago) of missing bytes, or is in recovery."""
     if was_too_big(table, connection, side):
         return True
     if not table.has_order(connection):
@@ -39,12 +38,12 @@ def was_asked(table: Any, connection: Any, peer: Any, segment: Any, side: int) -
     if order.doubt_ns[side] == 0:
         return False
     if is_too_soon(connection, order, segment, side) and seqspace.seq_ge(segment.seq, order.doubt_ack[side]):
-        return False  # what lies before it may have been asked for earlier
+        return False  # bytes before it may have been requested earlier
     return order.doubt_ack[side] == peer.last_ack or segment.ts_ns - order.doubt_ns[side] <= lasts_ns
 
 
 def was_asked_for(table: Any, connection: Any, peer: Any, segment: Any, side: int) -> bool:
-    """Whether the receiver asked for the very byte that it waits for: that others were missing is no reason."""
+    """Return True if the receiver requested the segment's first byte (missing later bytes are no reason)."""
     if was_too_big(table, connection, side):
         return True
     if not table.has_order(connection):
@@ -60,7 +59,7 @@ def was_asked_for(table: Any, connection: Any, peer: Any, segment: Any, side: in
 
 
 def was_skipped(table: Any, connection: Any, segment: Any, side: int, end: int) -> bool:
-    """Whether the receiver, which misses bytes, has others behind these: they came to it, or were lost, before."""
+    """Return True if the receiver reported later bytes but not these: they arrived or were lost before."""
     if not table.has_order(connection):
         return False
     order = table.order_of(connection)
@@ -72,27 +71,27 @@ def was_skipped(table: Any, connection: Any, segment: Any, side: int, end: int) 
 
 
 def was_too_big(table: Any, connection: Any, side: int) -> bool:
-    """Whether a router asked for smaller packets."""
+    """Return True if a router reported "packet too big" for this side."""
     return (
         connection.aftermath != 0 and rows.aftermath_at(table.aftermaths, connection.aftermath - 1).too_big[side] != 0
     )
 
 
 def is_at_repairs(order: Any, peer: Any, side: int) -> bool:
-    """Whether not all is acknowledged that had been sent when bytes were last sent again."""
+    """Return True if the sender is in recovery: not all that was sent at the last retransmission is acknowledged."""
     return order.again_ns[side] != 0 and seqspace.seq_lt(peer.last_ack, order.recover[side])
 
 
 def is_too_soon(connection: Any, order: Any, segment: Any, side: int) -> bool:
-    """Whether the sender cannot know yet what its peer said is missing."""
+    """Return True if the loss report cannot have reached the sender yet."""
     leg = rtt.leg_ns(connection, side)
     return leg > 0 and segment.ts_ns - order.doubt_ns[side] < leg - (leg >> 3)
 
 
 def is_timer_over(connection: Any, sender: Any, segment: Any) -> bool:
-    """Whether so much time passed since the sender's newest bytes that a timer may have run out.
+    """Return True if enough time has passed since the sender's newest bytes for a timer to expire.
 
-    Where these bear the newest timestamp and the segment bears it too, it left with them.
+    If both these and the segment have the newest TSval, they were sent together.
     """
     least = min(max(rtt.total_ns(connection), SHORTEST_TIMER_NS), QUIET_NS) // 1000
     if (
@@ -106,19 +105,19 @@ def is_timer_over(connection: Any, sender: Any, segment: Any) -> bool:
 
 
 def is_quiet(sender: Any, segment: Any, least_us: int) -> bool:
-    """Whether the sender's newest bytes left so long ago, or before its last four segments."""
+    """Return True if the sender's newest bytes are at least `least_us` old, or older than its last four segments."""
     at = newest_bytes(sender)
     return at < 0 or age_us(sender, segment, at) >= least_us
 
 
 def has_paused(sender: Any, segment: Any, least_us: int) -> bool:
-    """Whether the sender's newest bytes left so long ago, or all of its last four segments did."""
+    """Return True if the sender's newest bytes, or else its last four segments, are at least `least_us` old."""
     at = newest_bytes(sender)
     return age_us(sender, segment, at if at >= 0 else sender.recent_at & 3) >= least_us
 
 
 def newest_bytes(sender: Any) -> int:
-    """The place of the newest of its last four segments that has bytes; -1 for none."""
+    """Return the index of the newest of the sender's last four segments with payload, -1 for none."""
     for back in range(1, 5):
         at: int = (sender.recent_at - back) & 3
         if sender.recent[at] & 1:
@@ -127,18 +126,18 @@ def newest_bytes(sender: Any) -> int:
 
 
 def age_us(sender: Any, segment: Any, at: int) -> int:
-    """How much later than the sender's segment in that place this one came, in microseconds."""
+    """Return the time in microseconds from the sender's remembered segment `at` to this one."""
     return seqspace.seq_diff((segment.ts_ns // 1000) & MASK32, sender.recent_us[at])
 
 
 def is_part_of_repair(order: Any, segment: Any, side: int, end: int) -> bool:
-    """Whether the bytes were sent again just before: a copy of that, in pieces or joined."""
+    """Return True if the bytes were retransmitted just before: a copy of that, split or merged."""
     since_ns = segment.ts_ns - order.again_ns[side]
     return -SHORTEST_TIMER_NS < since_ns < SHORTEST_TIMER_NS and is_in_repair(order, segment, side, end)
 
 
 def is_in_repair(order: Any, segment: Any, side: int, end: int) -> bool:
-    """Whether the bytes are among those that were last sent again."""
+    """Return True if the bytes are within the last retransmission."""
     return (
         order.again_ns[side] != 0
         and seqspace.seq_ge(segment.seq, order.again_start[side])

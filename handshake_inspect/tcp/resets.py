@@ -1,4 +1,4 @@
-"""RSTs: which are valid (RFC 9293 section 3.10.7, RFC 5961 section 3), and which their target visibly ignored."""
+"""Process RSTs: which are acceptable (RFC 9293 section 3.10.7, RFC 5961 section 3), and which were ignored."""
 
 from typing import Any
 
@@ -53,24 +53,24 @@ from handshake_inspect.tcp.transitions import (
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64, SYN
 
-GRACE_NS = 250_000_000  # segments may still be under way this long where the RTT is not known
+GRACE_NS = 250_000_000  # segments may be in flight this long if the RTT is unknown
 SLACK_NS = 10_000_000
-QUICK_NS = 1_000_000  # a kernel answers sooner
-WAITED_NS = 3_500_000_000  # a SYN-ACK is sent again after 3 s at the latest (RFC 6298 section 5.7), timers run long
-BELIEVED_LOST = 2  # a RST may be lost once; where the server asks again and again none arrives
+QUICK_NS = 1_000_000  # a kernel answers within this time
+WAITED_NS = 3_500_000_000  # a SYN-ACK is resent within 3 s (RFC 6298 section 5.7), and timers may be late
+BELIEVED_LOST = 2  # a RST may be lost once; if the server keeps repeating its SYN-ACK, none arrives
 
 OPENING = FACT_SYN | FACT_SYNACK | FACT_ACKED | FACT_CHALLENGE_ACK | FACT_SIMULTANEOUS | FACT_TFO | FACT_UNSEEN_DATA
 
 
 def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int, blind: bool, filtered: bool) -> None:
-    """A RST from `sender` for `peer`.
+    """Process a RST from `sender` to `peer`.
 
-    `blind`: no segment without SYN, FIN and RST is in the capture so far; `filtered`: nor of several connections.
+    `blind`: no segment without SYN, FIN and RST was captured so far; `filtered`: nor for several connections.
     """
     if connection.rst_count < MASK16:
         connection.rst_count += 1
     facts = connection.facts
-    # A host that had reset before has nothing, whatever its peer made of that.
+    # A host that sent a RST before has no connection, whether or not its peer accepted that RST.
     again = side == connection.rst_side and facts & FACT_RST_IGNORED != 0
     later = comes_later(connection, sender, peer, segment, blind, filtered)
     if not again and not later and is_answer_to_bad_ack(connection, sender, segment):
@@ -84,12 +84,12 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int, bli
         if side != connection.rst_side and peer.checks & CHECK_WENT_ON:
             endpoint.apply(peer, GOT_RST)  # the target of the forged RST answers that the connection is gone
         elif side == connection.client and facts & FACT_SYNACK_AFTER_RST:
-            endpoint.apply(peer, GOT_RST)  # and so it does here, to the host that still waits for the ACK
+            endpoint.apply(peer, GOT_RST)  # as above, for the host that still waits for the ACK
         elif side == connection.client and facts & FACT_RST_LOST and connection.rst_count <= BELIEVED_LOST:
             endpoint.apply(peer, GOT_RST)
         return
     if segment.flags & ACK and not facts & (FACT_SYN | FACT_SYNACK | FACT_MIDSTREAM) and not peer.traits & TRAIT_SEEN:
-        peer.iss = (segment.ack - 1) & MASK32  # of a SYN that may be stored yet
+        peer.iss = (segment.ack - 1) & MASK32  # of a SYN that may be stored later
         peer.snd_nxt = segment.ack
     if facts & FACT_LAST_ACK_SEEN:
         if is_in_window(sender, peer, segment):
@@ -123,15 +123,15 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int, bli
         end(connection, sender, peer, segment, side)
     else:
         if is_answer_to_dropped(peer, segment):
-            endpoint.apply(sender, SENT_RST)  # what was dropped found nobody: a connection answers it with an ACK
+            endpoint.apply(sender, SENT_RST)  # it has no connection, or it would answer with an ACK
         doubt(connection, segment)
 
 
 def is_answer_to_bad_ack(connection: Any, sender: Any, segment: Any) -> bool:
-    """Whether an end that opens answers an acknowledgment of what it never sent (RFC 9293 section 3.10.7.4).
+    """Return True if an opening endpoint answers an acknowledgment of what it never sent (RFC 9293 section 3.10.7.4).
 
-    Such a RST has the number that was acknowledged, not its own next, and no ACK bit; it ends nothing.  What seemed to
-    be the final ACK, with bytes missing before, was none.
+    Such a RST has the acknowledged number as its sequence number and no ACK bit, and ends nothing.  What seemed to be
+    the final ACK, with missing bytes before it, was not.
     """
     if segment.flags & ACK or not sender.traits & TRAIT_ISS or segment.seq == (sender.iss + 1) & MASK32:
         return False
@@ -142,15 +142,15 @@ def is_answer_to_bad_ack(connection: Any, sender: Any, segment: Any) -> bool:
 
 
 def is_answer_to_dropped(target: Any, segment: Any) -> bool:
-    """Whether a RST only refuses a dropped segment of its target: no ACK, and the number that this acknowledged."""
+    """Return True if a RST only refuses a dropped segment: no ACK bit, and the number which that acknowledged."""
     return not segment.flags & ACK and target.checks & CHECK_DROPPED != 0 and segment.seq == target.before_rst_nxt
 
 
 def is_denial(connection: Any, server: Any, client: Any, segment: Any) -> bool:
-    """Whether the server answers so what seemed to be the final ACK of a handshake with bytes missing before."""
+    """Return True if the server thereby rejects what seemed to be the final ACK with missing bytes before it."""
     proved = FACT_ACKED | FACT_SERVER_PROVED
     if not connection.facts & FACT_TFO or server.hole_start == server.hole_end:
-        proved |= FACT_SERVER_DATA  # with Fast Open it answers before the ACK, too, but not in a gap
+        proved |= FACT_SERVER_DATA  # with Fast Open it may send data before the ACK, but not in a gap
     return (
         connection.facts & (proved | FACT_SYNACK | FACT_RST) == FACT_ACKED | FACT_SYNACK
         and not segment.flags & ACK
@@ -162,10 +162,10 @@ def is_denial(connection: Any, server: Any, client: Any, segment: Any) -> bool:
 
 
 def is_bare_answer(connection: Any, server: Any, segment: Any) -> bool:
-    """Whether a server that never proved to be established answers the final ACK with RST and no ACK.
+    """Return True if a server that never proved to be established answers the final ACK with a RST without ACK bit.
 
-    It does so at once, unless it showed before that it did not accept the ACK.  If the client sent data in between, a
-    RST that comes later than the answer to the ACK answers the data.
+    That happens at once, unless the server showed before that it did not accept the ACK.  If the client sent data in
+    between, a later RST answers the data.
     """
     slack = QUICK_NS if connection.facts & FACT_CLIENT_DATA else SLACK_NS
     at_once = segment.ts_ns - connection.ack_ns <= grace(connection, connection.client ^ 1, slack)
@@ -180,10 +180,10 @@ def is_bare_answer(connection: Any, server: Any, segment: Any) -> bool:
 
 
 def answer_to_syn(connection: Any, server: Any, client: Any, segment: Any, side: int) -> None:
-    """In SYN-SENT only a RST that acknowledges the SYN counts.
+    """Process a RST in SYN-SENT, where only one that acknowledges the SYN counts.
 
-    One with a sequence number of its own comes from a connection, and not in answer to a SYN: it may end one that was
-    opened in a gap of the capture.
+    One with its own sequence number does not answer a SYN but comes from a connection: it may end one that was opened
+    in a gap of the capture.
     """
     if segment.flags & ACK and answering.answers(connection, client, segment.ack):
         end(connection, server, client, segment, side)
@@ -196,9 +196,9 @@ def answer_to_syn(connection: Any, server: Any, client: Any, segment: Any, side:
 
 
 def is_challenge_at_last(connection: Any, client: Any, server: Any, segment: Any) -> bool:
-    """Whether the client resets what seemed to acknowledge its data: it had sent none, and the server challenged it.
+    """Return True if the client's RST rejects what seemed to acknowledge its data, but was a challenge ACK.
 
-    It does so with a bare RST and just the number that was acknowledged (RFC 9293 section 3.10.7.3).
+    It is a RST without ACK bit, with the number that was acknowledged (RFC 9293 section 3.10.7.3).
     """
     return (
         connection.facts & FACT_UNSEEN_DATA != 0
@@ -214,7 +214,7 @@ def is_challenge_at_last(connection: Any, client: Any, server: Any, segment: Any
 
 
 def withdraw_proof(connection: Any, client: Any, server: Any) -> None:
-    """The attempt goes on: what met it was an older connection."""
+    """Return the attempt to SYN-SENT: its SYN hit an older connection."""
     connection.facts &= ~(FACT_UNSEEN_DATA | FACT_SERVER_PROVED | FACT_SERVER_DATA) & MASK64
     connection.facts |= FACT_CHALLENGE_ACK | FACT_REBUFFED
     client.snd_nxt = (client.iss + 1 + connection.syn_payload) & MASK32
@@ -224,7 +224,7 @@ def withdraw_proof(connection: Any, client: Any, server: Any) -> None:
 
 
 def own_rst(connection: Any, client: Any, server: Any, segment: Any, side: int) -> None:
-    """The client resets after its own SYN: either the attempt, or a stray answer to it (then the attempt goes on)."""
+    """Process the client's RST after its SYN: it ends the attempt, unless it only rejects a stray answer."""
     if (
         connection.facts & (FACT_CHALLENGE_ACK | FACT_BAD_SYNACK)
         and server.traits & TRAIT_ACKS
@@ -237,23 +237,23 @@ def own_rst(connection: Any, client: Any, server: Any, segment: Any, side: int) 
 
 
 def is_in_window(sender: Any, target: Any, segment: Any) -> bool:
-    """Whether the target accepts the sequence number: at RCV.NXT or in the window, as far as an observer knows them."""
+    """Return True if the target accepts the sequence number: at RCV.NXT or in the window, as far as they are known."""
     if not sender.traits & TRAIT_SEEN and not target.traits & TRAIT_ACKS:
         return True
     low = target.last_ack if target.traits & TRAIT_ACKS else (sender.iss + 1) & MASK32
     offset = seqspace.seq_diff(segment.seq, low)
     if target.state == SYN_RECEIVED:
-        return offset == 0  # its SYN-ACK acknowledges all that it has
+        return offset == 0  # its SYN-ACK acknowledges all it has received
     if not target.traits & TRAIT_SEEN:
-        return offset >= 0  # of a host that the capture does not hold, nobody knows the window
+        return offset >= 0  # the window of a host that was not captured is unknown
     if target.state == TIME_WAIT:
-        # Linux takes a RST at RCV.NXT only, and nothing behind a FIN moves that.
+        # Linux accepts a RST only at RCV.NXT, which does not move after a FIN.
         beyond = sender.fin_seq if sender.traits & TRAIT_FIN else sender.snd_nxt
         return offset >= 0 and seqspace.seq_le(segment.seq, beyond)
     if target.window == 0 and target.zero_windows and (offset > 0 or segment.payload_len or segment.flags & SYN):
-        return False  # into no window goes nothing but what is empty and at RCV.NXT
+        return False  # a zero window accepts only empty segments at RCV.NXT
     if offset < 0:
-        # A host that forgot the connection answers an old ACK with its number, from before its FIN.
+        # A host without the connection answers an old ACK with the number from before its FIN.
         return (
             sender.traits & TRAIT_FIN != 0
             and segment.seq == (sender.fin_seq - 1) & MASK32
@@ -263,12 +263,12 @@ def is_in_window(sender: Any, target: Any, segment: Any) -> bool:
 
 
 def comes_later(connection: Any, sender: Any, target: Any, segment: Any, blind: bool, filtered: bool) -> bool:
-    """Whether a RST is of the connection that followed a handshake whose final ACK is not in the capture.
+    """Return True if a RST belongs to the connection after a handshake whose final ACK was not captured.
 
-    It lies beyond the handshake, and nobody knows how far the window reached by then.  In the window that was offered,
-    a request challenges it with an ACK, if the capture holds any.  Beyond, it drops it without a word; but one that
-    still waits has sent its SYN-ACK again by now.  The server's own, with ACK, shows that it had sent more.  A host
-    that has no connection answers with the number that was acknowledged.
+    Its number is beyond the handshake, and how far the window had advanced is unknown.  Within the offered window, a
+    request socket answers it with a challenge ACK, if the capture has any; beyond, it drops it silently, but would have
+    resent its SYN-ACK by now if it still waited.  A RST with ACK from the server itself shows that it had sent more.  A
+    host without a connection would use the number that was acknowledged.
     """
     if connection.facts & OPENING != FACT_SYN | FACT_SYNACK or connection.syn_payload or segment.flags & SYN:
         return False
@@ -283,7 +283,7 @@ def comes_later(connection: Any, sender: Any, target: Any, segment: Any, blind: 
 
 
 def see(connection: Any, sender: Any, peer: Any, side: int) -> None:
-    """What `comes_later` believed was no filter's: `sender` goes on with the handshake, or with the connection."""
+    """Withdraw a RST that `comes_later` accepted: the capture is not filtered, since `sender` continues."""
     resetter = sender if side == connection.rst_side else peer
     if resetter.checks & CHECK_RST_BEHIND:
         resetter.checks &= ~CHECK_RST_BEHIND & MASK16
@@ -293,15 +293,15 @@ def see(connection: Any, sender: Any, peer: Any, side: int) -> None:
 
 
 def doubt(connection: Any, segment: Any) -> None:
-    """A RST that its target had to ignore."""
+    """Record a RST that its target had to ignore."""
     connection.facts |= FACT_RST_DOUBTED
     connection.trouble_frame = segment.frame & MASK32
 
 
 def end(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """Take it as valid."""
+    """Apply an acceptable RST."""
     if side == connection.rst_side and not sender.checks & CHECK_WENT_ON:
-        # It answers with RSTs again and again: nobody ignored the first; segments in between were on the way for long.
+        # Repeated RSTs: the first was not ignored; segments in between were in flight for long.
         connection.facts &= ~FACT_RST_IGNORED & MASK64
     connection.facts |= FACT_RST
     connection.rst_ns = segment.ts_ns
@@ -319,12 +319,12 @@ def end(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> Non
 
 
 def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """A segment without RST or SYN after a RST: was the RST forged, or ignored?
+    """Decide from a segment without RST or SYN after a RST if the RST was forged or ignored.
 
-    The host that it claims to be from goes on: forged.  Its target carries on, which must be distinguished from
-    segments already under way (it acknowledges what was sent after the RST, or it still sends when the RST must long
-    have arrived): ignored.  So is a RST beyond all that its sender sent, or beyond missing bytes, which draws a
-    challenge ACK: that only repeats the acknowledgment of what came before (RFC 5961 section 3.2).
+    If the host that it claims to come from continues, it was forged.  If its target continues, it was ignored; that
+    must be distinguished from segments in flight (the target acknowledges what was sent after the RST, or still sends
+    when the RST must have arrived).  A RST beyond all that its sender sent, or beyond missing bytes, was also ignored
+    if it draws a challenge ACK, which repeats the previous acknowledgment (RFC 5961 section 3.2).
     """
     if side == connection.rst_side:
         if goes_on(connection, sender, segment):
@@ -336,9 +336,9 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
             sender.checks |= CHECK_WENT_ON
         return
     if not connection.facts & FACT_RST or not segment.flags & ACK:
-        return  # no end of a connection sends one without ACK
+        return  # not from a connection: those always set ACK
     if sender.traits & TRAIT_ACKS and seqspace.seq_lt(segment.ack, sender.last_ack):
-        return  # overtaken by one that acknowledges more: sent long before
+        return  # overtaken by a later ACK: sent long before
     late = is_late(connection, peer, segment, side)
     news = seqspace.seq_gt(segment.ack, peer.before_rst_nxt)
     if late or is_challenged(connection, sender, peer, segment) or (news and is_numbered(connection, peer)):
@@ -346,7 +346,7 @@ def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) 
 
 
 def is_challenged(connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
-    """Whether a bare ACK only repeats what came before the missing bytes, or before nothing, that the RST is beyond."""
+    """Return True for a challenge ACK to a RST beyond missing bytes, or beyond all sent: it repeats the last ACK."""
     if segment.flags & (ACK | FIN) != ACK or segment.payload_len or seqspace.seq_le(connection.rst_seq, segment.ack):
         return False
     if segment.ack == peer.before_rst_nxt or (peer.traits & TRAIT_HOLE and segment.ack == peer.contiguous):
@@ -356,9 +356,9 @@ def is_challenged(connection: Any, sender: Any, peer: Any, segment: Any) -> bool
 
 
 def is_late(connection: Any, peer: Any, segment: Any, side: int) -> bool:
-    """Whether the target of a RST still sends when that must long have arrived.
+    """Return True if the target of a RST still sends after that must have arrived.
 
-    Not the client whose SYN was refused and never answered, unless the server goes on: that has nothing to go on with.
+    This excludes a client whose SYN was refused and never answered, unless the server continues: it has no connection.
     """
     if connection.facts & (FACT_REFUSED | FACT_SYNACK) == FACT_REFUSED and not peer.checks & CHECK_WENT_ON:
         return False
@@ -366,12 +366,12 @@ def is_late(connection: Any, peer: Any, segment: Any, side: int) -> bool:
 
 
 def is_numbered(connection: Any, end: Any) -> bool:
-    """Whether the capture shows a number of an end: one that only refused a SYN has shown none."""
+    """Return True if the capture shows a sequence number of the endpoint; one that only refused a SYN shows none."""
     return end.traits & TRAIT_SEEN != 0 and (end.traits & TRAIT_ISS != 0 or not connection.facts & FACT_REFUSED)
 
 
 def wait_on(connection: Any, sender: Any, segment: Any, side: int) -> None:
-    """An ACK out of TIME-WAIT after a RST: hosts that follow RFC 1337 ignore RSTs there, and any other would reset."""
+    """Restore TIME-WAIT if an ACK follows a RST: hosts that follow RFC 1337 ignore RSTs there, others would reset."""
     if sender.state != CLOSED or sender.state_before_rst != TIME_WAIT:
         return
     if segment.seq == sender.snd_nxt and segment.ts_ns - connection.rst_ns > grace(connection, side, SLACK_NS):
@@ -379,9 +379,9 @@ def wait_on(connection: Any, sender: Any, segment: Any, side: int) -> None:
 
 
 def goes_on(connection: Any, sender: Any, segment: Any) -> bool:
-    """Whether an end sends more, or acknowledges more, than it had when a RST in its name passed, some time before.
+    """Return True if an endpoint sends or acknowledges more than before a RST in its name, some time after that.
 
-    A server that resets in answer to the final ACK was never synchronized: whatever it sends then shows that it was.
+    After a RST in answer to the final ACK, any further segment shows that the server was synchronized after all.
     """
     if connection.facts & FACT_BARE_RST_AFTER_ACK:
         return segment.flags & ACK != 0 and seqspace.seq_gt(segment.seq, sender.iss)
@@ -395,7 +395,7 @@ def goes_on(connection: Any, sender: Any, segment: Any) -> bool:
 
 
 def grace(connection: Any, side: int, slack: int) -> int:
-    """How long segments of that side may still be under way after a RST passed the capture point."""
+    """Return how long segments of `side` may be in flight after a RST passed the capture point, in nanoseconds."""
     leg = connection.ackdat_max_ns if side == connection.client else connection.synack_max_ns
     if leg <= 0:
         return GRACE_NS
@@ -403,7 +403,7 @@ def grace(connection: Any, side: int, slack: int) -> int:
 
 
 def revive(connection: Any, sender: Any, peer: Any, side: int) -> None:
-    """The connection lives: as it was before the RST."""
+    """Restore the connection to its state before the RST, which was forged or ignored."""
     connection.facts &= ~(FACT_RST | FACT_REFUSED | FACT_ABORTED | FACT_BARE_RST_AFTER_ACK) & MASK64
     connection.facts |= FACT_RST_IGNORED
     connection.trouble_frame = connection.rst_frame

@@ -1,7 +1,7 @@
-"""The rows: one connection, its two endpoints, and what few connections need besides.
+"""The row types of the connection table: connections, their two endpoints, and optional rows that few need.
 
-C structures in both builds (`rows.pxd` declares the same layout).  Rows refer to each other by number, never by
-address, so that a table can be saved, merged and handed to NumPy as it is.  Endpoint rows of connection `i` are
+They are C structures in both builds (`rows.pxd` declares the same layout).  Rows refer to each other by number, not by
+address, so that tables can be saved, merged and passed to NumPy unchanged.  The endpoint rows of connection `i` are
 `2*i` and `2*i + 1`: the sender of a segment is `2*i + side`, its peer `2*i + (side ^ 1)`.
 """
 
@@ -11,18 +11,18 @@ from typing import Any
 from handshake_inspect.tcp.setup import setup_rows
 from handshake_inspect.wire.row_access import clear_row, copy_row, prefetch_row, row_at, rows_of
 
-RETRIES_KEPT = 12  # more copies of a SYN than any common stack sends (Linux: 11)
-GAPS_KEPT = 4  # as many as SACK blocks fit into a segment (RFC 2018 section 3)
+RETRIES_KEPT = 12  # more SYN retransmissions than any common stack sends (Linux: 11)
+GAPS_KEPT = 4  # the number of SACK blocks that fit into a segment (RFC 2018 section 3)
 
 
 class Embryo(ctypes.Structure):
-    """A SYN that nothing has answered yet (the kernel's request-socket idea)."""
+    """A SYN without answer so far, in a small row (as a request socket in the kernel)."""
 
     _fields_ = (
         ("first_ns", ctypes.c_int64),
-        ("client", ctypes.c_uint32),  # IPv4 addresses; both 0 where the row's `Addresses` have them
+        ("client", ctypes.c_uint32),  # IPv4 addresses; both 0 if they are in `Addresses`
         ("server", ctypes.c_uint32),
-        ("first_frame", ctypes.c_uint32),  # low 32 bits: the others are in the table, where there are any
+        ("first_frame", ctypes.c_uint32),  # low 32 bits; the table has the others
         ("iss", ctypes.c_uint32),
         ("tsval", ctypes.c_uint32),
         ("client_port", ctypes.c_uint16),
@@ -31,12 +31,12 @@ class Embryo(ctypes.Structure):
         ("ip_id", ctypes.c_uint16),
         ("ttl", ctypes.c_uint8),
         ("window_scale", ctypes.c_uint8),
-        ("options", ctypes.c_uint16),  # OPT_* bits, and above them EMBRYO_*
+        ("options", ctypes.c_uint16),  # OPT_* bits, and EMBRYO_* above them
     )
 
 
 class Addresses(ctypes.Structure):
-    """The addresses of an embryo, same number, touched only where they are not two of IPv4."""
+    """The addresses of the embryo with the same number, used unless both are IPv4."""
 
     _fields_ = (
         ("client_hi", ctypes.c_uint64),
@@ -60,11 +60,11 @@ class Connection(ctypes.Structure):
         ("first_ns", ctypes.c_int64),
         ("port0", ctypes.c_uint16),
         ("port1", ctypes.c_uint16),
-        ("quick", ctypes.c_uint8),  # both ends established and nothing in doubt: the short path may run
+        ("quick", ctypes.c_uint8),  # both endpoints are established and nothing is unresolved: use the fast path
         ("client", ctypes.c_uint8),  # 0 or 1
         ("in_use", ctypes.c_uint8),
         ("ip_version", ctypes.c_uint8),
-        # the handshake and what ended or troubled it; frame numbers but the first are the low 32 bits
+        # the handshake and its end; frame numbers except the first are the low 32 bits
         ("first_frame", ctypes.c_uint64),
         ("syn_ns", ctypes.c_int64),
         ("synack_ns", ctypes.c_int64),
@@ -84,12 +84,12 @@ class Connection(ctypes.Structure):
         ("rst_frame", ctypes.c_uint32),
         ("icmp_frame", ctypes.c_uint32),
         ("fin_frame", ctypes.c_uint32),
-        ("trouble_frame", ctypes.c_uint32),  # the frame that shows the anomaly worth citing
-        ("retries", ctypes.c_uint32),  # 1 + row of its repeated SYNs and SYN-ACKs, 0 for none
-        ("aftermath", ctypes.c_uint32),  # 1 + row of what happened after the handshake, 0 for none
-        ("provisional", ctypes.c_uint32),  # 1 + embryo of a SYN with another ISN, not yet believed
+        ("trouble_frame", ctypes.c_uint32),  # the frame to cite for an anomaly
+        ("retries", ctypes.c_uint32),  # 1 + `Retries` row, 0 for none
+        ("aftermath", ctypes.c_uint32),  # 1 + `Aftermath` row, 0 for none
+        ("provisional", ctypes.c_uint32),  # 1 + embryo of a SYN with another ISN, not yet confirmed
         ("previous", ctypes.c_uint32),  # 1 + connection that used the 4-tuple before
-        ("alternate_iss", ctypes.c_uint32),  # of a SYN-ACK that came again with another ISN
+        ("alternate_iss", ctypes.c_uint32),  # of a SYN-ACK repeated with another ISN
         ("synack_tsecr", ctypes.c_uint32),
         ("ack_tsecr", ctypes.c_uint32),
         ("syn_payload", ctypes.c_uint32),  # Fast Open data on the SYN
@@ -112,16 +112,16 @@ class Connection(ctypes.Structure):
         ("first_flags", ctypes.c_uint8),  # of the segment that made it midstream, the low 8 control bits
         ("resent_count", ctypes.c_uint16),  # SYN-ACKs after the final ACK must have arrived
     )
-    # What plain data and acknowledgments change: whatever else changes makes a segment notable.
+    # Fields that plain data and ACKs change; a change of any other field makes a segment notable.
     plain = ("last_ns", "quick", "completeness", "aftermath")
 
 
 class Endpoint(ctypes.Structure):
-    """One end: the sequence variables of RFC 9293 section 3.3.1 as an observer can know them."""
+    """One endpoint: the sequence variables of RFC 9293 section 3.3.1, as far as an observer can know them."""
 
     _fields_ = (
         # what every segment touches: one cache line
-        ("bytes", ctypes.c_uint64),  # payload bytes sent, repeated ones too
+        ("bytes", ctypes.c_uint64),  # payload bytes sent, including retransmissions
         ("frames", ctypes.c_uint32),
         ("snd_nxt", ctypes.c_uint32),  # just beyond the highest byte it sent
         (
@@ -150,21 +150,24 @@ class Endpoint(ctypes.Structure):
         ("syn_ttl", ctypes.c_uint8),
         ("retransmissions", ctypes.c_uint32),
         ("duplicates", ctypes.c_uint32),  # frames that are copies of a packet already captured
-        ("keep_alives", ctypes.c_uint16),  # 65535 stands for more
-        ("largest", ctypes.c_uint16),  # the longest new payload it sent; 65535 stands for more
+        ("keep_alives", ctypes.c_uint16),  # saturates at 65535
+        ("largest", ctypes.c_uint16),  # the longest new payload it sent; saturates at 65535
         ("zero_windows", ctypes.c_uint16),
         ("checks", ctypes.c_uint8),  # CHECK_* bits
-        ("twin_ttl", ctypes.c_uint8),  # of copies of its packets that crossed routers between two capture points
+        ("twin_ttl", ctypes.c_uint8),  # TTL of the copies of its packets from another capture point
         ("out_of_order", ctypes.c_uint32),
-        ("hole_start", ctypes.c_uint32),  # one range seen beyond the first hole
+        ("hole_start", ctypes.c_uint32),  # one range captured beyond the first hole
         ("hole_end", ctypes.c_uint32),
         ("fin_seq", ctypes.c_uint32),  # just beyond its FIN
-        ("fin_count", ctypes.c_uint8),  # FINs repeated though the capture holds their acknowledgment
+        ("fin_count", ctypes.c_uint8),  # FINs repeated although their acknowledgment was captured
         ("state_before_rst", ctypes.c_uint8),
         ("syn_ip_id", ctypes.c_uint16),
-        ("before_rst_nxt", ctypes.c_uint32),  # until a RST comes, what its last dropped segment acknowledged
+        (
+            "before_rst_nxt",
+            ctypes.c_uint32,
+        ),  # snd_nxt before a RST; until then, the ACK number of its last dropped segment
     )
-    # As of a connection.
+    # As for `Connection.plain`.
     plain = (
         "bytes", "frames", "snd_nxt", "contiguous", "last_ack", "tsval", "window", "ip_id", "recent", "recent_at",
         "recent_us", "zeek_letters", "hole_start", "hole_end", "largest",
@@ -172,10 +175,10 @@ class Endpoint(ctypes.Structure):
 
 
 class Alias(ctypes.Structure):
-    """What Zeek would have written of the connection (see `zeek.py`); one per connection, same number."""
+    """Zeek's log of the connection with the same number (see `zeek.py`)."""
 
     _fields_ = (
-        ("history", ctypes.c_uint8 * 24),  # letters; what does not fit is not written
+        ("history", ctypes.c_uint8 * 24),  # letters; those that do not fit are dropped
         ("syn_seq", ctypes.c_uint32 * 2),  # relative sequence numbers of the last S/H, F and R, by side
         ("fin_seq", ctypes.c_uint32 * 2),
         ("rst_seq", ctypes.c_uint32 * 2),
@@ -191,9 +194,9 @@ class Alias(ctypes.Structure):
 
 
 class Retries(ctypes.Structure):
-    """What only a handshake in trouble needs: the copies of SYN and SYN-ACK after the first, who reported an error.
+    """Retransmitted SYNs and SYN-ACKs of a handshake, and the sender of an ICMP error.
 
-    `other_` is the last SYN-ACK with another ISN than the first.
+    `other_*` is the last SYN-ACK with another ISN than the first.
     """
 
     _fields_ = (
@@ -217,105 +220,108 @@ class Retries(ctypes.Structure):
         ("other_options", ctypes.c_uint16),
         ("other_mss", ctypes.c_uint16),
         ("other_window_scale", ctypes.c_uint32),
-        ("renumbering", ctypes.c_uint32),  # 1 + row of what a firewall made of its sequence numbers, 0 for none
-        ("waiting", ctypes.c_uint32),  # 1 + embryo of the first copy of a SYN that may begin another incarnation
+        ("renumbering", ctypes.c_uint32),  # 1 + `Renumbering` row, 0 for none
+        ("waiting", ctypes.c_uint32),  # 1 + embryo of the first copy of the provisional SYN
     )
 
 
 class Renumbering(ctypes.Structure):
     """A connection captured at two points between which its sequence numbers are rewritten (`renumbering.py`).
 
-    Point 0 is where its first frame was captured.  Indices are by side first: 2 * side + point, 16 * side + place.
+    Point 0 is where its first frame was captured.  Array indices are 2 * side + point and 16 * side + slot.
     """
 
     _fields_ = (
-        ("offset", ctypes.c_uint32 * 4),  # what to add to the numbers of a side at a point, for those seen first
-        ("prints", ctypes.c_uint32 * 32),  # of its last segments
+        ("offset", ctypes.c_uint32 * 4),  # added to the numbers of a side at a point, to get those at point 0
+        ("prints", ctypes.c_uint32 * 32),  # fingerprints of its last segments
         ("prints_us", ctypes.c_uint32 * 32),  # their times, microseconds modulo 2^32
-        ("iss", ctypes.c_uint32),  # of a SYN that may begin the next incarnation
-        ("other_iss", ctypes.c_uint32),  # of the same SYN at the other point
+        ("iss", ctypes.c_uint32),  # of a provisional SYN
+        ("other_iss", ctypes.c_uint32),  # of that SYN at the other point
         ("next_free", ctypes.c_uint32),
-        ("points", ctypes.c_uint8 * 32),  # 1 + where each was captured, 0 once it was at both points
-        ("at", ctypes.c_uint8 * 2),  # next place of the prints
-        ("point", ctypes.c_uint8),  # of the segment followed last
+        ("points", ctypes.c_uint8 * 32),  # 1 + capture point of each, 0 once it was seen at both
+        ("at", ctypes.c_uint8 * 2),  # next slot of `prints`
+        ("point", ctypes.c_uint8),  # of the last segment
         ("synack_point", ctypes.c_uint8),  # of the first SYN-ACK
-        ("waiting", ctypes.c_uint8),  # copies of the SYN that may begin the next incarnation
-        ("answered", ctypes.c_uint8),  # whether the answer to it was seen at the other point
+        ("waiting", ctypes.c_uint8),  # copies of the provisional SYN at the other point
+        ("answered", ctypes.c_uint8),  # its answer was seen at the other point
         ("spare", ctypes.c_uint8 * 6),
     )
 
 
 class Aftermath(ctypes.Structure):
-    """What happened after the handshake that few connections know: pauses, and what waited for an answer.
+    """Unusual events after the handshake: pauses, retransmissions, keep-alives, zero windows (see `aftermath.py`).
 
-    Pairs are by side: of the end that paused, repeated or probed.  A pause is a second or more in which neither end
-    sent anything and neither owed the other an acknowledgment.
+    Pairs are by side: of the endpoint that paused, retransmitted or probed.  A pause is 1 s or more in which neither
+    endpoint sent anything or owed an acknowledgment.
     """
 
     _fields_ = (
-        ("idle_ns", ctypes.c_int64),  # how long the last pause was
+        ("idle_ns", ctypes.c_int64),  # length of the last pause
         ("resumed_ns", ctypes.c_int64),  # when a segment ended it
-        ("survived_ns", ctypes.c_int64),  # the longest pause after which both ends went on
-        ("rst_idle_ns", ctypes.c_int64),  # the pause that the RST ended which ended the connection
-        ("request_ns", ctypes.c_int64),  # the first payload since the pause that was not sent by who ended it
-        ("first_ns", ctypes.c_int64 * 2),  # of the repeated segment: the last segment before its first copy
+        ("survived_ns", ctypes.c_int64),  # the longest pause after which both endpoints continued
+        ("rst_idle_ns", ctypes.c_int64),  # the pause before the RST that ended the connection
+        ("request_ns", ctypes.c_int64),  # first payload after the pause from the side that did not end it
+        ("first_ns", ctypes.c_int64 * 2),  # of the retransmitted segment: the last segment before its first copy
         ("repeated_ns", ctypes.c_int64 * 2),  # its last copy
         ("waited_ns", ctypes.c_int64 * 2),  # the pause before it
-        ("probe_ns", ctypes.c_int64 * 2),  # the first keep-alive that nothing answered yet
-        ("probed_ns", ctypes.c_int64 * 2),  # and the last
+        ("probe_ns", ctypes.c_int64 * 2),  # the first unanswered keep-alive
+        ("probed_ns", ctypes.c_int64 * 2),  # the last one
         ("probe_idle_ns", ctypes.c_int64 * 2),  # the pause before them
-        ("shut_since_ns", ctypes.c_int64 * 2),  # since when its window is zero, 0 while it is open
-        ("shut_ns", ctypes.c_int64 * 2),  # and for how long it was before that
+        ("shut_since_ns", ctypes.c_int64 * 2),  # start of the current zero window, 0 while it is open
+        ("shut_ns", ctypes.c_int64 * 2),  # total duration of earlier zero windows
         ("resumed_seq", ctypes.c_uint32),  # of the segment that ended the last pause
-        ("seq", ctypes.c_uint32 * 2),  # the first byte of the repeated segment
-        ("frame", ctypes.c_uint32 * 2),  # of its last copy; the low 32 bits, as all here
+        ("seq", ctypes.c_uint32 * 2),  # the first byte of the retransmitted segment
+        ("frame", ctypes.c_uint32 * 2),  # of its last copy; frame numbers are the low 32 bits
         ("probe_frame", ctypes.c_uint32 * 2),  # of the last keep-alive
-        ("holed", ctypes.c_uint32 * 2),  # what the peer missed when it acknowledged bytes behind that (SACK)
+        ("holed", ctypes.c_uint32 * 2),  # what the peer was missing when it acknowledged later bytes (SACK)
         ("too_big_frame", ctypes.c_uint32),  # the first ICMP error "packet too big"
         ("length", ctypes.c_uint16 * 2),  # payload of the shortest copy
-        ("shrunk_from", ctypes.c_uint16 * 2),  # the shortest that was repeated before a shorter one was tried
+        ("shrunk_from", ctypes.c_uint16 * 2),  # the previous length, if a shorter one was tried
         ("repeats", ctypes.c_uint16 * 2),  # copies after the first
         ("passed", ctypes.c_uint16 * 2),  # the longest payload that was acknowledged before it
         ("answers", ctypes.c_uint16 * 2),  # segments of the peer in between
         ("probes", ctypes.c_uint16 * 2),  # keep-alives since the peer was last seen
-        ("mtu", ctypes.c_uint16 * 2),  # the least that an ICMP error named, 0 for none
+        ("mtu", ctypes.c_uint16 * 2),  # smallest MTU in an ICMP error, 0 for none
         ("too_big", ctypes.c_uint16 * 2),  # ICMP errors "packet too big"
         ("resumed_side", ctypes.c_uint8),
         ("events", ctypes.c_uint8),  # EVENT_* bits
         ("spare", ctypes.c_uint8 * 2),
-        ("order", ctypes.c_uint32),  # 1 + row of the order of its segments, 0 for none; if free, the next
+        ("order", ctypes.c_uint32),  # 1 + `Order` row, 0 for none; in a free row, the next free one
     )
 
 
 class Sizes(ctypes.Structure):
-    """Where each end first sent as much at once as `Endpoint.largest` says, and the longest payload before that."""
+    """Where each endpoint first sent a payload of `Endpoint.largest` bytes, and the longest payload before that."""
 
     _fields_ = (
         ("end", ctypes.c_uint32 * 2),  # just beyond it
-        ("before", ctypes.c_uint16 * 2),  # only what was acknowledged by then
+        ("before", ctypes.c_uint16 * 2),  # counting only acknowledged payload
     )
 
 
 class Order(ctypes.Structure):
-    """Which bytes of each end the capture lacks, and what was sent again.
+    """Gaps in each endpoint's bytes, and its retransmissions (see `order.py`).
 
-    Of many only the first have a row (`Table.most_orders`).  Pairs are by side: of the end that sent the bytes.  Each
-    has `GAPS_KEPT` places for gaps.
+    The number of rows is limited (`Table.most_orders`).  Pairs are by side, of the sender; each side has `GAPS_KEPT`
+    slots for gaps.
     """
 
     _fields_ = (
-        ("made_ns", ctypes.c_int64 * (2 * GAPS_KEPT)),  # the first segment beyond the gap, or what acknowledges it
-        ("doubt_ns", ctypes.c_int64 * 2),  # when the peer first said that it lacks what `doubt_ack` begins
-        ("again_ns", ctypes.c_int64 * 2),  # when bytes were last sent again; 0 for never
+        (
+            "made_ns",
+            ctypes.c_int64 * (2 * GAPS_KEPT),
+        ),  # time of the first segment after the gap, or of its acknowledgment
+        ("doubt_ns", ctypes.c_int64 * 2),  # when the peer first reported `doubt_ack` as missing
+        ("again_ns", ctypes.c_int64 * 2),  # time of the last retransmission, 0 for none
         ("start", ctypes.c_uint32 * (2 * GAPS_KEPT)),
         ("beyond", ctypes.c_uint32 * (2 * GAPS_KEPT)),
-        ("tsval", ctypes.c_uint32 * (2 * GAPS_KEPT)),  # of the first segment beyond it
+        ("tsval", ctypes.c_uint32 * (2 * GAPS_KEPT)),  # of the first segment after it
         ("doubt_ack", ctypes.c_uint32 * 2),
-        ("sacked", ctypes.c_uint32 * 2),  # up to where the peer has some of what is sent behind `doubt_ack`
-        ("again_start", ctypes.c_uint32 * 2),  # the bytes that were last sent again
+        ("sacked", ctypes.c_uint32 * 2),  # right edge of what the peer has received after `doubt_ack`
+        ("again_start", ctypes.c_uint32 * 2),  # range of the last retransmission
         ("again_end", ctypes.c_uint32 * 2),
-        ("copied_us", ctypes.c_uint32 * 2),  # how late a second capture point has what an end sends (`copies.py`)
-        ("recover", ctypes.c_uint32 * 2),  # snd_nxt at that time: repairs go on until it is acknowledged
+        ("copied_us", ctypes.c_uint32 * 2),  # delay of the second capture point (`copies.py`)
+        ("recover", ctypes.c_uint32 * 2),  # snd_nxt at the last retransmission: recovery ends when it is acknowledged
         ("ip_id", ctypes.c_uint16 * (2 * GAPS_KEPT)),  # as `tsval`
         ("kind", ctypes.c_uint8 * (2 * GAPS_KEPT)),  # GAP_*
     )
@@ -328,7 +334,7 @@ ROWS: dict[str, Any] = {
 
 
 def notable_bytes(name: str) -> Any:
-    """A mask of 64-bit words over a row of the kind `name`: all bytes but those of its plain fields."""
+    """Return a mask over a row of the kind `name`, as 64-bit words: all bytes except those of its plain fields."""
     row = ROWS[name]
     mask = (ctypes.c_uint64 * (ctypes.sizeof(row) // 8))()
     ctypes.memset(mask, 0xFF, ctypes.sizeof(row))
@@ -339,12 +345,12 @@ def notable_bytes(name: str) -> Any:
 
 
 def connection_changed(old: Any, new: Any, mask: Any) -> bool:
-    """Whether two connection rows differ in a byte of the mask."""
+    """Return True if two connection rows differ under the mask."""
     return _changed(old, new, mask)
 
 
 def endpoint_changed(old: Any, new: Any, mask: Any) -> bool:
-    """Whether two endpoint rows differ in a byte of the mask."""
+    """Return True if two endpoint rows differ under the mask."""
     return _changed(old, new, mask)
 
 
@@ -353,7 +359,7 @@ def _changed(old: Any, new: Any, mask: Any) -> bool:
     return (one ^ other) & bits != 0
 
 
-# Each kind of row has names of its own, which its twin gives to inline functions.
+# Each kind of row has its own function names, which are C inlines in the twin.
 words_of = embryos_of = addresses_of = connections_of = endpoints_of = aliases_of = rows_of
 retries_of = aftermaths_of = sizes_of = renumberings_of = orders_of = rows_of
 embryo_at = addresses_at = connection_at = endpoint_at = alias_at = row_at
@@ -365,12 +371,12 @@ prefetch_word = prefetch_connection = prefetch_endpoint = prefetch_embryo = pref
 
 
 def clear_ends(records: Any, i: int) -> None:
-    """Set ends row `i` to zeros."""
+    """Zero both endpoint rows of connection `i`."""
     clear_row(records, 2 * i)
     clear_row(records, 2 * i + 1)
 
 
 def copy_ends(into: Any, at: int, records: Any, i: int) -> None:
-    """Copy ends row `i` to row `at` of `into`."""
+    """Copy both endpoint rows of connection `i` to those of connection `at` in `into`."""
     into[2 * at] = records[2 * i]
     into[2 * at + 1] = records[2 * i + 1]

@@ -1,10 +1,10 @@
-"""The halves of the handshake RTT: which copy of a SYN or SYN-ACK was answered, and between which bounds the RTT lies.
+"""Measure both legs of the handshake RTT: which copy of a SYN or SYN-ACK was answered, and the bounds of the RTT.
 
-A segment that was sent once is answered by its answer: `exact`.  After a retransmission only the timestamp echo can
-tell (RFC 7323 section 3), and not always.  A receiver echoes the TSval of the first copy that *arrived*, also when the
-segment that carries the echo answers a later copy.  So an echo of the last copy's TSval proves that this copy was
-answered, and an echo of an earlier one gives only an upper bound: the first copy may have arrived and its answer been
-lost.  Karn's rule (RFC 6298 section 3) would drop such a sample; here the bounds are the honest answer.
+Without retransmission the measurement is `exact`.  After one, only a timestamp echo can identify the copy (RFC 7323
+section 3), and not always: a receiver echoes the TSval of the first copy that *arrived*, even if its segment answers a
+later copy.  So an echo of the last copy's TSval proves that this copy was answered.  An echo of an earlier one gives
+only an upper bound, since the answer to that copy may have been lost.  Karn's algorithm (RFC 6298 section 3) would
+discard such samples; here they give bounds.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ from handshake_inspect.wire.const import FIN, MASK16, MASK32, OPT_TIMESTAMPS
 
 
 def note_syn(table: Any, connection: Any, segment: Any) -> None:
-    """Keep another copy of the SYN; the last place is the newest's."""
+    """Record another copy of the SYN; the last slot always holds the newest."""
     at = min(connection.syn_count, RETRIES_KEPT) - 1
     if connection.syn_count < MASK16:
         connection.syn_count += 1
@@ -38,7 +38,7 @@ def note_syn(table: Any, connection: Any, segment: Any) -> None:
 
 
 def note_syn_ack(table: Any, connection: Any, segment: Any) -> None:
-    """Keep another copy of the SYN-ACK; the last place is the newest's."""
+    """Record another copy of the SYN-ACK; the last slot always holds the newest."""
     at = min(connection.synack_count, RETRIES_KEPT) - 1
     if connection.synack_count < MASK16:
         connection.synack_count += 1
@@ -54,7 +54,7 @@ def note_syn_ack(table: Any, connection: Any, segment: Any) -> None:
 
 
 def note_other_syn_ack(table: Any, connection: Any, segment: Any) -> None:
-    """Keep a SYN-ACK with another ISN than the first."""
+    """Record a SYN-ACK with another ISN than the first."""
     if table.new_retries(connection):
         retries = rows.retries_at(table.retries, connection.retries - 1)
         retries.other_ns = segment.ts_ns
@@ -66,21 +66,21 @@ def note_other_syn_ack(table: Any, connection: Any, segment: Any) -> None:
 
 
 def syn_time(table: Any, connection: Any, copy: int) -> int:
-    """When the SYN was sent for the `copy`-th time, from 0; copies beyond those kept count as the newest."""
+    """Return the time of copy number `copy` of the SYN, from 0; copies beyond those kept count as the newest."""
     if copy <= 0 or connection.retries == 0:
         return connection.syn_ns
     return rows.retries_at(table.retries, connection.retries - 1).syn_ns[min(copy, RETRIES_KEPT) - 1]
 
 
 def syn_ack_time(table: Any, connection: Any, copy: int) -> int:
-    """When the SYN-ACK was sent for the `copy`-th time, from 0; copies beyond those kept count as the newest."""
+    """Return the time of copy number `copy` of the SYN-ACK, from 0; copies beyond those kept count as the newest."""
     if copy <= 0 or connection.retries == 0:
         return connection.synack_ns
     return rows.retries_at(table.retries, connection.retries - 1).synack_ns[min(copy, RETRIES_KEPT) - 1]
 
 
 def first_echoed_syn(table: Any, connection: Any, client: Any, tsecr: int) -> int:
-    """The first copy of the SYN whose TSval is echoed, -1 if none is."""
+    """Return the number of the first SYN copy with TSval `tsecr`, -1 for none."""
     if client.syn_tsval == tsecr:
         return 0
     retries = rows.retries_at(table.retries, connection.retries - 1)
@@ -91,7 +91,7 @@ def first_echoed_syn(table: Any, connection: Any, client: Any, tsecr: int) -> in
 
 
 def first_echoed_syn_ack(table: Any, connection: Any, server: Any, tsecr: int) -> int:
-    """The first copy of the SYN-ACK whose TSval is echoed, -1 if none is."""
+    """Return the number of the first SYN-ACK copy with TSval `tsecr`, -1 for none."""
     if server.syn_tsval == tsecr:
         return 0
     retries = rows.retries_at(table.retries, connection.retries - 1)
@@ -102,7 +102,7 @@ def first_echoed_syn_ack(table: Any, connection: Any, server: Any, tsecr: int) -
 
 
 def first_since_refusal(table: Any, connection: Any) -> int:
-    """The first copy of the SYN that no RST had answered when it was sent."""
+    """Return the number of the first SYN copy sent after the last refusal by RST, 0 if there was none."""
     for copy in range(1, min(connection.syn_count, RETRIES_KEPT + 1)):
         if 0 < connection.rst_ns < syn_time(table, connection, copy):
             return copy
@@ -110,7 +110,7 @@ def first_since_refusal(table: Any, connection: Any) -> int:
 
 
 def time_syn_ack(table: Any, connection: Any, client: Any, segment: Any) -> None:
-    """The first SYN-ACK: bound the time since the SYN that it answers."""
+    """Bound the time between the first SYN-ACK and the SYN that it answers."""
     latest = segment.ts_ns - syn_time(table, connection, connection.syn_count - 1)
     earliest = segment.ts_ns - connection.syn_ns
     method = METHOD_EXACT
@@ -132,7 +132,7 @@ def time_syn_ack(table: Any, connection: Any, client: Any, segment: Any) -> None
 
 
 def time_second_syn_ack(table: Any, connection: Any, client: Any, segment: Any) -> None:
-    """A second SYN-ACK at the distance of the SYNs: each SYN drew its own, the path is slow and nothing was lost."""
+    """Resolve the ambiguity if the SYN-ACKs are spaced like the SYNs: nothing was lost, the path is slow."""
     if connection.synack_method != METHOD_AMBIGUOUS or connection.synack_count != 1 or connection.retries == 0:
         return
     if not (client.options & OPT_TIMESTAMPS and segment.options & OPT_TIMESTAMPS):
@@ -148,7 +148,7 @@ def time_second_syn_ack(table: Any, connection: Any, client: Any, segment: Any) 
 
 
 def time_ack(table: Any, connection: Any, server: Any, segment: Any) -> None:
-    """The final ACK: bound the time since the SYN-ACK that it answers."""
+    """Bound the time between the final ACK and the SYN-ACK that it answers."""
     latest = segment.ts_ns - syn_ack_time(table, connection, connection.synack_count - 1)
     earliest = segment.ts_ns - connection.synack_ns
     method = METHOD_EXACT
@@ -169,10 +169,10 @@ def time_ack(table: Any, connection: Any, server: Any, segment: Any) -> None:
 
 
 def time_second_ack(table: Any, connection: Any, server: Any, segment: Any) -> None:
-    """The final ACK came again, as far behind as two SYN-ACKs were apart: each drew its own, and this is the first's.
+    """Resolve the ambiguity if the final ACK is repeated with the spacing of two SYN-ACKs: each was answered.
 
-    The path is slower than the server's timer, so that the copies were needless, or the first ones were lost.  Where
-    timers leave equal gaps, it may be either.
+    Either the path is slower than the server's timer, and the copies were spurious, or the first ones were lost.  If
+    timers leave equal gaps, it stays ambiguous.
     """
     if connection.retries == 0 or segment.payload_len or segment.flags & FIN:
         return
@@ -197,7 +197,7 @@ def time_second_ack(table: Any, connection: Any, server: Any, segment: Any) -> N
 
 
 def is_alike(one: int, other: int) -> bool:
-    """Whether two pauses differ by no more than the path does from one moment to the next."""
+    """Return True if two intervals differ by at most 2 %, the variation of a path."""
     off = one - other
     if off < 0:
         off = -off
@@ -205,7 +205,7 @@ def is_alike(one: int, other: int) -> bool:
 
 
 def time_one_sided(table: Any, connection: Any, segment: Any) -> None:
-    """The final ACK without a SYN-ACK in the capture: only the sum can be known, kept in the `synack` bounds."""
+    """Bound the total RTT if no SYN-ACK was captured; it is stored in the `synack` bounds."""
     connection.synack_min_ns = segment.ts_ns - syn_time(table, connection, connection.syn_count - 1)
     connection.synack_max_ns = segment.ts_ns - connection.syn_ns
     if segment.payload_len:
@@ -215,19 +215,19 @@ def time_one_sided(table: Any, connection: Any, segment: Any) -> None:
 
 
 def knows_leg(method: int) -> bool:
-    """Whether the lower bound of a half is one that was measured."""
+    """Return True if the lower bound of a leg was measured."""
     return method in (METHOD_EXACT, METHOD_TSECR, METHOD_AMBIGUOUS)
 
 
 def leg_ns(connection: Any, side: int) -> int:
-    """From the capture point to an end and back, at least; -1 where it is not known."""
+    """Return the minimum RTT in nanoseconds from the capture point to `side`, -1 if unknown."""
     if side == connection.client:
         return connection.ackdat_min_ns if knows_leg(connection.ackdat_method) else -1
     return connection.synack_min_ns if knows_leg(connection.synack_method) else -1
 
 
 def total_ns(connection: Any) -> int:
-    """Both halves, at least; 0 where they are not known."""
+    """Return the minimum RTT of both legs in nanoseconds, 0 if unknown."""
     if knows_leg(connection.synack_method) and knows_leg(connection.ackdat_method):
         return connection.synack_min_ns + connection.ackdat_min_ns
     if connection.synack_method == METHOD_ONE_SIDED or knows_leg(connection.synack_method):

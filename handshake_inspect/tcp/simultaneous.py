@@ -1,4 +1,4 @@
-"""Both ends opened (RFC 9293 section 3.5, figure 7), or one end did with itself: nothing answers anything in turn."""
+"""Handle simultaneous opens (RFC 9293 section 3.5, figure 7), and connections of a socket to itself."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ from handshake_inspect.wire.const import MASK32, MASK64
 
 
 def second_syn(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
-    """The SYN that crossed the client's."""
+    """Process the SYN that crossed the client's."""
     connection.facts |= FACT_SIMULTANEOUS
     connection.synack_method = METHOD_SIMULTANEOUS
     connection.ackdat_method = METHOD_SIMULTANEOUS
@@ -36,19 +36,19 @@ def second_syn(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
 
 
 def repeated_syn(connection: Any, sender: Any) -> None:
-    """A plain SYN again: the one that crossed it did not arrive, or its sender would send a SYN-ACK."""
+    """Process a repeated SYN: the crossing SYN was lost, or its sender would send a SYN-ACK."""
     endpoint.apply(sender, SYN_WAS_LOST)
 
 
 def repeated_syn_ack(connection: Any, sender: Any) -> None:
-    """A SYN-ACK again: its sender has no acknowledgment of its SYN."""
+    """Process a repeated SYN-ACK: its sender has received no acknowledgment of its SYN."""
     sender.retransmissions += 1
     endpoint.apply(sender, ACK_OF_SYN_WAS_LOST)
     connection.facts &= ~FACT_ACKED & MASK64
 
 
 def complete(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
-    """The connection is established once both ends are, whose acknowledgments are on their way in any order."""
+    """Mark the connection established once both endpoints are; their acknowledgments may come in any order."""
     if sender.state < ESTABLISHED or peer.state < ESTABLISHED or connection.facts & FACT_ACKED:
         return
     connection.facts |= FACT_ACKED | FACT_CLIENT_PROVED | FACT_SERVER_PROVED
@@ -57,10 +57,10 @@ def complete(connection: Any, sender: Any, peer: Any, segment: Any) -> None:
 
 
 def on_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """Each end sends one, with the ISN of its SYN."""
+    """Process a SYN-ACK; each endpoint sends one, with the ISN of its SYN."""
     if sender.traits & TRAIT_ACKS:
         repeated_syn_ack(connection, sender)
-    sender.window = segment.window  # of its SYN it is not known
+    sender.window = segment.window  # that of its SYN is unknown
     endpoint.apply(sender, GOT_SYN)
     endpoint.apply(peer, GOT_SYN_ACK)
     endpoint.agree_on_options(sender, peer)
@@ -75,14 +75,14 @@ def on_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: int)
 
 
 def is_self(connection: Any) -> bool:
-    """A connection of an address and port to itself."""
+    """Return True if an address and port is connected to itself."""
     return (
         connection.port0 == connection.port1 and connection.lo0 == connection.lo1 and connection.hi0 == connection.hi1
     )
 
 
 def with_itself(connection: Any, sender: Any, segment: Any) -> None:
-    """The one SYN-ACK of a connection to itself: there is no third segment."""
+    """Process the SYN-ACK of a connection to itself, which has no third segment."""
     connection.facts |= FACT_SIMULTANEOUS | FACT_SYNACK | FACT_ACKED | FACT_CLIENT_PROVED | FACT_SERVER_PROVED
     connection.synack_ns = segment.ts_ns
     connection.synack_frame = segment.frame & MASK32

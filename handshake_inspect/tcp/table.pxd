@@ -7,7 +7,7 @@ from handshake_inspect.tcp.lent_rows cimport LentRows
 from handshake_inspect.tcp.setup.store cimport Setups
 from handshake_inspect.wire cimport fourtuple
 from handshake_inspect.tcp.facts cimport EMBRYO, EMBRYO_FREE, EMBRYO_STATE, EMBRYO_WAITING, NUMBER
-from handshake_inspect.tcp.limits cimport LEAST_ROWS, LONGEST_RUN
+from handshake_inspect.tcp.limits cimport MIN_ROWS, MAX_PROBES
 from handshake_inspect.wire.const cimport IPV4_MAPPED, MASK16, MASK32
 
 

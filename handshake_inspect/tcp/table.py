@@ -1,8 +1,8 @@
-"""The connection table: 4-tuple to row, in both directions alike.
+"""The connection table: maps a 4-tuple, in either direction, to its row.
 
-An index (`index.py`) over two kinds of rows.  A SYN alone is an embryo of 40 bytes; the second segment of its 4-tuple
-makes it a connection.  The index names only the latest incarnation of a 4-tuple; earlier ones stay in their rows until
-the report.
+The index (`index.py`) covers two kinds of rows.  A lone SYN is an embryo of 40 bytes; the second segment of its 4-tuple
+turns it into a connection.  The index points only to the latest incarnation of a 4-tuple; earlier ones stay in their
+rows until the report.
 """
 
 from typing import Any
@@ -10,21 +10,21 @@ from typing import Any
 from handshake_inspect.tcp import room, rows
 from handshake_inspect.tcp.facts import EMBRYO, EMBRYO_FREE, EMBRYO_STATE, EMBRYO_WAITING, NUMBER
 from handshake_inspect.tcp.lent_rows import LentRows
-from handshake_inspect.tcp.limits import LEAST_ROWS, LONGEST_RUN
+from handshake_inspect.tcp.limits import MAX_PROBES, MIN_ROWS
 from handshake_inspect.tcp.setup.store import Setups
 from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import IPV4_MAPPED, MASK16, MASK32
 
 
 class Table(LentRows):
-    """Rows and the way to them.  `limit` bounds embryos and connections alike; the oldest make room."""
+    """Rows and their index.  Embryos and connections are limited to `limit` each; the oldest are evicted."""
 
     def __init__(self, limit: int = 1 << 22) -> None:
-        """Reserve room for `limit` rows of each kind (address space, not memory), or for fewer if need be."""
+        """Reserve address space (not memory) for `limit` rows of each kind, or for fewer if the system refuses."""
         LentRows.__init__(self)
-        self.limit = room.affordable(min(max(limit, LEAST_ROWS), NUMBER - 1), LEAST_ROWS)
+        self.limit = room.affordable(min(max(limit, MIN_ROWS), NUMBER - 1), MIN_ROWS)
         while not self.reserve():
-            self.limit = max(self.limit // 2, LEAST_ROWS)
+            self.limit = max(self.limit // 2, MIN_ROWS)
         self.begin_lending()
         self.size_rows = room.reserve("Sizes", self.limit)
         self.setups = Setups(self.limit)
@@ -37,20 +37,20 @@ class Table(LentRows):
         self.aliases = rows.aliases_of(self.alias_rows)
         self.highs = rows.words_of(self.high_rows)
         self.sizes = rows.sizes_of(self.size_rows)
-        self.beyond = False  # whether frame numbers passed 32 bits
-        self.embryo_count = 0  # rows ever used, free ones too
+        self.beyond = False  # frame numbers have exceeded 32 bits
+        self.embryo_count = 0  # rows ever used, including free ones
         self.connection_count = 0
-        self.begun = 0  # how often a row was taken into use
+        self.begun = 0  # number of row allocations
         self.free_embryo = 0  # 1 + the embryo freed last; the next is in its `first_frame`
         self.free_connection = 0  # 1 + the connection retired last; the next is in its `previous`
         self.evicted = 0
-        self.holds_plain = False  # whether any segment had none of SYN, FIN and RST
-        self.holds_bare = False  # and no payload
+        self.holds_plain = False  # any segment without SYN, FIN and RST was seen
+        self.holds_bare = False  # one of them had no payload
         self.hand_embryo = 0
         self.hand_connection = 0
 
     def reserve(self) -> bool:
-        """Reserve room for `limit` rows of each kind; False where the system does not grant it, but may grant less."""
+        """Reserve `limit` rows of each kind; return False if the system refuses but may grant fewer."""
         try:
             self.embryo_rows = room.reserve("Embryo", self.limit)
             self.address_rows = room.reserve("Addresses", self.limit)
@@ -60,18 +60,18 @@ class Table(LentRows):
             self.reserve_retries()
             self.high_rows = room.reserve_words(self.limit)  # of embryos: their first frames above 32 bits
         except MemoryError:
-            if self.limit == LEAST_ROWS:
+            if self.limit == MIN_ROWS:
                 raise
             return False
         return True
 
-    # -- what the index names --------------------------------------------------------------------------------
+    # -- lookup ----------------------------------------------------------------------------------------------
 
     def find(self, segment: Any) -> int:
-        """The reference of the segment's 4-tuple, 0 if it is unknown; `found_at` is its slot, or the free one."""
+        """Return the reference of the segment's 4-tuple, 0 if unknown; sets `found_at` to its slot or a free one."""
         tag = (segment.hash >> 32) & MASK32
         at = tag & self.mask
-        last = (at + LONGEST_RUN) & self.mask
+        last = (at + MAX_PROBES) & self.mask
         while True:
             slot = self.slots[at]
             if slot == 0:
@@ -86,7 +86,7 @@ class Table(LentRows):
             at = (at + 1) & self.mask
 
     def fetch(self, segment: Any) -> None:
-        """Have the rows brought near that the slot names, if they are of a connection."""
+        """Prefetch the rows that the segment's slot refers to."""
         slot = self.slots[((segment.hash >> 32) & MASK32) & self.mask]
         reference = slot & MASK32
         if reference and not reference & EMBRYO:
@@ -97,7 +97,7 @@ class Table(LentRows):
             rows.prefetch_embryo(self.embryos, (reference & NUMBER) - 1)
 
     def is_same(self, reference: int, segment: Any) -> bool:
-        """Whether the row is of the segment's 4-tuple, in either direction."""
+        """Return True if the row has the segment's 4-tuple, in either direction."""
         if reference & EMBRYO:
             return self.is_same_embryo((reference & NUMBER) - 1, segment)
         row = rows.connection_at(self.connections, reference - 1)
@@ -120,7 +120,7 @@ class Table(LentRows):
         )
 
     def is_same_embryo(self, i: int, segment: Any) -> bool:
-        """Whether an embryo is of the segment's 4-tuple, in either direction."""
+        """Return True if an embryo has the segment's 4-tuple, in either direction."""
         embryo = rows.embryo_at(self.embryos, i)
         ends = self.addresses_of(i)
         if (
@@ -144,7 +144,7 @@ class Table(LentRows):
     # -- rows ------------------------------------------------------------------------------------------------
 
     def new_embryo(self, segment: Any, state: int) -> int:
-        """A row for a SYN; its number."""
+        """Allocate a row for a SYN; return its number."""
         self.begun += 1
         if self.free_embryo:
             i = self.free_embryo - 1
@@ -175,12 +175,12 @@ class Table(LentRows):
         return i
 
     def put_state(self, i: int, state: int) -> None:
-        """What has become of an embryo."""
+        """Set the state of an embryo (EMBRYO_*)."""
         embryo = rows.embryo_at(self.embryos, i)
         embryo.options = embryo.options & ~EMBRYO_STATE | state
 
     def put_addresses(self, i: int, segment: Any) -> None:
-        """Keep the addresses of a SYN: two of IPv4 in its row."""
+        """Store the addresses of a SYN: in its row if both are IPv4."""
         embryo = rows.embryo_at(self.embryos, i)
         embryo.client = segment.src_lo & MASK32
         embryo.server = segment.dst_lo & MASK32
@@ -198,7 +198,7 @@ class Table(LentRows):
             wide.server_lo = segment.dst_lo
 
     def addresses_of(self, i: int) -> Any:
-        """The addresses of an embryo, until they are asked for again."""
+        """Return the addresses of an embryo; valid until the next call."""
         embryo = rows.embryo_at(self.embryos, i)
         if embryo.client | embryo.server == 0:
             return rows.addresses_at(self.addresses, i)
@@ -208,30 +208,30 @@ class Table(LentRows):
         return narrow
 
     def embryo_addresses(self, i: int) -> tuple[int, int, int, int]:
-        """An embryo's (client_hi, client_lo, server_hi, server_lo), for callers that are not compiled."""
+        """Return an embryo's (client_hi, client_lo, server_hi, server_lo), for uncompiled callers."""
         ends = self.addresses_of(i)
         return ends.client_hi, ends.client_lo, ends.server_hi, ends.server_lo
 
     def embryo_frame(self, i: int) -> int:
-        """The whole number of an embryo's frame, for callers that are not compiled."""
+        """Return the full frame number of an embryo, for uncompiled callers."""
         return self.whole_frame(i)
 
     def whole_frame(self, i: int) -> int:
-        """The whole number of an embryo's frame; the words above 32 bits are touched only where there are any."""
+        """Return the full frame number of an embryo; reads the upper 32 bits only if any are set."""
         frame = rows.embryo_at(self.embryos, i).first_frame
         if self.beyond:
             frame |= self.highs[i] << 32
         return frame
 
     def free(self, i: int) -> None:
-        """Give an embryo's row back."""
+        """Free the row of an embryo."""
         embryo = rows.embryo_at(self.embryos, i)
         embryo.options = EMBRYO_FREE
         embryo.first_frame = self.free_embryo
         self.free_embryo = i + 1
 
     def free_provisional(self, row: Any) -> None:
-        """Give the rows back of a SYN that may have begun another incarnation, and of its copies."""
+        """Free the rows of a provisional SYN and its copies."""
         self.free(row.provisional - 1)
         row.provisional = 0
         if row.retries:
@@ -242,7 +242,7 @@ class Table(LentRows):
                 self.free(at)
 
     def evict_embryo(self) -> int:
-        """Make room: the embryo that the hand of the clock points at is counted and gone."""
+        """Evict the embryo at the clock hand, count it and return its row number."""
         while True:
             i = self.hand_embryo
             self.hand_embryo = i + 1 if i + 1 < self.limit else 0
@@ -254,7 +254,7 @@ class Table(LentRows):
         return i
 
     def forget_embryo(self, i: int) -> None:
-        """Take an embryo out of the index."""
+        """Remove an embryo from the index."""
         embryo, ends = rows.embryo_at(self.embryos, i), self.addresses_of(i)
         hash_of = fourtuple.hash_four_tuple(
             ends.client_hi, ends.client_lo, embryo.client_port, ends.server_hi, ends.server_lo, embryo.server_port
@@ -262,7 +262,7 @@ class Table(LentRows):
         self.forget((hash_of >> 32) & MASK32, EMBRYO | (i + 1))
 
     def evict_connection(self) -> int:
-        """Make room: the connection that the hand of the clock points at is counted and gone."""
+        """Evict the connection at the clock hand, count it and return its row number."""
         i = self.hand_connection
         self.hand_connection = i + 1 if i + 1 < self.limit else 0
         self.evicted += 1
@@ -270,7 +270,7 @@ class Table(LentRows):
         return i
 
     def release(self, i: int) -> None:
-        """Take a connection out of the index and zero its rows."""
+        """Remove a connection from the index and zero its rows."""
         row = rows.connection_at(self.connections, i)
         hash_of = fourtuple.hash_four_tuple(row.hi0, row.lo0, row.port0, row.hi1, row.lo1, row.port1)
         self.forget((hash_of >> 32) & MASK32, i + 1)
@@ -287,19 +287,19 @@ class Table(LentRows):
         self.setups.release(i)
 
     def retire(self, i: int) -> None:
-        """Forget a connection that was reported; its row is used again."""
+        """Free the row of a connection that was reported."""
         self.release(i)
         row = rows.connection_at(self.connections, i)
         row.previous = self.free_connection
         self.free_connection = i + 1
 
     def retire_embryo(self, i: int) -> None:
-        """Forget a SYN that nothing answered and that was reported; its row is used again."""
+        """Free the row of an unanswered SYN that was reported."""
         self.forget_embryo(i)
         self.free(i)
 
     def new_connection(self, segment: Any) -> int:
-        """A row for a connection whose first frame is this one; its number."""
+        """Allocate a row for a connection that begins with this segment; return its number."""
         self.begun += 1
         if self.free_connection:
             i = self.free_connection - 1
@@ -328,7 +328,7 @@ class Table(LentRows):
         return i
 
     def recall(self, i: int, segment: Any) -> None:
-        """Make the SYN of an embryo a segment again."""
+        """Fill `segment` with the SYN stored in an embryo."""
         embryo, ends = rows.embryo_at(self.embryos, i), self.addresses_of(i)
         segment.src_hi = ends.client_hi
         segment.src_lo = ends.client_lo

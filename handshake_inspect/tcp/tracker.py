@@ -1,4 +1,4 @@
-"""Every segment to its connection: the short path for plain traffic, the long one for all that means something."""
+"""Assign every segment to its connection and update it: a fast path for plain traffic, a full path for the rest."""
 
 from typing import Any
 
@@ -84,24 +84,23 @@ from handshake_inspect.wire.const import (
 
 
 class Tracker:
-    """Follows connections through the segments of one trace."""
+    """Tracks the connections of one trace, segment by segment."""
 
     def __init__(self, limit: int) -> None:
-        """`limit` bounds the rows of the table."""
+        """Create a tracker whose table has at most `limit` rows of each kind."""
         self.table = Table(limit)
         self.focus = Focus(self.table)
-        self.reads = True  # whether set-up is read
+        self.reads = True  # whether connection set-up (TLS, plain text) is parsed
         self.scratch = seg.segments(1)
         self.recalled = seg.segments_of(self.scratch)
-        self.owners = payload.owners_of(self.scratch)  # of the records that are tracked: the pump's
-        self.stray_icmp = 0  # errors that quote nothing the capture holds
+        self.owners = payload.owners_of(self.scratch)  # payload buffers of the records being tracked, set by the pump
+        self.stray_icmp = 0  # errors that quote a segment of no known connection
         self.checksums = Checksums()
 
     def track_all(self, records: Any, first: int, count: int) -> int:
-        """Track so many records, from the first on.
+        """Track `count` records, starting at `first`.
 
-        The rows that a segment needs are on their way from memory while others before it are tracked: those of
-        thousands of connections do not fit into a cache.
+        Rows are prefetched while earlier segments are tracked: those of thousands of connections exceed the CPU caches.
         """
         end = first + count
         for at in range(first, min(first + 2 * AHEAD, end)):
@@ -117,7 +116,7 @@ class Tracker:
         return 0
 
     def track(self, segment: Any) -> int:
-        """Take note of a segment, or of an ICMP error that quotes one."""
+        """Track one segment, or an ICMP error that quotes one."""
         reference = self.table.find(segment)
         if reference == 0 or reference & EMBRYO or segment.kind == KIND_ICMP_ERROR:
             return self.rare(segment, reference)
@@ -129,7 +128,7 @@ class Tracker:
         return self.follow(i, side, segment)
 
     def side_of(self, connection: Any, segment: Any) -> int:
-        """Which end sent it."""
+        """Return the side (0 or 1) that sent the segment."""
         if (
             segment.src_port == connection.port0
             and segment.src_lo == connection.lo0
@@ -139,7 +138,7 @@ class Tracker:
         return 1
 
     def pass_quickly(self, connection: Any, i: int, side: int, segment: Any) -> bool:
-        """Plain in-order data, or a plain new ACK, between synchronized ends: only count it.  False for all else."""
+        """Count plain in-order data or a plain new ACK between synchronized endpoints; return False for all else."""
         sender = rows.endpoint_at(self.table.endpoints, 2 * i + side)
         peer = rows.endpoint_at(self.table.endpoints, 2 * i + (side ^ 1))
         if (
@@ -175,9 +174,9 @@ class Tracker:
         return True
 
     def begin_quickly(self, connection: Any, i: int, sender: Any, peer: Any, side: int, segment: Any) -> bool:
-        """Note what the first data, or the first bare ACK, of an end says besides: that it is there, for Zeek as well.
+        """Record the first data or first bare ACK of an endpoint, also for Zeek's history.
 
-        False where it may say more: `follow` will see.
+        Returns False if it may mean more and needs the full path (`follow`).
         """
         if (
             connection.facts & UNUSUAL
@@ -204,10 +203,10 @@ class Tracker:
             connection.facts |= FACT_CLIENT_DATA if by_client else FACT_SERVER_DATA
         return True
 
-    # -- the long path ---------------------------------------------------------------------------------------
+    # -- the full path ---------------------------------------------------------------------------------------
 
     def rare(self, segment: Any, reference: int) -> int:
-        """A 4-tuple that is new or holds only a SYN so far, and ICMP errors."""
+        """Track a segment whose 4-tuple is new or has only an embryo (a lone SYN), or an ICMP error."""
         if segment.kind == KIND_ICMP_ERROR:
             if reference == 0:
                 self.stray_icmp += 1
@@ -233,7 +232,7 @@ class Tracker:
         return self.follow(i, self.side_of(rows.connection_at(self.table.connections, i), segment), segment)
 
     def on_error(self, i: int, segment: Any) -> int:
-        """An ICMP error that quotes a segment of connection `i`."""
+        """Process an ICMP error that quotes a segment of connection `i`."""
         connection = rows.connection_at(self.table.connections, i)
         side = self.side_of(connection, segment)
         quoted = rows.endpoint_at(self.table.endpoints, 2 * i + side)
@@ -245,13 +244,13 @@ class Tracker:
         return 0
 
     def conceive(self, segment: Any) -> int:
-        """A SYN on a 4-tuple that has nothing better."""
+        """Create an embryo for a SYN and point the index to it."""
         i = self.table.new_embryo(segment, EMBRYO_WAITING)
         self.table.name(segment, EMBRYO | (i + 1))
         return 0
 
     def hatch(self, reference: int, segment: Any) -> int:
-        """An embryo becomes a connection because `segment` followed; the number of its row."""
+        """Turn an embryo into a connection because `segment` followed; return the connection's row number."""
         number = (reference & NUMBER) - 1
         recalled = seg.segment_at(self.recalled, 0)
         self.table.recall(number, recalled)
@@ -259,7 +258,7 @@ class Tracker:
         return self.begin_recalled(segment)
 
     def begin_recalled(self, segment: Any) -> int:
-        """A connection from the SYN in `recalled`, under the 4-tuple of `segment`."""
+        """Create a connection from the SYN in `recalled`, with the 4-tuple of `segment`; return its row number."""
         recalled = seg.segment_at(self.recalled, 0)
         recalled.flags = SYN
         recalled.hash = segment.hash
@@ -269,7 +268,7 @@ class Tracker:
         return i
 
     def follow(self, i: int, side: int, segment: Any) -> int:
-        """One segment of connection `i`, in full."""
+        """Process one segment of connection `i` on the full path."""
         connection = rows.connection_at(self.table.connections, i)
         sender = rows.endpoint_at(self.table.endpoints, 2 * i + side)
         peer = rows.endpoint_at(self.table.endpoints, 2 * i + (side ^ 1))
@@ -329,7 +328,7 @@ class Tracker:
         return 0
 
     def tally(self, connection: Any, sender: Any, segment: Any) -> None:
-        """What counts of every segment, even of a damaged one or a copy."""
+        """Count a segment; includes damaged ones and copies."""
         sender.frames += 1
         if segment.notes & NOTE_UNTIMED and not connection.facts & FACT_ACKED:
             connection.facts |= FACT_UNTIMED
@@ -340,7 +339,7 @@ class Tracker:
                 self.table.holds_bare |= segment.payload_len == 0
 
     def is_corrupt(self, connection: Any, sender: Any, alias: Any, segment: Any, side: int) -> bool:
-        """Whether a segment with a wrong checksum was damaged: nothing else is believed of it."""
+        """Return True if a segment with a wrong checksum was damaged in transit: its contents are ignored."""
         if not self.checksums.is_corrupt(sender, segment):
             return False
         connection.facts |= FACT_BAD_CHECKSUM
@@ -352,7 +351,7 @@ class Tracker:
     def is_copy(
         self, connection: Any, sender: Any, peer: Any, segment: Any, side: int, print_of: int, seen: bool
     ) -> bool:
-        """Whether the capture holds it already: as it is, or, `seen`, with other sequence numbers."""
+        """Return True if the segment was captured before: unchanged, or (`seen`) with other sequence numbers."""
         if segment.flags & SYN and not seen:
             seen = renumbering.learn(self.table, connection, sender, peer, segment, side)
         elif connection.facts & (FACT_MIDSTREAM | FACT_RENUMBERED) == FACT_MIDSTREAM and sender.frames <= EARLY:
@@ -370,7 +369,7 @@ class Tracker:
         return equal
 
     def hand_over(self, i: int, side: int, segment: Any, before_ns: int, verdict: int) -> int:
-        """The segment is of another incarnation than that of connection `i`, which has counted it."""
+        """Undo the counting on connection `i` of a segment that belongs to another incarnation, and assign it there."""
         connection = rows.connection_at(self.table.connections, i)
         sender = rows.endpoint_at(self.table.endpoints, 2 * i + side)
         connection.last_ns = before_ns
@@ -382,7 +381,7 @@ class Tracker:
         return self.restart(i, segment, verdict)
 
     def settle(self, connection: Any, sender: Any, peer: Any) -> None:
-        """Whether the short path may take what follows."""
+        """Update `quick`: whether the fast path may handle the connection's next segments."""
         facts = connection.facts
         over = connection.quick & READ_OVER
         ready = (
@@ -399,7 +398,7 @@ class Tracker:
         connection.quick = over | ready * QUICK
 
     def restart(self, i: int, segment: Any, verdict: int) -> int:
-        """Another incarnation of connection `i`'s 4-tuple: it begins with this SYN, or with the provisional one."""
+        """Start another incarnation of connection `i`'s 4-tuple, with this SYN or with the provisional one."""
         old = rows.connection_at(self.table.connections, i)
         last_ns = old.last_ns
         old.facts |= FACT_REPLACED

@@ -1,15 +1,14 @@
-"""RFC 9293's state machine as data: what an endpoint's own segments and its peer's do to its state.
+"""The TCP state machine of RFC 9293 as a table: how an endpoint's own segments and its peer's change its state.
 
-The table knows neither client nor server.  Every segment is two events: *sent* for the endpoint whose address it
-carries and *arrived* for its peer.  An observer sees what was sent, never what arrived, so the two halves are of
-different worth.  A sent segment proves the state that its sender must be in (RFC 9293 section 3.10); an arrival is a
-belief, taken back when a retransmission shows that the segment, or the answer to it, was lost.  The rows in
-`WITHDRAWN` are those second thoughts.
+The table does not distinguish client and server.  Every segment is two events: *sent* for its sender and *arrived* for
+the peer.  An observer sees what was sent, not what arrived.  A sent segment proves the state of its sender (RFC 9293
+section 3.10); an arrival is an assumption, withdrawn when a retransmission shows that the segment, or the answer to it,
+was lost.  `WITHDRAWN` has the transitions for that.
 
-A passive observer cannot see a listener that stays silent: an endpoint is CLOSED until it has sent something, so
-(CLOSED, SYN arrived) stays CLOSED while (LISTEN, SYN arrived) is SYN_RECEIVED as in the RFC's figure 6.
+A passive observer cannot see a silent listener: an endpoint is CLOSED until it has sent something, so (CLOSED, SYN
+arrived) stays CLOSED, while (LISTEN, SYN arrived) gives SYN_RECEIVED as in the RFC's figure 6.
 
-`packed()` is what the tracker uses: one byte per (event, state).  `diagram()` prints the table for the docs.
+The tracker uses `packed()`: one byte per (event, state).  `diagram()` prints the table for the docs.
 """
 
 from enum import IntEnum
@@ -32,11 +31,11 @@ class TcpState(IntEnum):
 
 
 class Event(IntEnum):
-    """What can happen to an endpoint, as far as the wire shows it."""
+    """The events that change an endpoint's state, as far as an observer sees them."""
 
     SENT_SYN = 0
     SENT_SYN_ACK = 1
-    SENT_ACK = 2  # with ACK, without SYN and RST, and not a mere challenge: proves a synchronized state
+    SENT_ACK = 2  # with ACK, without SYN and RST, not a challenge ACK: proves a synchronized state
     SENT_FIN = 3
     SENT_RST = 4
     GOT_SYN = 5
@@ -44,19 +43,19 @@ class Event(IntEnum):
     GOT_ACK_OF_SYN = 7
     GOT_FIN = 8
     GOT_ACK_OF_FIN = 9
-    GOT_RST = 10  # one that the rules of its state accept
+    GOT_RST = 10  # one that is acceptable in its state
     GOT_ERROR = 11  # an ICMP error for its SYN
     TWO_MSL = 12
-    SYN_ACK_WAS_LOST = 13  # second thoughts: see the module's docstring
+    SYN_ACK_WAS_LOST = 13  # this and the following withdraw an assumption: see the module docstring
     ACK_OF_SYN_WAS_LOST = 14
     FIN_WAS_LOST = 15
     ACK_OF_FIN_WAS_LOST = 16
-    PROVED_OPEN = 17  # sent something synchronized though the capture shows no opening
-    NO_FIN = 18  # what seemed to be its FIN was a byte
-    SYN_WAS_LOST = 19  # the one that crossed its own: it sends a plain SYN again
+    PROVED_OPEN = 17  # sent something that requires a synchronized state, although no opening was captured
+    NO_FIN = 18  # what seemed to be its FIN was data
+    SYN_WAS_LOST = 19  # the SYN that crossed its own: it repeats a plain SYN
 
 
-# The same as plain numbers, for the compiled modules: `transitions.pxd` has them as literals.
+# The same as plain integers for compiled modules; `transitions.pxd` declares them as literals.
 CLOSED = int(TcpState.CLOSED)
 SYN_SENT = int(TcpState.SYN_SENT)
 SYN_RECEIVED = int(TcpState.SYN_RECEIVED)
@@ -89,7 +88,7 @@ SYN_WAS_LOST = int(Event.SYN_WAS_LOST)
 _S = TcpState
 _E = Event
 
-# (event, state) -> next state; what is not listed changes nothing.
+# (event, state) -> next state; pairs that are not listed change nothing.
 TRANSITIONS: dict[tuple[Event, TcpState], TcpState] = {
     # active open (section 3.10.1), and a SYN that proves one
     (_E.SENT_SYN, _S.CLOSED): _S.SYN_SENT,
@@ -110,7 +109,7 @@ TRANSITIONS: dict[tuple[Event, TcpState], TcpState] = {
     (_E.GOT_ACK_OF_SYN, _S.SYN_RECEIVED): _S.ESTABLISHED,
     (_E.SENT_ACK, _S.SYN_SENT): _S.ESTABLISHED,
     (_E.SENT_ACK, _S.SYN_RECEIVED): _S.ESTABLISHED,
-    # midstream: an end that acknowledges is synchronized
+    # midstream: an endpoint that acknowledges is synchronized
     (_E.PROVED_OPEN, _S.CLOSED): _S.ESTABLISHED,
     # active close (section 3.6)
     (_E.SENT_FIN, _S.CLOSED): _S.FIN_WAIT_1,
@@ -132,12 +131,12 @@ TRANSITIONS: dict[tuple[Event, TcpState], TcpState] = {
     (_E.GOT_ERROR, _S.SYN_RECEIVED): _S.CLOSED,
 }
 
-# Whatever the state, a RST sent, or one accepted, leaves nothing behind (section 3.10.7).
+# In any state, a RST that is sent or accepted deletes the connection (section 3.10.7).
 for _state in TcpState:
     TRANSITIONS[_E.SENT_RST, _state] = _S.CLOSED
     TRANSITIONS[_E.GOT_RST, _state] = _S.CLOSED
 
-# Beliefs taken back when the wire shows that they were wrong.
+# Withdrawn assumptions.
 WITHDRAWN: dict[tuple[Event, TcpState], TcpState] = {
     (_E.SYN_ACK_WAS_LOST, _S.ESTABLISHED): _S.SYN_SENT,
     (_E.ACK_OF_SYN_WAS_LOST, _S.ESTABLISHED): _S.SYN_RECEIVED,
@@ -158,21 +157,21 @@ WITHDRAWN: dict[tuple[Event, TcpState], TcpState] = {
     (_E.NO_FIN, _S.CLOSED): _S.CLOSE_WAIT,
 }
 
-STATES = 16  # room per event in the packed table
+STATES = 16  # bytes per event in the packed table
 
 
 def next_state(event: Event, state: TcpState) -> TcpState:
-    """The state after `event`; the same where the table is silent."""
+    """Return the state after `event`; unchanged if the table has no entry."""
     return (TRANSITIONS | WITHDRAWN).get((event, state), state)
 
 
 def packed() -> bytes:
-    """The table as bytes, indexed `event * STATES + state`."""
+    """Return the table as bytes, indexed by `event * STATES + state`."""
     return b"".join(bytes(next_state(event, state) for state in TcpState).ljust(STATES, b"\0") for event in Event)
 
 
 def diagram() -> str:
-    """The table as Mermaid text for the docs: `state --> state: event`."""
+    """Return the table as Mermaid text for the docs: `state --> state: event`."""
     lines = ["stateDiagram-v2"]
     for (event, state), after in sorted(TRANSITIONS.items(), key=lambda row: (row[0][1], row[0][0])):
         if state != after and event not in {Event.SENT_RST, Event.GOT_RST}:

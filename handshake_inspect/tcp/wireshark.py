@@ -1,4 +1,4 @@
-"""Wireshark's `tcp.completeness`: what of a whole connection the capture holds."""
+"""Wireshark's `tcp.completeness`: which phases of a connection the capture contains."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from handshake_inspect.wire.const import ACK, FIN, RST, SYN
 
 
 def complete(connection: Any, segment: Any) -> None:
-    """What `tshark -2` prints: a SYN counts as the first frame, and data is no ACK."""
+    """Update `completeness` as `tshark -2` prints it: a SYN counts only as first frame, and data is not an ACK."""
     flags = segment.flags
     bits = 0
     if flags & (SYN | ACK) == SYN:

@@ -1,20 +1,20 @@
-"""What Zeek would make of the same segments: its endpoint states and the letters of its connection history.
+"""Compute what Zeek would log for a connection: its endpoint states and connection history.
 
-Zeek's machine is not RFC 9293's: one state covers all between the SYN and the FIN, no sequence number is checked,
-and *originator* is the sender of the first packet, unless ports or a SYN-ACK show otherwise.  Where Zeek's timers
-would cut a connection in two, hsi's stays one; only what comes 5 s or more after the end is left out.
+Zeek's state machine differs from RFC 9293: one state covers everything between SYN and FIN, sequence numbers are not
+checked, and the *originator* is the sender of the first packet, unless ports or a SYN-ACK show otherwise.  Where Zeek's
+timers would split a connection, hsi keeps one; only segments 5 s or more after its end are ignored.
 
-Letters are upper case when the originator of that moment caused them, and are never rewritten but in one case:
-`H` becomes `^h` when the packet after a SYN-ACK shows that its sender was the responder.  A segment writes, in this
-order, at most one letter for its kind (S H F R D A, I and Q for odd flags), W (zero window), T (retransmission),
-`^` (roles exchanged) and, for its peer, G (the acknowledgment covers bytes that the capture lacks).  W, T, G and C
-(bad checksum) are written at the 1st, 10th, 100th … time.
+Letters are upper case if the current originator caused them.  They are never rewritten, with one exception: `H`
+becomes `^h` if the packet after a SYN-ACK shows that its sender was the responder.  A segment writes, in this order,
+at most one letter for its kind (S H F R D A, or I and Q for odd flags), W (zero window), T (retransmission), `^` (roles
+exchanged) and, for its peer, G (the acknowledgment covers bytes not captured).  W, T, G and C (bad checksum) are
+written for the 1st, 10th, 100th … occurrence.
 
-`observe` reads the progress of both ends from their rows, as they were before the segment, so that the tracker's
-short path need not call it for plain segments; `Endpoint.zeek_letters` shows that path when nothing can change.
+`observe` reads the progress of both endpoints from their rows as they were before the segment, so that the tracker's
+fast path need not call it for plain segments; `Endpoint.zeek_letters` tells the fast path when nothing can change.
 
-`Alias.written` holds letters by role (0 originator, 1 responder), which a later exchange of roles does not move, as
-in Zeek; its upper bits and all other pairs in the row are by side.
+`Alias.written` holds letters by role (0 originator, 1 responder), unchanged by a later exchange of roles, as in Zeek;
+its upper bits and all other pairs in the row are by side.
 """
 
 from typing import Any
@@ -76,7 +76,7 @@ from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, NOTE_SNAPPED,
 
 
 def observe(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
-    """Write what `seg` means to Zeek; `side` sent it, and neither endpoint row knows of it yet."""
+    """Update the history with a segment of `side`; call this before the endpoint rows are updated."""
     flags = seg.flags
     if not flags & (SYN | FIN | RST) and alias.state[0] == ESTABLISHED and alias.state[1] == ESTABLISHED:
         _observe_plain(alias, sender, peer, seg, side)
@@ -106,7 +106,7 @@ def observe(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
 
 
 def _observe_plain(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
-    """Write the letters of data or an ACK between ends that are established to Zeek, too: no state changes."""
+    """Write the letters of data or an ACK between endpoints that Zeek, too, considers established; no state changes."""
     _write_plain(alias, seg.flags, seg.payload_len, side)
     if seg.window == 0:
         alias.zero_windows[side] = _count(alias, LETTER_W, alias.zero_windows[side], side)
@@ -118,13 +118,13 @@ def _observe_plain(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> N
 
 
 def observe_bad_checksum(alias: Any, side: int) -> None:
-    """Write that a segment of `side` was left out because its checksum is wrong."""
+    """Write that a segment of `side` was ignored because of a wrong checksum."""
     alias.written[0] |= BEGUN
     alias.bad_checksums[side] = _count(alias, LETTER_C, alias.bad_checksums[side], side)
 
 
 def _begin(alias: Any, seg: Any) -> None:
-    """Choose the originator: the sender, unless the segment comes from a server's port and is no SYN."""
+    """Choose the originator: the sender, unless the segment is no SYN and comes from a server port."""
     if seg.flags & SYN and not seg.flags & ACK:
         return
     if not SERVER_PORT_TABLE[seg.src_port]:
@@ -134,9 +134,9 @@ def _begin(alias: Any, seg: Any) -> None:
 
 
 def _is_over(alias: Any, sender: Any, peer: Any, seg: Any) -> bool:
-    """Whether Zeek takes the segment for another connection.
+    """Return True if Zeek assigns the segment to another connection.
 
-    A SYN after a FIN or RST always; anything, some time after both ends had closed or one had reset.
+    That is always so for a SYN after a FIN or RST, and for any segment some time after the connection's end.
     """
     if alias.written[0] & OVER:
         return True
@@ -150,7 +150,7 @@ def _is_over(alias: Any, sender: Any, peer: Any, seg: Any) -> bool:
     if RESET not in (one, other) and not (one in (CLOSED, INACTIVE) and other in (CLOSED, INACTIVE)):
         return False
     if (sender.traits | peer.traits) & TRAIT_HOLE:
-        return False  # the end waits for what is missing
+        return False  # the endpoint waits for missing bytes
     if _is_recent(sender, seg) or _is_recent(peer, seg):
         return False
     alias.written[0] |= OVER
@@ -158,7 +158,7 @@ def _is_over(alias: Any, sender: Any, peer: Any, seg: Any) -> bool:
 
 
 def _is_recent(end: Any, seg: Any) -> bool:
-    """Whether `end` sent its last segment shortly before `seg`."""
+    """Return True if `end` sent its last segment shortly before `seg`."""
     if not end.traits & TRAIT_SEEN:
         return False
     age: int = (seg.ts_ns // 1000 - end.recent_us[(end.recent_at - 1) & 3]) & MASK32
@@ -166,7 +166,7 @@ def _is_recent(end: Any, seg: Any) -> bool:
 
 
 def _rebases(alias: Any, flags: int, side: int) -> bool:
-    """Whether Zeek restarts its count of sequence numbers: at a SYN, unless its sender has finished."""
+    """Return True if Zeek restarts relative sequence numbers: at a SYN, unless its sender has finished."""
     state: int = alias.state[side]
     previous: int = alias.written[side] >> PREVIOUS
     if not flags & SYN or state == CLOSED:
@@ -175,7 +175,7 @@ def _rebases(alias: Any, flags: int, side: int) -> bool:
 
 
 def _write_kind(alias: Any, flags: int, relative: int, payload_len: int, side: int) -> None:
-    """Write the letter of the segment's kind; S, H, F and R again only at another sequence number."""
+    """Write the letter of the segment's kind; S, H, F and R are repeated only at another sequence number."""
     kind = flags & (SYN | FIN | RST)
     if kind == 0:
         _write_plain(alias, flags, payload_len, side)
@@ -208,9 +208,9 @@ def _write_plain(alias: Any, flags: int, payload_len: int, side: int) -> None:
 
 
 def _minds_window(alias: Any, seg: Any, side: int) -> bool:
-    """Whether a window of zero is worth a letter: not after the peer's FIN, nor with or after a RST.
+    """Return True if a zero window gets a letter: not after the peer's FIN, nor with or after a RST.
 
-    Zeek also minds that of a SYN; it is left out, since a SYN that waits for its answer is kept without its window.
+    Zeek also writes one for a SYN; hsi does not, because embryos do not store the window.
     """
     if seg.flags & RST or (seg.flags & (SYN | ACK) == SYN and seg.payload_len == 0):
         return False
@@ -220,14 +220,14 @@ def _minds_window(alias: Any, seg: Any, side: int) -> bool:
 
 
 def _note_payload(alias: Any, sender: Any, seg: Any, rebased: bool, side: int) -> None:
-    """Note what payload says: whether it was sent before, and whether the capture holds all of it."""
+    """Record if payload was sent before, and if it is truncated."""
     _note_repeat(alias, sender, seg, rebased, side)
     if seg.notes & NOTE_SNAPPED and alias.gaps[side] == 0 and _clean(alias, 0) and _clean(alias, 1):
         alias.written[side] |= CUT
 
 
 def _note_acknowledgment(alias: Any, sender: Any, peer: Any, seg: Any, side: int) -> None:
-    """Note what is acknowledged, which the capture may lack."""
+    """Process an acknowledgment, which may cover bytes not captured."""
     if not seg.flags & RST and seqspace.seq_gt(seg.ack, peer.snd_nxt):
         alias.written[side ^ 1] |= CREDITED
     if _clean(alias, 0) and _clean(alias, 1):
@@ -235,13 +235,13 @@ def _note_acknowledgment(alias: Any, sender: Any, peer: Any, seg: Any, side: int
 
 
 def _note_letters(alias: Any, sender: Any, peer: Any, side: int) -> None:
-    """Keep at the ends what plain segments can no longer change."""
+    """Store in both endpoints what plain segments can no longer change."""
     sender.zeek_letters = _plain_letters(alias, side)
     peer.zeek_letters = _plain_letters(alias, side ^ 1)
 
 
 def _note_repeat(alias: Any, sender: Any, seg: Any, rebased: bool, side: int) -> None:
-    """Write T for a retransmission, and nothing for bytes that were only acknowledged before they were seen."""
+    """Write T for a retransmission, but not for bytes that were acknowledged before they were seen."""
     if not _repeats(alias, sender, seg, rebased, side):
         alias.written[side] &= ~CREDITED & MASK16
     elif not alias.written[side] & CREDITED:
@@ -251,9 +251,9 @@ def _note_repeat(alias: Any, sender: Any, seg: Any, rebased: bool, side: int) ->
 
 
 def _repeats(alias: Any, sender: Any, seg: Any, rebased: bool, side: int) -> bool:
-    """Whether the end of a segment with payload does not advance what its sender has sent.
+    """Return True if a segment with payload does not advance its sender's highest sequence number.
 
-    A SYN with payload always counts: Zeek has set its mark to the segment's end before it compares.
+    A SYN with payload always counts: Zeek advances the number before it compares.
     """
     flags: int = seg.flags
     if alias.state[side] == RESET:
@@ -278,7 +278,7 @@ def _repeats(alias: Any, sender: Any, seg: Any, rebased: bool, side: int) -> boo
 
 
 def _advance(alias: Any, flags: int, payload_len: int, by_originator: bool, side: int) -> None:
-    """Move the sender's state; `by_originator` is from before this segment exchanged roles."""
+    """Update the sender's state; `by_originator` is from before this segment exchanged roles."""
     state = alias.state[side]
     other = side ^ 1
     if state == INACTIVE:
@@ -302,14 +302,14 @@ def _advance(alias: Any, flags: int, payload_len: int, by_originator: bool, side
 
 
 def _wake(alias: Any, flags: int, payload_len: int, by_originator: bool, side: int) -> None:
-    """Move the state of an end that had sent nothing that counts."""
+    """Update the state of an endpoint that is INACTIVE."""
     other = side ^ 1
     if flags & SYN:
         if by_originator:
             _set_state(alias, side, SYN_ACK_SENT if flags & ACK else SYN_SENT)
         else:
             if not flags & ACK and alias.state[other] == SYN_ACK_SENT:
-                _exchange(alias)  # the SYN was stored behind its answer
+                _exchange(alias)  # the SYN was stored after its SYN-ACK
                 _set_state(alias, other, ESTABLISHED)
             if alias.state[other] == SYN_SENT:
                 _set_state(alias, other, ESTABLISHED)
@@ -321,24 +321,24 @@ def _wake(alias: Any, flags: int, payload_len: int, by_originator: bool, side: i
     if alias.state[side] != INACTIVE:
         return
     if not by_originator and payload_len == 0 and alias.state[alias.flipped] == SYN_SENT:
-        return  # some stacks acknowledge a SYN before they answer it
+        return  # some stacks send an ACK before the SYN-ACK
     if flags & ACK and alias.state[other] == ESTABLISHED:
-        _set_state(alias, side, ESTABLISHED)  # only its SYN was missed
+        _set_state(alias, side, ESTABLISHED)  # only its SYN was not captured
     else:
         _set_state(alias, side, PARTIAL)
 
 
 def _clean(alias: Any, side: int) -> bool:
-    """Whether missing bytes of a connection in this state mean anything to Zeek."""
+    """Return True if Zeek reports gaps in this state."""
     state: int = alias.state[side]
     previous: int = alias.written[side] >> PREVIOUS
     return state == ESTABLISHED or (state == CLOSED and previous == ESTABLISHED)
 
 
 def _note_gaps(alias: Any, sender: Any, peer: Any, ack: int, side: int) -> None:
-    """Write G for the peer where `ack` covers bytes of it that were not seen, once for each hole.
+    """Write G for the peer if `ack` covers bytes that were not captured, once for each hole.
 
-    Bytes cut off by the snap length are counted once only: the short path does not count what acknowledges them.
+    Bytes cut off by the snap length count only once, because the fast path does not check their acknowledgments.
     """
     other = side ^ 1
     if alias.written[other] & GAVE_UP:
@@ -370,7 +370,7 @@ def _note_gaps(alias: Any, sender: Any, peer: Any, ack: int, side: int) -> None:
 
 
 def _plain_letters(alias: Any, side: int) -> int:
-    """Give the ZEEK_* bits of an end: what a plain segment from it can no longer change."""
+    """Return the ZEEK_* bits of an endpoint: what its plain segments can no longer change."""
     written = alias.written[side ^ alias.flipped]
     bits = 0
     if not alias.written[side ^ 1] & CUT:
@@ -384,9 +384,9 @@ def _plain_letters(alias: Any, side: int) -> int:
 
 
 def _already(alias: Any, bit: int, letter: int, side: int) -> bool:
-    """Write `letter` if no packet of its kind was seen in this role before; returns whether one was."""
+    """Write `letter` if none of its kind was written for this role; return True if one was."""
     if letter in (LETTER_A, LETTER_D) and alias.length == 1 and alias.history[0] == LETTER_H:
-        # A SYN-ACK came first, and it was an answer after all.
+        # The first packet, a SYN-ACK, turns out to be an answer.
         alias.length = 0
         _exchange(alias)
         _append(alias, LETTER_H | 1 << LOWER)
@@ -399,13 +399,13 @@ def _already(alias: Any, bit: int, letter: int, side: int) -> bool:
 
 
 def _exchange(alias: Any) -> None:
-    """Make the responder the originator, and say so."""
+    """Exchange the roles and write `^`."""
     alias.flipped ^= 1
     _append(alias, FLIP)
 
 
 def _count(alias: Any, letter: int, count: int, side: int) -> int:
-    """Count events that are written at powers of ten only; returns the new count."""
+    """Count an event and write its letter at powers of ten; return the new count."""
     if count == 0xFFFF:
         return count
     count += 1
@@ -420,14 +420,14 @@ def _write(alias: Any, letter: int, side: int) -> None:
 
 
 def _append(alias: Any, letter: int) -> None:
-    """Append a letter if there is room for it."""
+    """Append a letter if the history is not full."""
     if alias.length < ROOM:
         alias.history[alias.length] = letter
         alias.length += 1
 
 
 def _set_state(alias: Any, side: int, state: int) -> None:
-    """Change Zeek's state of a side and remember the one before."""
+    """Set Zeek's state of a side and remember the previous one."""
     before = alias.state[side]
     if before != state:
         alias.written[side] = (alias.written[side] & BELOW_PREVIOUS) | before << PREVIOUS

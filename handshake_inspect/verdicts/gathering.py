@@ -22,7 +22,7 @@ from handshake_inspect.wire.const import MASK32
 
 
 class PassedByFilter(Protocol):
-    """What a capture filter passed: see `capture.filters.Passing`."""
+    """What a capture filter passed: see `capture.filters.FilterCoverage`."""
 
     @property
     def bare_acks(self) -> bool:

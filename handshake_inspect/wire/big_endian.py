@@ -1,7 +1,7 @@
-"""Numbers in network order, read out of a packet.
+"""Read integers in network byte order from a packet.
 
-Never compiled: the twin holds the same functions as C inlines, which become single loads.  Reading
-beyond the bytes is an IndexError here and undefined there: callers test lengths first.
+Never compiled: the twin declares the same functions as C inlines, which become single loads.  Check lengths first:
+reading past the end raises IndexError here, and is undefined in C.
 """
 
 

@@ -11,10 +11,9 @@ cdef inline uint32_t fold(uint64_t total) noexcept nogil:
     total = (total & 0xFFFF) + (total >> 16)
     return <uint32_t>total
 
-cdef inline bint is_right(const unsigned char *data, Py_ssize_t start, Py_ssize_t end, uint64_t more) noexcept nogil:
-    # Words are added in the machine's order (RFC 1071 section 2 (B)), eight bytes at a time with end-around carry:
-    # headers are too short for what vectors cost to set up.  The sum need not be folded: 2^16, 2^32 and 2^64 are all 1
-    # modulo 65535.
+cdef inline bint is_valid(const unsigned char *data, Py_ssize_t start, Py_ssize_t end, uint64_t more) noexcept nogil:
+    # Add words in host byte order (RFC 1071 section 2 (B)), eight bytes at a time with end-around carry; headers are
+    # too short for vector instructions to pay off.  No folding is needed: 2^16, 2^32 and 2^64 are all 1 modulo 65535.
     cdef const unsigned char *at = data + start
     cdef Py_ssize_t length = end - start
     cdef Py_ssize_t i

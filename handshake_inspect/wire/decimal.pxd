@@ -13,7 +13,7 @@ cdef inline Py_ssize_t put_decimal(unsigned char[::1] out, Py_ssize_t at, int64_
     cdef uint64_t left = -<uint64_t>value if value < 0 else <uint64_t>value, rest
     cdef uint32_t pair
     cdef Py_ssize_t end = at + decimal_length(value), place = end
-    while left >= 100:  # two digits at a time, as each division waits for the one before
+    while left >= 100:  # two digits at a time: successive divisions depend on each other
         rest = left // 100
         pair = <uint32_t>(left - rest * 100)
         left = rest

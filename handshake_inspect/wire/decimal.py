@@ -1,6 +1,6 @@
-"""Numbers and texts written into a buffer.
+"""Write numbers and text into a buffer.
 
-Never compiled: the twin holds the same functions as C inlines.  Callers see to it that there is room.
+Never compiled: the twin declares the same functions as C inlines.  The caller must provide enough space.
 """
 
 from __future__ import annotations
@@ -9,17 +9,17 @@ from typing import Any
 
 
 def decimal_length(value: int) -> int:
-    """How many digits a number has, and its sign."""
+    """Return the number of characters of an integer, including its sign."""
     return len(str(value))
 
 
 def put_decimal(out: Any, at: int, value: int) -> int:
-    """Write a number; what is returned is behind it."""
+    """Write an integer at `at`; return the index after it."""
     return put_text(out, at, b"%d" % value, 0, decimal_length(value))
 
 
 def put_text(out: Any, at: int, text: Any, start: int, stop: int) -> int:
-    """Copy a part of a text; what is returned is behind it."""
+    """Copy `text[start:stop]` to `at`; return the index after it."""
     end = at + stop - start
     out[at:end] = text[start:stop]
     return end

@@ -1,8 +1,8 @@
-"""What may stand around an IP packet, by number: link types, ethertypes and the UDP ports of tunnels.
+"""Registry of encapsulations by number: link types, ethertypes, IP protocols, GRE and PPP protocols, tunnel UDP ports.
 
-Both decoders read it: the fast one as bytes by number, the slow one (`decode.layers`, `decode.udp_tunnels`) by the
-names of layers.  A name has its step in `layers.STEPS` or `udp_tunnels.STEPS`, but for IP packets and for what
-`decode.uncommon` takes off itself.
+Both decoders use it: the fast one through byte tables indexed by number, the slow one (`decode.layers`,
+`decode.udp_tunnels`) by layer names.  Each name has a step in `layers.STEPS` or `udp_tunnels.STEPS`, except IP and the
+layers that `decode.uncommon` handles itself.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class LinkType(NamedTuple):
-    """What people call a link type, the layer that its frames begin with, and how many bytes stand before that."""
+    """The display name of a link type, the first layer of its frames, and the number of bytes before that."""
 
     name: str
     layer: str
@@ -54,7 +54,7 @@ LINK_TYPES: dict[int, LinkType] = {
     285: LinkType("Ethernet with an EDSA tag", "ethertype", 20),
 }
 
-# The layer behind an ethertype (IEEE 802 numbers of IANA).
+# The layer after an ethertype (IANA, "IEEE 802 Numbers").
 ETHERTYPES: dict[int, str] = {
     0x0800: "ipv4",
     0x86DD: "ipv6",
@@ -73,20 +73,20 @@ ETHERTYPES: dict[int, str] = {
     0x894F: "nsh",
     0x22F3: "trill",
 }
-SEALED_ETHERTYPES = {0x88E5: "MACsec"}
-BEHIND_GRE: dict[int, str] = {
+OPAQUE_ETHERTYPES = {0x88E5: "MACsec"}
+GRE_PROTOCOLS: dict[int, str] = {
     **ETHERTYPES,
     0x6558: "ethernet",
     0x88BE: "erspan",
     0x22EB: "erspan3",
     0x883E: "wccp",
-    **dict.fromkeys(range(0x8200, 0x8300), "wifi"),  # from an access point of Aruba to its controller
-    **dict.fromkeys((0x0806, 0x2001, 0x8863, 0x88CC), "alone"),  # ARP, NHRP, PPPoE's discovery, LLDP: no packets
+    **dict.fromkeys(range(0x8200, 0x8300), "wifi"),  # from an Aruba access point to its controller
+    **dict.fromkeys((0x0806, 0x2001, 0x8863, 0x88CC), "control"),  # ARP, NHRP, PPPoE's discovery, LLDP: no packets
 }
-BEHIND_PPP: dict[int, str] = {0x21: "ipv4", 0x57: "ipv6", 0x281: "mpls", 0x283: "mpls"}
-COMPRESSED_PPP = (0x2D, 0x2F, 0x3D, 0x53, 0xFB, 0xFD)  # or split between links, or encrypted
+PPP_PROTOCOLS: dict[int, str] = {0x21: "ipv4", 0x57: "ipv6", 0x281: "mpls", 0x283: "mpls"}
+OPAQUE_PPP = (0x2D, 0x2F, 0x3D, 0x53, 0xFB, 0xFD)  # or split between links, or encrypted
 
-# What runs behind a UDP port as a tunnel (RFC and IANA registry of service names).
+# Tunnel protocols by UDP port (RFCs and the IANA service name registry).
 TUNNEL_PORTS: dict[int, str] = {
     1701: "l2tp",
     2152: "gtp",
@@ -98,15 +98,15 @@ TUNNEL_PORTS: dict[int, str] = {
     5247: "capwap",
     6081: "geneve",
     6635: "mpls",
-    8472: "vxlan",  # Linux before it had a number, and Flannel still
+    8472: "vxlan",  # used by Linux before the assignment, and still by Flannel
 }
-ANSWERING = ("l2tp", "teredo", "ayiya", "capwap")  # whose far end sends from that port, to any other
+TWO_WAY_TUNNELS = ("l2tp", "teredo", "ayiya", "capwap")  # also tunnels if only the source port matches
 
-# What runs behind a UDP port as a tunnel, and is encrypted.
-SEALED_PORTS = {4500: "ESP in UDP", 4755: "GRE in DTLS", 5247: "CAPWAP in DTLS", 51820: "WireGuard"}
+# Encrypted tunnel protocols by UDP port.
+OPAQUE_PORTS = {4500: "ESP in UDP", 4755: "GRE in DTLS", 5247: "CAPWAP in DTLS", 51820: "WireGuard"}
 
-# The layer behind a protocol number of IP that carries packets (IANA, "Assigned Internet Protocol Numbers").
-CARRIERS: dict[int, str] = {
+# The layer after an IP protocol number that carries packets (IANA, "Assigned Internet Protocol Numbers").
+IP_PROTOCOLS: dict[int, str] = {
     4: "ipv4",
     41: "ipv6",
     47: "gre",
@@ -115,7 +115,7 @@ CARRIERS: dict[int, str] = {
     137: "mpls",
     143: "ethernet",
 }
-SEALED_PROTOCOLS = {
+OPAQUE_PROTOCOLS = {
     50: "ESP",
     55: "minimal encapsulation",
     98: "encapsulation header",
@@ -124,31 +124,35 @@ SEALED_PROTOCOLS = {
 }
 
 
-MAX_LAYERS = 32  # of a packet in a packet in a packet …; also of labels in a stack
+MAX_LAYERS = 32  # of nested packets, and of MPLS labels in a stack
 
 
-# -- the same for the fast decoder ---------------------------------------------------------------------------------
+# -- byte tables for the fast decoder ------------------------------------------------------------------------------
 
 FRAMING_ETHERNET, FRAMING_SLL, FRAMING_SLL2, FRAMING_IP, FRAMING_FAMILY = range(1, 6)
 _FRAMINGS = {
     "ethernet": FRAMING_ETHERNET, "sll": FRAMING_SLL, "sll2": FRAMING_SLL2, "ip": FRAMING_IP, "family": FRAMING_FAMILY,
 }  # fmt: skip
 
-# Layers by number; the fast decoder leaves BEHIND_OTHER to the slow one, and counts BEHIND_SEALED.
-BEHIND_VLAN, BEHIND_IPV4, BEHIND_IPV6, BEHIND_OTHER, BEHIND_SEALED = range(1, 6)
+# Layers by number; the fast decoder leaves LAYER_OTHER to the slow one, and counts LAYER_OPAQUE.
+LAYER_VLAN, LAYER_IPV4, LAYER_IPV6, LAYER_OTHER, LAYER_OPAQUE = range(1, 6)
 LAYER_MPLS, LAYER_PPPOE, LAYER_PPP, LAYER_ETHERNET, LAYER_ETHERIP, LAYER_GRE, LAYER_UDP = range(6, 13)
-LAYER_VXLAN, LAYER_GENEVE, LAYER_GTP, LAYER_ERSPAN, LAYER_ERSPAN3, LAYER_WCCP, LAYER_ALONE = range(13, 20)
+LAYER_VXLAN, LAYER_GENEVE, LAYER_GTP, LAYER_ERSPAN, LAYER_ERSPAN3, LAYER_WCCP, LAYER_CONTROL = range(13, 20)
 _LAYERS = {
-    "vlan": BEHIND_VLAN, "ipv4": BEHIND_IPV4, "ipv6": BEHIND_IPV6, "mpls": LAYER_MPLS, "pppoe": LAYER_PPPOE,
+    "vlan": LAYER_VLAN, "ipv4": LAYER_IPV4, "ipv6": LAYER_IPV6, "mpls": LAYER_MPLS, "pppoe": LAYER_PPPOE,
     "ppp": LAYER_PPP, "ethernet": LAYER_ETHERNET, "etherip": LAYER_ETHERIP, "gre": LAYER_GRE, "vxlan": LAYER_VXLAN,
     "geneve": LAYER_GENEVE, "gtp": LAYER_GTP, "erspan": LAYER_ERSPAN, "erspan3": LAYER_ERSPAN3, "wccp": LAYER_WCCP,
-    "alone": LAYER_ALONE,
+    "control": LAYER_CONTROL,
 }  # fmt: skip
-TUNNEL_TO, TUNNEL_FROM, TUNNEL_SEALED = 1, 2, 4  # where the port of a tunnel may be; an encrypted one's anywhere
+TUNNEL_TO, TUNNEL_FROM, TUNNEL_OPAQUE = (
+    1,
+    2,
+    4,
+)  # by destination port, by source port, encrypted
 
 
 def _table(codes: Mapping[int, int], size: int = 1 << 16) -> bytes:
-    """The codes as bytes by number, 0 for none."""
+    """Return a table of the codes, indexed by number; 0 if there is none."""
     table = bytearray(size)
     for number, code in codes.items():
         if number < size:
@@ -157,43 +161,43 @@ def _table(codes: Mapping[int, int], size: int = 1 << 16) -> bytes:
 
 
 def _layers(names: Mapping[int, str], sealed: Iterable[int] = (), size: int = 1 << 16) -> bytes:
-    codes = {number: _LAYERS.get(name, BEHIND_OTHER) for number, name in names.items()}
-    return _table(codes | dict.fromkeys(sealed, BEHIND_SEALED), size)
+    codes = {number: _LAYERS.get(name, LAYER_OTHER) for number, name in names.items()}
+    return _table(codes | dict.fromkeys(sealed, LAYER_OPAQUE), size)
 
 
 def _ports() -> dict[int, int]:
-    ports = {port: TUNNEL_TO | (TUNNEL_FROM if name in ANSWERING else 0) for port, name in TUNNEL_PORTS.items()}
-    return ports | {port: ports.get(port, 0) | TUNNEL_SEALED for port in SEALED_PORTS}
+    ports = {port: TUNNEL_TO | (TUNNEL_FROM if name in TWO_WAY_TUNNELS else 0) for port, name in TUNNEL_PORTS.items()}
+    return ports | {port: ports.get(port, 0) | TUNNEL_OPAQUE for port in OPAQUE_PORTS}
 
 
 FRAMING_COUNT = 512
-_AT_ONCE = {"family": 4}  # bytes that the framing itself takes off
+_OWN_HEADER = {"family": 4}  # bytes before the layer that the fast decoder's framing skips itself
 FRAMINGS = _table(
     {
         number: _FRAMINGS.get(link.layer, 0)
         for number, link in LINK_TYPES.items()
-        if link.skipped == _AT_ONCE.get(link.layer, 0)
+        if link.skipped == _OWN_HEADER.get(link.layer, 0)
     },
     FRAMING_COUNT,
 )
-BEHIND = _layers(ETHERTYPES, SEALED_ETHERTYPES)
-CARRIED = _layers(CARRIERS, SEALED_PROTOCOLS, 256)
-GRE_LAYERS = _layers(BEHIND_GRE, SEALED_ETHERTYPES)
-PPP_LAYERS = _layers(BEHIND_PPP, COMPRESSED_PPP)
+ETHERTYPE_LAYERS = _layers(ETHERTYPES, OPAQUE_ETHERTYPES)
+PROTOCOL_LAYERS = _layers(IP_PROTOCOLS, OPAQUE_PROTOCOLS, 256)
+GRE_LAYERS = _layers(GRE_PROTOCOLS, OPAQUE_ETHERTYPES)
+PPP_LAYERS = _layers(PPP_PROTOCOLS, OPAQUE_PPP)
 TUNNELS = _table(_ports())
 TUNNEL_LAYERS = _layers(TUNNEL_PORTS)
 
-# What carries packets that nothing here reads, or nobody can read: one of these above the 16 bits of its number.
+# Encapsulations that are not or cannot be decoded: code = kind << 16 | protocol number.
 UNREAD_PROTOCOL, UNREAD_ETHERTYPE, UNREAD_GRE, UNREAD_PORT, UNREAD_PPP, UNREAD_WIFI, UNREAD_DEPTH = range(1, 8)
 UNREAD_PIECE, UNREAD_RADIO = 8, 9
-PIECES_OF_CAPWAP, PIECES_OF_ARCNET = 1, 2  # which a layer below IP cut
+PIECES_OF_CAPWAP, PIECES_OF_ARCNET = 1, 2  # fragmented below IP
 _PIECES = {PIECES_OF_CAPWAP: "fragments of CAPWAP", PIECES_OF_ARCNET: "fragments of ARCNET"}
 
 
 def unread_name(code: int) -> tuple[str, bool]:
-    """What was not looked into, and whether it is encrypted."""
+    """Return the name of an encapsulation that is not decoded, and whether it is encrypted."""
     what, number = code >> 16, code & 0xFFFF
-    names = {UNREAD_PROTOCOL: SEALED_PROTOCOLS, UNREAD_ETHERTYPE: SEALED_ETHERTYPES, UNREAD_PORT: SEALED_PORTS}
+    names = {UNREAD_PROTOCOL: OPAQUE_PROTOCOLS, UNREAD_ETHERTYPE: OPAQUE_ETHERTYPES, UNREAD_PORT: OPAQUE_PORTS}
     known = names.get(what, {}).get(number)
     encrypted = what in (UNREAD_WIFI, UNREAD_ETHERTYPE, UNREAD_PORT) or known == "ESP"
     other = {
@@ -209,5 +213,5 @@ def unread_name(code: int) -> tuple[str, bool]:
 
 
 def link_type_name(number: int) -> str:
-    """The name of a link type, or its number where none is known."""
+    """Return the name of a link type, or its number if unknown."""
     return LINK_TYPES[number].name if number in LINK_TYPES else f"link type {number}"

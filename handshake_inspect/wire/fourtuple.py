@@ -1,9 +1,10 @@
-"""One hash for both directions of a connection.
+"""A hash of the 4-tuple that is the same for both directions of a connection.
 
-Never compiled: the twin holds the same function as a C inline.  Each end is mixed alone, the two
-are added (so their order does not matter) and the sum is mixed again.  Ports and addresses that
-count up spread over all bits, the low ones too.  There is no secret in it: equal input gives equal
-rows on every machine, and a table must bear that somebody makes collisions.
+Each end is mixed separately, the two are added, so that their order does not matter, and the sum is mixed again.
+Consecutive ports and addresses spread over all bits, including the low ones.  The hash is unkeyed, so that equal input
+gives equal rows on every machine: hash tables must cope with deliberate collisions.
+
+Never compiled: the twin declares the same functions as C inlines.
 """
 
 from handshake_inspect.wire.const import MASK64
@@ -15,9 +16,9 @@ _SUM = 0xFF51AFD7ED558CCD
 
 
 def mix_end(hi: int, lo: int, port: int) -> int:
-    """Mix an end to 64 bits."""
+    """Hash one end (address halves and port) to 64 bits."""
     mixed = (((lo ^ port << 48) + hi * _HIGH) * _END) & MASK64
-    # Twice, or ends that count up and down in step would cancel out in the sum.
+    # Mix twice: otherwise ends that count up and down in step would cancel out in the sum.
     mixed = ((mixed ^ mixed >> 32) * _AGAIN) & MASK64
     return mixed ^ mixed >> 29
 

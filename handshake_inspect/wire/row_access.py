@@ -1,6 +1,7 @@
-"""How the pure build reaches rows of an array of C structures: each twin has inline functions of its own in its place.
+"""Access to rows in an array of C structures, for the pure build.
 
-A module of rows gives these names for each kind of row (`connection_at = row_at`), as its twin does.
+Each module of rows binds these functions to names for its row types (`connection_at = row_at`); its twin declares C
+inlines with the same names.
 """
 
 import ctypes
@@ -8,17 +9,17 @@ from typing import Any
 
 
 def rows_of(storage: Any) -> Any:
-    """The rows of `storage`: itself here, a pointer in the compiled build."""
+    """Return `storage` itself; in the compiled build, a pointer to its first row."""
     return storage
 
 
 def row_at(records: Any, i: int) -> Any:
-    """Row `i`, to be read and written in place."""
+    """Return row `i`, readable and writable in place."""
     return records[i]
 
 
 def clear_row(records: Any, i: int) -> None:
-    """Set row `i` to zeros, so that it can be used again."""
+    """Zero row `i` for reuse."""
     ctypes.memset(ctypes.addressof(records[i]), 0, ctypes.sizeof(records[i]))
 
 
@@ -28,4 +29,4 @@ def copy_row(into: Any, at: int, records: Any, i: int) -> None:
 
 
 def prefetch_row(records: Any, i: int) -> None:
-    """Have row `i` brought into the cache: only the compiled build can."""
+    """Prefetch row `i` into the CPU cache; does nothing in the pure build."""

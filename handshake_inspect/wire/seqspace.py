@@ -1,7 +1,7 @@
-"""Arithmetic on sequence numbers, modulo 2^32 (RFC 9293 section 3.4).
+"""Sequence number arithmetic modulo 2^32 (RFC 9293 section 3.4).
 
-Never compiled: the twin holds the same functions as C inlines, which disappear into their callers.
-Of two numbers exactly 2^31 apart each is before the other: their distance is -2^31 both ways.
+Never compiled: the twin declares the same functions as C inlines.  Two numbers exactly 2^31 apart compare as each
+before the other, since their difference is -2^31 both ways.
 """
 
 _MASK = 0xFFFFFFFF
@@ -15,22 +15,22 @@ def seq_diff(a: int, b: int) -> int:
 
 
 def seq_lt(a: int, b: int) -> bool:
-    """Whether `a` is before `b`."""
+    """Return True if `a` is before `b`."""
     return seq_diff(a, b) < 0
 
 
 def seq_le(a: int, b: int) -> bool:
-    """Whether `a` is before `b` or equal to it."""
+    """Return True if `a` is before `b` or equal to it."""
     return seq_diff(a, b) <= 0
 
 
 def seq_gt(a: int, b: int) -> bool:
-    """Whether `a` is after `b`."""
+    """Return True if `a` is after `b`."""
     return seq_diff(a, b) > 0
 
 
 def seq_ge(a: int, b: int) -> bool:
-    """Whether `a` is after `b` or equal to it."""
+    """Return True if `a` is after `b` or equal to it."""
     return seq_diff(a, b) >= 0
 
 

@@ -1,6 +1,6 @@
-"""Numbers, times, endpoints and foreign text as people read them: the same in titles, sentences, tables and on screens.
+"""Format numbers, times, endpoints and untrusted text for people.
 
-Nothing else formats them, so a delay in a title and the same delay in the table below it look alike.
+All output uses these functions, so that the same value looks the same in titles, sentences, tables and on screens.
 """
 
 from collections.abc import Sequence
@@ -16,17 +16,17 @@ _LARGE = ((1e6, "M"), (1e9, "G"), (1e12, "T"))
 
 
 def plural(count: int, noun: str, nouns: str | None = None) -> str:
-    """`1 frame`, `2,000 frames`; `nouns` where an `s` is not enough: `2 SYNs dropped`."""
+    """Return `1 frame` or `2,000 frames`; pass `nouns` for other plurals, as in `2 SYNs dropped`."""
     return f"{count:,} {noun if count == 1 else nouns or f'{noun}s'}"
 
 
 def capitalized(text: str) -> str:
-    """A sentence that begins with a word; what begins with a name, an address or a number stays as it is."""
+    """Capitalize a sentence, unless it begins with an address, a number or another word that is not all letters."""
     return text[:1].upper() + text[1:] if text.partition(" ")[0].isalpha() else text
 
 
 def rounded(count: float) -> str:
-    """A count that stays short: `0.4`, `12,345`, `3.00 M`."""
+    """Format a count briefly: `0.4`, `12,345`, `3.00 M`."""
     if count < 10 and count != int(count):
         return f"{count:.1f}"
     if count < 1_000_000:
@@ -37,7 +37,7 @@ def rounded(count: float) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """A percentage with one decimal, which never rounds something to nothing, nor nearly all to all; empty of none."""
+    """Format a percentage with one decimal; never round to 0 or 100 % what is not; empty if `whole` is 0."""
     if not whole:
         return ""
     percent = f"{100 * part / whole:.1f}"
@@ -49,14 +49,14 @@ def share(part: int, whole: int) -> str:
 
 
 def probability(value: float | None) -> str:
-    """`p = 0.0042`, `p < 0.001`; empty where none was computed."""
+    """Format a p-value: `p = 0.0042`, `p < 0.001`; empty for None."""
     if value is None:
         return ""
     return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
 
 
 def listing(words: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+    """Join words: `a`, `a and b`, `a, b and c`."""
     return " and ".join(part for part in (", ".join(words[:-1]), *words[-1:]) if part)
 
 
@@ -64,9 +64,9 @@ def listing(words: Sequence[str]) -> str:
 
 
 def duration(ns: float, micro: str = "µ") -> str:
-    """How long something took, to three digits: `23 µs`, `400 ms`, `1.04 s`, `127 s`, `40 min`, `2 h 05 min`.
+    """Format a duration to three digits: `23 µs`, `400 ms`, `1.04 s`, `127 s`, `40 min`, `2 h 05 min`.
 
-    In seconds as far as timers go, which it is compared with.  `micro` is the terminal's sign.
+    Uses seconds over the range of TCP timers, for comparison with them.  `micro` is the terminal's micro sign.
     """
     if not ns:
         return "0 s"
@@ -80,14 +80,14 @@ def duration(ns: float, micro: str = "µ") -> str:
 
 
 def bounds(ns: int | None, least_ns: int | None, most_ns: int | None, micro: str = "µ") -> str:
-    """A duration, or what it lies between where no value can be named: `40.1 ms`, `1.2 ms to 40 ms`."""
+    """Format a duration, or its bounds if only those are known: `40.1 ms`, `1.2 ms to 40 ms`."""
     known = (least_ns, most_ns) if ns is None else (ns,)
-    # Bounds that look alike are one value to a reader.
+    # Bounds that format alike are shown once.
     return " to ".join(dict.fromkeys(duration(each, micro) for each in known if each is not None))
 
 
 def interval(least_ns: int, most_ns: int, dash: str, micro: str = "µ") -> str:
-    """Bounds for a narrow cell, with one unit where they share it: `41.5-83.5 ms`, `0-4.83 ms`, `116 µs-44.7 ms`."""
+    """Format bounds for a narrow cell, sharing the unit: `41.5-83.5 ms`, `0-4.83 ms`, `116 µs-44.7 ms`."""
     least, most = (duration(each, micro) for each in (least_ns, most_ns))
     if least == most:
         return most
@@ -96,12 +96,12 @@ def interval(least_ns: int, most_ns: int, dash: str, micro: str = "µ") -> str:
 
 
 def gap(ns: int, micro: str = "µ") -> str:
-    """How long after what stands before: `+3.13 µs`, or `-64.7 µs` where the clock went back."""
+    """Format the time since the previous event: `+3.13 µs`, or `-64.7 µs` if the clock went back."""
     return ("" if ns < 0 else "+") + duration(ns, micro)
 
 
 def span(ns: int, micro: str = "µ") -> str:
-    """How long a capture or a run lasted: as `duration`, but from a minute on as a clock, `5 min 12 s`, `2 d 04 h`."""
+    """Format the length of a capture or a run: as `duration`, but from 1 min on as `5 min 12 s`, `2 d 04 h`."""
     return duration(ns, micro) if ns < 60 * NS_PER_SECOND else _clock(ns)
 
 
@@ -120,18 +120,18 @@ def _on_clock(ns: float) -> str:
 
 
 def durations(column: Sequence[int | None], micro: str = "µ") -> list[str]:
-    """Durations as cells of a table, empty for None."""
+    """Format durations as table cells, empty for None."""
     return ["" if ns is None else duration(ns, micro) for ns in column]
 
 
 def offsets(column: Sequence[int], longest: int) -> list[str]:
-    """Times since the start of the capture, in seconds; `longest` decides how finely."""
+    """Format times since the start of the capture in seconds; `longest` determines the number of decimals."""
     decimals = 6 if longest < 10 * NS_PER_SECOND else 3 if longest < 10_000 * NS_PER_SECOND else 1
     return [f"{ns / NS_PER_SECOND:.{decimals}f} s" for ns in column]
 
 
 def moment(ns: int) -> str:
-    """A time in UTC to the microsecond; a clock beyond the calendar in seconds since the epoch."""
+    """Format a UTC time to the microsecond; as seconds since the epoch if it is outside the calendar."""
     seconds, fraction = divmod(ns, NS_PER_SECOND)
     try:
         day = datetime.fromtimestamp(seconds, UTC)
@@ -141,11 +141,11 @@ def moment(ns: int) -> str:
 
 
 def iso_time(ns: int) -> str:
-    """A time in UTC to the microsecond as ISO 8601: `2026-11-20T21:25:50.428752Z`."""
+    """Format a UTC time as ISO 8601, `2026-11-20T21:25:50.428752Z`; empty if it is outside the calendar."""
     seconds, fraction = divmod(ns, NS_PER_SECOND)
     try:
         day = datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):  # beyond the calendar
+    except (ValueError, OverflowError, OSError):  # outside the calendar
         return ""
     return f"{day:%Y-%m-%dT%H:%M:%S}.{fraction // 1_000:06}Z"
 
@@ -154,19 +154,19 @@ def iso_time(ns: int) -> str:
 
 
 def endpoint_text(ip: str, port: int | None = None) -> str:
-    """A host, or its port as in URLs (RFC 3986 section 3.2.2): `192.0.2.1`, `192.0.2.1:80`, `[2001:db8::1]:80`."""
+    """Format an endpoint as in a URL (RFC 3986 section 3.2.2): `192.0.2.1`, `192.0.2.1:80`, `[2001:db8::1]:80`."""
     if port is None:
         return ip
     return f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}"
 
 
 def printable(text: str) -> str:
-    """Escape what could drive a terminal: control characters, direction marks, lone surrogates."""
+    """Escape characters that could control a terminal: control characters, direction marks, lone surrogates."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def utf8_safe(text: str) -> str:
-    """Escape lone surrogates, which stand for the bytes of a name that is not UTF-8."""
+    """Escape lone surrogates, which represent bytes of a name that is not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()

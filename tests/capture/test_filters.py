@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import frames
 
-from handshake_inspect.capture.filters import Passing, passing
+from handshake_inspect.capture.filters import FilterCoverage, filter_coverage
 
-ALL, NO_ACKS, SYNS = Passing(True, True), Passing(False, True), Passing(False, False)
+ALL, NO_ACKS, SYNS = FilterCoverage(True, True), FilterCoverage(False, True), FilterCoverage(False, False)
 
 KNOWN = {
     "": ALL,
@@ -33,7 +33,7 @@ KNOWN = {
     "udp or tcp[tcpflags] & ((tcp-syn|tcp-fin)|tcp-rst) != 0": NO_ACKS,
     "tcp[tcpflags] & 0x17 != 0x10": NO_ACKS,
     "tcp[tcpflags] & (tcp-syn|tcp-ack) != 0": ALL,
-    "tcp[tcpflags] & tcp-syn != 0 or tcp[tcpflags] == tcp-ack": Passing(True, False),
+    "tcp[tcpflags] & tcp-syn != 0 or tcp[tcpflags] == tcp-ack": FilterCoverage(True, False),
 }
 UNKNOWN = [
     "not tcp[tcpflags] & tcp-rst != 0", "!(tcp[13] & 4 != 0)", "not (port 22 or (tcp[13] & 2 == 0))", "ip[2:2] > 60",
@@ -44,17 +44,17 @@ UNKNOWN = [
 
 @pytest.mark.parametrize("text", KNOWN)
 def test_what_is_known(text):
-    assert passing(text) == passing(f"  {text.upper() if 'ip6' not in text else text}\n") == KNOWN[text]
+    assert filter_coverage(text) == filter_coverage(f"  {text.upper() if 'ip6' not in text else text}\n") == KNOWN[text]
 
 
 @pytest.mark.parametrize("text", UNKNOWN)
 def test_what_is_not(text):
-    assert passing(text) is None
+    assert filter_coverage(text) is None
 
 
 @given(st.text(alphabet="tcp[]13&|()!= 0x2notrdaflgsy-", max_size=80))
 def test_any_text_has_an_answer(text):
-    assert passing(text) in (None, ALL, NO_ACKS, SYNS, Passing(True, False))
+    assert filter_coverage(text) in (None, ALL, NO_ACKS, SYNS, FilterCoverage(True, False))
 
 
 @pytest.mark.parametrize("text", [text for text in KNOWN if "ip6" not in text])
@@ -69,7 +69,7 @@ def test_libpcap_says_the_same(text):
     def passes(bits):
         return run(program, frames.segment(*ends, bits, seq=1, ack=1)) != 0
 
-    said = passing(text)
+    said = filter_coverage(text)
     assert said.bare_acks == passes(frames.ACK)
     assert said.answers == (passes(frames.SYN | frames.ACK) and passes(frames.RST | frames.ACK))
 

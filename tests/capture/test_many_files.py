@@ -20,8 +20,8 @@ from support.captures import (
     statistics,
 )
 
-from handshake_inspect.capture.path_patterns import Found, expanded
-from handshake_inspect.capture.sensor import File
+from handshake_inspect.capture.path_patterns import DiscoveredPath, expand_inputs
+from handshake_inspect.capture.sensor import TraceFile
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.errors import CaptureError
 
@@ -54,7 +54,7 @@ def test_a_directory_is_what_is_in_it_and_below_it(tmp_path):
     (tmp_path / ".git").mkdir()
     for name, data in {"a10.pcap": at(4), "a9.pcap": at(1), "b/x": at(2), ".hidden": b"?", ".git/c": b"?"}.items():
         (tmp_path / name).write_bytes(data)
-    assert expanded([str(tmp_path)]) == [str(tmp_path / name) for name in ("a9.pcap", "a10.pcap", "b/x")]
+    assert expand_inputs([str(tmp_path)]) == [str(tmp_path / name) for name in ("a9.pcap", "a10.pcap", "b/x")]
     assert order(tmp_path) == [1, 2, 4]
 
 
@@ -100,21 +100,21 @@ def test_a_pattern_that_no_shell_expanded(tmp_path):
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path):
     (path,) = write(tmp_path, **{"a[1].pcap": at(1)})
-    assert expanded([str(path)]) == [str(path)]
+    assert expand_inputs([str(path)]) == [str(path)]
     assert order(str(path)) == [1]
 
 
 def test_a_file_that_is_found_twice_is_read_once(tmp_path):
     (path,) = write(tmp_path, a__pcap=at(1))
-    assert expanded([str(tmp_path), str(path)]) == [str(path)]
-    assert expanded([str(path), str(path)]) == [str(path)] * 2  # as it was asked for
+    assert expand_inputs([str(tmp_path), str(path)]) == [str(path)]
+    assert expand_inputs([str(path), str(path)]) == [str(path)] * 2  # as it was asked for
 
 
 def test_pipes_in_a_directory_are_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "live")
     write(tmp_path, a__pcap=at(1))
     assert order(tmp_path) == [1]
-    assert isinstance(expanded([tmp_path])[0], Found)
+    assert isinstance(expand_inputs([tmp_path])[0], DiscoveredPath)
 
 
 # --- which follow each other ------------------------------------------------------------------------------------------
@@ -182,26 +182,26 @@ def test_other_containers_links_interfaces_and_folders_are_other_sensors(tmp_pat
 def test_the_last_time_of_a_pcapng(tmp_path, big, tail):
     tail = tail if not big else b""
     (path,) = write(tmp_path, a=pcapng([(EPOCH, b"x"), (EPOCH + 5, b"y" * 70)], big=big) + tail)
-    assert File(path, 1 << 16).last_ns == EPOCH + 5
+    assert TraceFile(path, 1 << 16).last_ns == EPOCH + 5
 
 
 @pytest.mark.parametrize("last", [b"", b"x", bytes(64), bytes(1500), b"y" * 65_000, b"\xff" * 60])
 @pytest.mark.parametrize("how", [{}, {"big": True}, {"nano": True}, {"big": True, "nano": True}])
 def test_the_last_time_of_a_pcap(tmp_path, how, last):
     (path,) = write(tmp_path, a=pcap([(EPOCH, b"x" * 60), (EPOCH + 2000, last)], **how))
-    assert File(path, 1 << 16).last_ns == EPOCH + 2000
+    assert TraceFile(path, 1 << 16).last_ns == EPOCH + 2000
 
 
 @pytest.mark.parametrize("end", [b"\0" * 4096, b"cut"])
 def test_a_last_time_that_cannot_be_found_is_not_guessed(tmp_path, end):
     (path,) = write(tmp_path, a=at(1, 2) + end)
-    assert File(path, 1 << 16).last_ns is None
+    assert TraceFile(path, 1 << 16).last_ns is None
 
 
 @given(st.binary(max_size=200), st.booleans())
 def test_looking_at_any_bytes_is_no_error(tmp_path_factory, data, classic):
     (path,) = write(tmp_path_factory.mktemp("look"), a=(at(1, 2) if classic else pcapng([(EPOCH, b"x")])) + data)
-    file = File(path, 1 << 16)
+    file = TraceFile(path, 1 << 16)
     assert file.first_ns is not None
 
 
@@ -297,7 +297,7 @@ def test_every_number_leads_back_to_its_file(tmp_path_factory, times, rings):
         path.write_bytes(section() + interface(resolution=9) + frames)
         paths.append(path)
     seen, trace = read_files(*reversed(paths))
-    files, numbers = trace.places.of(np.array([s.number for s in seen]))
+    files, numbers = trace.frame_locator.of(np.array([s.number for s in seen]))
     for frame, file, number in zip(seen, files.tolist(), numbers.tolist(), strict=True):
         assert numbers_alone(trace.names[file])[number] == frame.data
 
@@ -305,7 +305,7 @@ def test_every_number_leads_back_to_its_file(tmp_path_factory, times, rings):
 def test_the_numbers_of_many_pages_lead_back(tmp_path):
     a, b = write(tmp_path, a=at(*range(20_000)), b=at(*range(1, 30_000, 3)))
     seen, trace = read_files(a, b)
-    files, numbers = trace.places.of(np.array([s.number for s in seen]))
+    files, numbers = trace.frame_locator.of(np.array([s.number for s in seen]))
     assert [s.data for s in seen] == [
         (b"%d" % (n - 1) if not f else b"%d" % (3 * n - 2))
         for f, n in zip(files.tolist(), numbers.tolist(), strict=True)

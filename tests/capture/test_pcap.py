@@ -103,7 +103,7 @@ def test_a_fraction_above_a_second_is_reported_once_and_added():
     assert [s.ns for s in seen] == [11_000_000_000] * 2
     (problem,) = source.problems
     assert (problem.kind, problem.frame, problem.offset) == ("damaged", 1, 24)
-    assert source.reader.odd_times == 2
+    assert source.reader.bad_timestamps == 2
 
 
 def test_a_header_alone_is_an_empty_capture():

@@ -25,7 +25,7 @@ def sizes(request, monkeypatch):
     """Blocks that hold a frame or two, some, or all; room before them for some of what is left, or for all."""
     block, head = request.param
     monkeypatch.setattr(read_ahead, "BLOCK", block)
-    monkeypatch.setattr(read_ahead, "HEAD", head)
+    monkeypatch.setattr(read_ahead, "HEADROOM", head)
 
 
 @pytest.mark.parametrize("make", [pcap, pcapng, lambda frames: gzip.compress(pcap(frames))])

@@ -8,7 +8,7 @@ import pytest
 from support.captures import drain, pcap
 from support.servers import Handler, gcs_server, http_server, s3_server
 
-from handshake_inspect.capture.remote import is_remote, shown
+from handshake_inspect.capture.remote import display_name, is_remote
 from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.errors import CaptureError
 
@@ -39,7 +39,7 @@ def order(*urls):
 )
 def test_what_is_shown_of_an_address_has_no_secrets(url, name):
     assert is_remote(url)
-    assert shown(url) == name
+    assert display_name(url) == name
 
 
 @pytest.mark.parametrize("path", ["a.pcap", "-", "C:\\a.pcap", "dir/s3:/x", b"s3://x", None, "://x"])

@@ -9,7 +9,7 @@ from support import frames
 from support.captures import pcap
 
 from handshake_inspect.capture import wireshark
-from handshake_inspect.capture.wireshark import Dissected
+from handshake_inspect.capture.wireshark import DissectedSegment
 from handshake_inspect.checks.verify import REASONS, compare_with_wireshark
 from handshake_inspect.checks.wireshark_join import RetransmittedSegments
 from handshake_inspect.engine.segment_columns import segment_columns
@@ -29,7 +29,7 @@ def columns(*wire):
 
 def said(count, completeness=7, rtt=2 * MS, **changed):
     """What Wireshark says of `count` segments of one stream; `changed` by frame, as f4={"is_reset": True}."""
-    rows = [Dissected(i, 0, completeness, rtt, False, False, False) for i in range(1, count + 1)]
+    rows = [DissectedSegment(i, 0, completeness, rtt, False, False, False) for i in range(1, count + 1)]
     for name, values in changed.items():
         at = int(name[1:]) - 1
         rows[at] = rows[at]._replace(**values)
@@ -107,12 +107,12 @@ def test_an_answer_that_is_a_reset_has_no_rtt():
 
 def test_streams_begin_with_any_other_syn():
     wire = [*HANDSHAKE, frames.syn(seq=77_000)]
-    rows = [*said(3), Dissected(4, 1, 1, -1, False, False, False)]
+    rows = [*said(3), DissectedSegment(4, 1, 1, -1, False, False, False)]
     assert ("stream", "hsi-knows-more", "another-isn") in found(wire, rows)[1]
 
 
 def test_a_stream_without_a_connection_is_unexplained():
-    passed, differences = found(HANDSHAKE, [*said(3), Dissected(9, 1, 1, -1, False, False, False)])
+    passed, differences = found(HANDSHAKE, [*said(3), DissectedSegment(9, 1, 1, -1, False, False, False)])
     assert not passed
     assert ("segments", "unexplained", "unexplained") in differences
 
@@ -156,4 +156,4 @@ def test_without_tshark_the_error_says_so(monkeypatch):
 
     monkeypatch.setattr("pyshark.tshark.tshark.get_process_path", missing)
     with pytest.raises(HsiError, match="not installed"):
-        wireshark.program()
+        wireshark.find_program()

@@ -143,7 +143,7 @@ def test_an_interrupt_is_130(run):
 @pytest.mark.parametrize(("build", "size", "said"), [("pure", 1, True), ("pure", 0, False), ("compiled", 1, False)])
 def test_the_slow_build_says_so_once_where_it_matters(run, tmp_path, monkeypatch, build, size, said):
     monkeypatch.setattr("handshake_inspect.about.build", lambda: build)
-    monkeypatch.setattr("handshake_inspect.cli.input_options.LARGE", 1)
+    monkeypatch.setattr("handshake_inspect.cli.input_options.SLOW_SIZE", 1)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "healthy").write_bytes(bytes(size))
     result = run("healthy")

@@ -51,16 +51,16 @@ def test_stretches_and_guesses_of_any_size(tmp_path_factory, name, bounds, data)
 
     def stretched(part, *_):
         for begin, stop in itertools.pairwise(places):
-            yield replace(part, stretch=parts.Stretch(begin, stop))
+            yield replace(part, stretch=parts.FileRange(begin, stop))
 
     def border(source, stretch):
         guess = plain(source, stretch)
         return data.draw(st.sampled_from([guess, guess, guess + 1, stretch.begin]))
 
-    plain = sensor._border
+    plain = sensor._find_boundary
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(parts, "_stretched", stretched)
-        patched.setattr(sensor, "_border", border)
+        patched.setattr(sensor, "_find_boundary", border)
         check([path])
 
 

@@ -9,7 +9,7 @@ from support import frames
 from support.frames import CLIENT, CLIENT6, SERVER, SERVER6, raw
 
 from handshake_inspect.decode import segment
-from handshake_inspect.decode.describe import contents, describe
+from handshake_inspect.decode.describe import describe, frame_fields
 from handshake_inspect.decode.uncommon import decode_uncommon
 from handshake_inspect.wire import const, encapsulation
 
@@ -25,7 +25,7 @@ def slow(frame, link_type=1, wire_len=None):
     kind = decode_uncommon(frame, len(frame) if wire_len is None else wire_len, link_type, records, 1)
     assert (records[1].ts_ns, records[1].frame, records[1].kind) == (5, 6, kind)
     assert bytes(records[0]) == bytes(records[2]) == bytes(len(bytes(records[0])))
-    return contents(records[1])
+    return frame_fields(records[1])
 
 
 def ppp(packet):
@@ -395,7 +395,7 @@ def test_what_a_router_redirects_to_a_cache(header):
     assert describe(frame, 101) == slow(frame, 101) == {**describe(V4, 101), "notes": describe(V4, 101)["notes"] | 0x80}
 
 
-@pytest.mark.parametrize("port", encapsulation.SEALED_PORTS)
+@pytest.mark.parametrize("port", encapsulation.OPAQUE_PORTS)
 def test_a_datagram_that_only_uses_the_port_of_an_encrypted_tunnel_is_a_datagram(port):
     assert describe(over_udp(port, b"\0" * 40), 101)["kind"] in {const.KIND_UDP, const.KIND_DECLINED}
 

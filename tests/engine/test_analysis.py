@@ -31,7 +31,7 @@ def test_the_report_is_the_same(large, monkeypatch):
 @pytest.mark.parametrize("least", [0, 1 << 21])
 def test_the_report_of_many_files_is_the_same(large, monkeypatch, least):
     paths = sorted(DIRECTORY.glob("*.pcap"))[:6]
-    monkeypatch.setattr(trace, "LARGE", least)
+    monkeypatch.setattr(trace, "LARGE_CAPTURE", least)
     with_threads = analysis.analyze(paths)
     monkeypatch.setattr(analysis, "_is_worth_threads", lambda source: False)
     assert list(with_threads.connections) == list(analysis.analyze(paths).connections)
@@ -42,7 +42,7 @@ def test_jobs_limits_the_files_read_ahead(large, monkeypatch, tmp_path, jobs):
     paths = [tmp_path / name for name in "abcde"]
     for path in paths:  # which overlap, and so are open at the same time
         path.write_bytes(sample().read_bytes())
-    monkeypatch.setattr(trace, "LARGE", 0)
+    monkeypatch.setattr(trace, "LARGE_CAPTURE", 0)
     threads = []
     monkeypatch.setattr(source.Source, "read_ahead", lambda self, most=1: threads.append(self) if most else None)
     analysis.analyze(paths, options=analysis.Options(jobs=jobs))
@@ -86,7 +86,7 @@ def test_analysis_works_if_no_thread_can_be_started(large, monkeypatch):
 
 def test_small_files_and_pipes_use_no_threads(tmp_path):
     with analysis.open_trace([sample()]) as source:
-        assert source.size < trace.LARGE
+        assert source.size < trace.LARGE_CAPTURE
         assert not analysis._is_worth_threads(source)
     with analysis.open_trace([sample(), sample()]) as merged:
         assert not analysis._is_worth_threads(merged)

@@ -154,7 +154,7 @@ def test_fragments_time_out_after_30_s_of_capture_time():
 
 
 def test_memory_is_bounded(monkeypatch):
-    monkeypatch.setattr(fragments, "DATAGRAMS", 8)
+    monkeypatch.setattr(fragments, "MAX_DATAGRAMS", 8)
     pieces = [split(frames.syn(link=frames.raw), 8, ident)[0] for ident in range(100)]
     timed = [(START + at * MS, frames.ethernet(piece)) for at, piece in enumerate(pieces)]
     assert report_of(captures.pcap(timed, nano=True))["connections"] == []

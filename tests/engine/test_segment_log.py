@@ -19,7 +19,7 @@ from handshake_inspect.render.layout import Style
 from handshake_inspect.report.explain import explain_now
 from handshake_inspect.report.setup_events import Marks
 
-LARGE = 2_000_000  # bytes: larger samples hold thousands of connections alike
+LARGE_CAPTURE = 2_000_000  # bytes: larger samples hold thousands of connections alike
 START = 1_700_000_000_000_000_000
 GAP_NS = 20_000
 
@@ -63,7 +63,7 @@ def some(trouble):
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_ladder_is_that_of_explain_without_plain_segments(name, pcaps):
     path = pcaps / f"{name}.pcap"
-    if path.stat().st_size > LARGE:
+    if path.stat().st_size > LARGE_CAPTURE:
         pytest.skip("too large for a pass per connection")
     snapshot = watched(path.read_bytes())
     for connection in some(snapshot.trouble):

@@ -11,7 +11,7 @@ from handshake_inspect.engine.explain import explain
 from handshake_inspect.engine.selection import ConnectionQuery, parse
 from handshake_inspect.report.schema import story_schema
 
-LARGE = 2_000_000  # bytes: of larger samples only the first and the last connection are explained
+LARGE_CAPTURE = 2_000_000  # bytes: of larger samples only the first and the last connection are explained
 
 
 def some(count, large):
@@ -26,7 +26,7 @@ def test_the_last_states_and_the_verdict_are_those_of_analyze(name, pcaps):
     path = pcaps / f"{name}.pcap"
     connections = engine.analyze([path]).connections
     begins = {connection.first_frame for connection in connections}
-    for number in some(len(connections), path.stat().st_size > LARGE):
+    for number in some(len(connections), path.stat().st_size > LARGE_CAPTURE):
         connection = connections[number]
         story = explain([path], ConnectionQuery(str(number), number=number), limit=1000)
         assert story.connection == connection

@@ -15,7 +15,7 @@ from handshake_inspect.engine.selection import ConnectionQuery
 from handshake_inspect.render import FORMATS, Options
 from handshake_inspect.report.setup_events import Marks
 
-LARGE = 2_000_000  # bytes: larger samples hold thousands of connections alike
+LARGE_CAPTURE = 2_000_000  # bytes: larger samples hold thousands of connections alike
 START = 1_700_000_000_000_000_000
 ENDLESS = 1 << 20
 
@@ -50,7 +50,7 @@ def lines(data, width=ENDLESS, **looks):
 @pytest.mark.parametrize("name", SAMPLES)
 def test_notable_segments_are_exported_once_and_in_order(name, pcaps):
     path = pcaps / f"{name}.pcap"
-    if path.stat().st_size > LARGE:
+    if path.stat().st_size > LARGE_CAPTURE:
         pytest.skip("too large for a story")
     passed = passing(path.read_bytes())
     numbers = [packet.step.frame for packet in passed.shown]

@@ -219,7 +219,7 @@ def test_frames_of_a_block():
     assert found == [b"one", b"second"]
     assert reader.frames == 2
     assert reader.problems == []
-    assert reader.unfinished() == -1
+    assert reader.incomplete_at() == -1
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_invalid_headers_end_the_block(changes):
     found, reader = read(ring)
     assert found[0] == b"frame"
     assert len(found) < 3
-    assert reader.odd_times == 1
+    assert reader.bad_timestamps == 1
 
 
 def test_more_frames_than_the_block_holds():

@@ -24,18 +24,18 @@ def test_any_stretch(data, skip, rest, more):
     right = 0xFFFF ^ checksum.fold(by_definition(stretch) + more)
     for field in (right, right ^ 0x0100, right ^ 0x0001):
         summed = checksum.fold(by_definition(stretch) + more + field)
-        assert checksum.is_right(data, start, start + len(stretch), more + field) == (summed == 0xFFFF)
+        assert checksum.is_valid(data, start, start + len(stretch), more + field) == (summed == 0xFFFF)
 
 
 def test_the_example_of_rfc_1071():
     data = bytes.fromhex("0001f203f4f5f6f7")
-    assert checksum.is_right(data, 0, 8, 0xFFFF ^ 0xDDF2)
-    assert not checksum.is_right(data, 0, 8, 0xDDF2)
+    assert checksum.is_valid(data, 0, 8, 0xFFFF ^ 0xDDF2)
+    assert not checksum.is_valid(data, 0, 8, 0xDDF2)
 
 
 def test_zeros_add_up_to_no_ones():
-    assert not checksum.is_right(b"\0" * 8, 0, 8, 0)
-    assert checksum.is_right(b"\xff" * 8, 0, 8, 0)
+    assert not checksum.is_valid(b"\0" * 8, 0, 8, 0)
+    assert checksum.is_valid(b"\xff" * 8, 0, 8, 0)
 
 
 @given(st.integers(0, 2**40))

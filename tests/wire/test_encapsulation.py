@@ -6,14 +6,14 @@ from handshake_inspect.decode import layers, udp_tunnels
 from handshake_inspect.decode.describe import describe
 from handshake_inspect.wire import const, encapsulation
 from handshake_inspect.wire.encapsulation import (
-    BEHIND,
-    BEHIND_GRE,
+    ETHERTYPE_LAYERS,
     ETHERTYPES,
     FRAMING_COUNT,
     FRAMINGS,
+    GRE_PROTOCOLS,
     LINK_TYPES,
-    SEALED_ETHERTYPES,
-    SEALED_PORTS,
+    OPAQUE_ETHERTYPES,
+    OPAQUE_PORTS,
     TUNNEL_PORTS,
     TUNNELS,
     link_type_name,
@@ -31,14 +31,14 @@ def test_a_link_type_has_a_layer_that_is_read(number):
     assert link_type_name(number) == LINK_TYPES[number].name
 
 
-@pytest.mark.parametrize("number", BEHIND_GRE)
+@pytest.mark.parametrize("number", GRE_PROTOCOLS)
 def test_an_ethertype_has_a_layer_that_is_read(number):
-    assert BEHIND_GRE[number] in PACKETS or BEHIND_GRE[number] in layers.STEPS
+    assert GRE_PROTOCOLS[number] in PACKETS or GRE_PROTOCOLS[number] in layers.STEPS
 
 
-@pytest.mark.parametrize("protocol", encapsulation.CARRIERS)
+@pytest.mark.parametrize("protocol", encapsulation.IP_PROTOCOLS)
 def test_a_protocol_that_carries_packets_has_a_layer_that_is_read(protocol):
-    assert encapsulation.CARRIERS[protocol] in PACKETS or encapsulation.CARRIERS[protocol] in layers.STEPS
+    assert encapsulation.IP_PROTOCOLS[protocol] in PACKETS or encapsulation.IP_PROTOCOLS[protocol] in layers.STEPS
 
 
 @pytest.mark.parametrize("port", TUNNEL_PORTS)
@@ -48,18 +48,21 @@ def test_a_tunnel_has_a_step(port):
 
 def test_every_step_has_a_number():
     inner = {"llc", "chdlc", "udp", "radiotap", "amsdu"}  # behind other layers, too
-    named = {link.layer for link in LINK_TYPES.values()} | set(BEHIND_GRE.values())
-    named |= set(encapsulation.CARRIERS.values())
+    named = {link.layer for link in LINK_TYPES.values()} | set(GRE_PROTOCOLS.values())
+    named |= set(encapsulation.IP_PROTOCOLS.values())
     assert set(layers.STEPS) <= named | inner
     assert set(udp_tunnels.STEPS) == set(TUNNEL_PORTS.values())
-    assert set(encapsulation.ANSWERING) <= set(TUNNEL_PORTS.values())
+    assert set(encapsulation.TWO_WAY_TUNNELS) <= set(TUNNEL_PORTS.values())
 
 
 def test_the_fast_decoder_knows_the_same_numbers():
-    assert {number for number in range(len(BEHIND)) if BEHIND[number]} == {*ETHERTYPES, *SEALED_ETHERTYPES}
-    assert {port for port in range(len(TUNNELS)) if TUNNELS[port]} == {*TUNNEL_PORTS, *SEALED_PORTS}
+    assert {number for number in range(len(ETHERTYPE_LAYERS)) if ETHERTYPE_LAYERS[number]} == {
+        *ETHERTYPES,
+        *OPAQUE_ETHERTYPES,
+    }
+    assert {port for port in range(len(TUNNELS)) if TUNNELS[port]} == {*TUNNEL_PORTS, *OPAQUE_PORTS}
     assert {number for number in range(FRAMING_COUNT) if FRAMINGS[number]} <= set(LINK_TYPES)
-    assert (len(BEHIND), len(TUNNELS), len(FRAMINGS)) == (1 << 16, 1 << 16, FRAMING_COUNT)
+    assert (len(ETHERTYPE_LAYERS), len(TUNNELS), len(FRAMINGS)) == (1 << 16, 1 << 16, FRAMING_COUNT)
 
 
 @pytest.mark.parametrize("ethertype", [0x0800, 0x86DD, 0x0806, 0x88CC, 0x6558, 0x22EB, 0x8847, 0x05DC, 0x05DD, 0xFFFF])

@@ -1,5 +1,6 @@
-"""Set-up of connections: what is said between the handshake and the first byte of the response.
+"""Parse connection set-up: everything between the TCP handshake and the first byte of the response.
 
-`exchange` gets each segment: plain requests and their responses end there.  All else has a `focus`, and goes through
-`reassembly` to `records` of TLS or to `text`; `waits` looks on.  What is found is in `setup_rows`, which `store` keeps.
+`exchange` receives each segment and handles plain requests and responses itself.  Everything else is passed in a
+`Focus` through `reassembly` to `records` (TLS) or `text`, while `waits` measures pauses.  The results are in the rows
+of `setup_rows`, allocated by `store`.
 """

@@ -1,4 +1,4 @@
-"""Alerts (RFC 8446 section 6): the one that ended a handshake, or the time before the first response."""
+"""Record TLS alerts (RFC 8446 section 6) that ended a handshake, or came before the first response."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ FATAL = 2
 
 
 def note_alert(focus: Any, level: int, code: int) -> None:
-    """An alert; level 0 for an encrypted one.  The first stays, but for a warning before a fatal one."""
+    """Record an alert (level 0 if encrypted); the first one is kept, except that a fatal one replaces a warning."""
     setup = focus.setup
     if setup.flags & SETUP_ALERT and (setup.alert_level != 1 or level != FATAL):
         return
@@ -33,14 +33,14 @@ def note_alert(focus: Any, level: int, code: int) -> None:
 
 
 def withdraw_alert(focus: Any) -> None:
-    """Who sent the alert goes on: it ended nothing, or was none."""
+    """Withdraw an alert whose sender continues: it ended nothing, or was not an alert."""
     setup = focus.setup
     if focus.is_client == (setup.flags & SETUP_ALERT_SERVER == 0):
         forget_alert(setup)
 
 
 def forget_alert(setup: Any) -> None:
-    """What was taken for an alert that ended it ended nothing."""
+    """Withdraw the recorded alert."""
     setup.flags &= ~(SETUP_ALERT | SETUP_ALERT_SERVER | SETUP_ALERT_ENCRYPTED | SETUP_ALERT_LATE)
     setup.alert_level = 0
     setup.alert_code = 0

@@ -1,7 +1,7 @@
-"""Set-up of a connection, segment by segment, from the first byte to the first response.
+"""Entry point of set-up parsing: receives each segment from the first byte to the first response.
 
-A plain request and its response are two segments that are looked at once, and touch one row (`setup_rows.Exchange`).
-All else is read byte by byte: TLS, servers that speak first, flights of several segments, what lies beyond a hole.
+A plain request and its response, in one segment each, are handled here and use one row (`setup_rows.Exchange`).
+Everything else goes through reassembly: TLS, servers that send first, flights of several segments, and holes.
 """
 
 from typing import Any
@@ -31,18 +31,18 @@ from handshake_inspect.wire.const import ACK, FIN, MASK32, RST, SYN
 def observe(
     focus: Any, owners: Any, table: Any, i: int, connection: Any, sender: Any, peer: Any, side: int, segment: Any
 ) -> None:
-    """A segment of connection `i`, after its ends took note of it."""
+    """Process a segment of connection `i`, after its endpoints were updated."""
     if segment.flags & RST:
         return
     exchange = sr.exchange_at(table.setups.exchanges, i)
     if segment.flags & (SYN | ACK) == SYN | ACK:
         if connection.syn_payload and segment.ack == (peer.iss + 1) & MASK32:
-            table.setups.release(i)  # data of the SYN were not taken: they are sent again
+            table.setups.release(i)  # the data on the SYN was not accepted and will be sent again
         number = exchange.setup & EXCHANGE_SETUP
         if number and sr.setup_at(table.setups.setups, number - 1).reading:
             reading = sr.reading_at(table.setups.readings, sr.setup_at(table.setups.setups, number - 1).reading - 1)
             if reading.segments[side] == 0:
-                start_side(reading, side, sender, segment.seq)  # not known when the SYN with data came
+                start_side(reading, side, sender, segment.seq)  # unknown when the SYN with data came
         return
     if exchange.setup & EXCHANGE_SETUP == 0 and is_plain(exchange, owners, connection, sender, peer, side, segment):
         return
@@ -55,7 +55,7 @@ def observe(
         begin(focus, i, segment)
     number = exchange.setup & EXCHANGE_SETUP
     if number == 0 or sr.setup_at(table.setups.setups, number - 1).reading == 0:
-        focus.finish()  # no room
+        focus.finish()  # no free row
         return
     focus.setup = sr.setup_at(table.setups.setups, number - 1)
     focus.reading = sr.reading_at(table.setups.readings, focus.setup.reading - 1)
@@ -75,7 +75,7 @@ def observe(
 
 
 def aim(focus: Any, exchange: Any, connection: Any, sender: Any, peer: Any, side: int) -> None:
-    """Have the focus on the sender of a segment."""
+    """Set the focus to the sender of a segment."""
     focus.connection = connection
     focus.exchange = exchange
     focus.sender = sender
@@ -85,12 +85,12 @@ def aim(focus: Any, exchange: Any, connection: Any, sender: Any, peer: Any, side
 
 
 def frame_since(connection: Any, segment: Any) -> int:
-    """The frame of a segment as rows of set-up keep it: from 1 for the connection's first one."""
+    """Return a segment's frame number as set-up rows store it: 1 for the connection's first frame."""
     return min(segment.frame - connection.first_frame + 1, MASK32)
 
 
 def await_receipt(focus: Any, segment: Any) -> None:
-    """The response came: until the client acknowledges it, it may have to be sent again."""
+    """Process a segment after the response, which may be retransmitted until the client acknowledges it."""
     reading = focus.reading
     side = focus.side
     if focus.is_client:
@@ -108,7 +108,7 @@ def await_receipt(focus: Any, segment: Any) -> None:
 def answer_again(
     focus: Any, table: Any, i: int, connection: Any, sender: Any, peer: Any, side: int, segment: Any
 ) -> None:
-    """A plain response that the client has not acknowledged is sent again: it is this copy that counts."""
+    """Move a plain response to the time of its retransmission, if the client has not acknowledged it."""
     exchange = sr.exchange_at(table.setups.exchanges, i)
     number = exchange.setup & EXCHANGE_SETUP
     if exchange.response_frame == 0 or side == connection.client or seqspace.seq_gt(peer.last_ack, segment.seq):
@@ -132,7 +132,7 @@ def answer_again(
 
 
 def read(focus: Any, owners: Any, segment: Any) -> None:
-    """A segment with payload of a connection whose set-up has a row."""
+    """Parse a segment with payload of a connection that has a `Setup` row."""
     reading = focus.reading
     side = focus.side
     focus.data = payload.memory(owners, segment)
@@ -154,7 +154,7 @@ def read(focus: Any, owners: Any, segment: Any) -> None:
 
 
 def note_client(focus: Any, seq: int, end: int, now: int) -> None:
-    """When the client last sent what the server answers next."""
+    """Record when the client last sent what the server answers next."""
     setup = focus.setup
     reading = focus.reading
     if setup.flags & SETUP_TLS and not setup.flags & SETUP_SERVER_HELLO and seqspace.seq_lt(seq, reading.hello_end):
@@ -169,9 +169,9 @@ def note_client(focus: Any, seq: int, end: int, now: int) -> None:
 
 
 def note_server(focus: Any, seq: int, now: int) -> None:
-    """When the server last sent what the client's Finished answers.
+    """Record when the server last sent what the client's Finished answers.
 
-    What acknowledges more than ServerHello did, which the capture lacks, was sent after that.
+    Segments that acknowledge uncaptured bytes beyond ServerHello's acknowledgment were sent after that.
     """
     setup = focus.setup
     reading = focus.reading
@@ -179,13 +179,13 @@ def note_server(focus: Any, seq: int, now: int) -> None:
         return
     if setup.flags & SETUP_SERVER_HELLO and not reading.answered:
         if setup.flags & SETUP_SERVER_FINISHED and seqspace.seq_ge(seq, reading.finished_end):
-            return  # of TLS 1.3, sent before the client's Finished came
+            return  # TLS 1.3 data sent before the client's Finished arrived
         setup.flight_ns = now
         setup.server_flight_bytes = (reading.next[focus.side] - reading.server_hello_at) & MASK32
 
 
 def is_plain(exchange: Any, owners: Any, connection: Any, sender: Any, peer: Any, side: int, segment: Any) -> bool:
-    """Take note of a request or response without TLS in one segment; False where that is not all there is to say."""
+    """Record a request or response without TLS in one segment; return False if the segment needs full parsing."""
     if not connection.facts & (FACT_SYN | FACT_SYNACK):
         return in_midstream(owners, connection, side, segment)
     if side == connection.client:
@@ -203,7 +203,7 @@ def is_plain(exchange: Any, owners: Any, connection: Any, sender: Any, peer: Any
 
 
 def is_plain_response(exchange: Any, owners: Any, connection: Any, segment: Any) -> bool:
-    """Whether bytes of the server are a response to a plain request, as `is_plain`: no ServerHello."""
+    """Record a response to a plain request; return False if it is a ServerHello (see `is_plain`)."""
     data = payload.memory(owners, segment)
     at = payload.start(segment)
     count = payload.captured(segment)
@@ -218,7 +218,7 @@ def is_plain_response(exchange: Any, owners: Any, connection: Any, segment: Any)
 
 
 def is_plain_request(exchange: Any, owners: Any, connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
-    """Whether bytes of the client are a plain request, as `is_plain`."""
+    """Record a plain request; return False if the segment needs full parsing (see `is_plain`)."""
     first = (sender.iss + 1) & MASK32
     seq = (segment.seq + 1) & MASK32 if segment.flags & SYN else segment.seq
     if seqspace.seq_le((seq + segment.payload_len) & MASK32, first):
@@ -226,7 +226,7 @@ def is_plain_request(exchange: Any, owners: Any, connection: Any, sender: Any, p
     if exchange.request_frame or seq != first or is_to_be_read(owners, segment):
         return False
     if peer.traits & TRAIT_ISS and seqspace.seq_gt(segment.ack, (peer.iss + 1) & MASK32):
-        return False  # the server spoke first, and the capture lacks it
+        return False  # the server sent first, but that was not captured
     exchange.request_ns = segment.ts_ns
     exchange.request_frame = frame_since(connection, segment)
     if payload.captured(segment) == 0:
@@ -235,7 +235,7 @@ def is_plain_request(exchange: Any, owners: Any, connection: Any, sender: Any, p
 
 
 def is_to_be_read(owners: Any, segment: Any) -> bool:
-    """Whether the client's first segment begins TLS, or what may lead to it."""
+    """Return True if the client's first segment begins TLS, or a protocol that may lead to it."""
     data = payload.memory(owners, segment)
     at = payload.start(segment)
     count = payload.captured(segment)
@@ -248,7 +248,7 @@ def is_to_be_read(owners: Any, segment: Any) -> bool:
 
 
 def in_midstream(owners: Any, connection: Any, side: int, segment: Any) -> bool:
-    """As `is_plain`, where the capture lacks the beginning: a hello says that nothing came before, or a hello alone."""
+    """Do as `is_plain` for a midstream connection: only one that begins with a hello is parsed."""
     if segment.payload_len == 0:
         return True
     data = payload.memory(owners, segment)
@@ -264,7 +264,7 @@ def in_midstream(owners: Any, connection: Any, side: int, segment: Any) -> bool:
 
 
 def begin(focus: Any, i: int, segment: Any) -> None:
-    """Have a row for what is said, and put into it what is known by now."""
+    """Allocate rows for the set-up, and store what is known so far."""
     number = focus.setups.new_setup(i)
     if number == 0:
         return
@@ -280,7 +280,7 @@ def begin(focus: Any, i: int, segment: Any) -> None:
 
 
 def start_side(reading: Any, side: int, end: Any, seq: int) -> None:
-    """Where the bytes of a side begin: behind its SYN, or with what was seen of it first."""
+    """Set where the bytes of a side begin: after its SYN, or at its first captured segment."""
     first = (end.iss + 1) & MASK32 if end.traits & (TRAIT_ISS | TRAIT_SEEN) else seq
     reading.base[side] = first
     reading.next[side] = first
@@ -288,13 +288,13 @@ def start_side(reading: Any, side: int, end: Any, seq: int) -> None:
 
 
 def continue_plain(focus: Any, reading: Any, client: int, options_len: int) -> None:
-    """The client's first segment was a plain request."""
+    """Continue after a plain request in the client's first segment."""
     exchange = focus.exchange
     end = focus.sender if focus.is_client else focus.peer
-    first = (end.iss + 1) & MASK32  # where its request began, its SYN in the capture or not
+    first = (end.iss + 1) & MASK32  # start of its request, whether or not its SYN was captured
     behind = end.contiguous
     if end.hole_start != end.hole_end and end.hole_end == behind:
-        behind = end.hole_start  # what is behind that was acknowledged, and is not in the capture
+        behind = end.hole_start  # what follows was acknowledged but not captured
     if focus.is_client and not end.traits & TRAIT_HOLE and seqspace.seq_gt(focus.seq, first):
         behind = focus.seq
     reading.request_at = first

@@ -1,17 +1,20 @@
-"""The words in which rows of connection set-up speak.  Never compiled: its twin has those for compiled modules."""
+"""Flags and enumerations stored in the rows of connection set-up.
+
+Never compiled: the twin declares those that compiled modules use as C literals.
+"""
 
 # Exchange.setup
 EXCHANGE_SETUP = 0x0FFF_FFFF  # 1 + row number
-EXCHANGE_UNREAD = 0x1000_0000  # the capture holds no byte of the client's first segment: TLS or not, nobody knows
-EXCHANGE_ALERTED = 0x4000_0000  # the response to a plain request is an alert of TLS
-EXCHANGE_GIVEN_UP = 0x2000_0000  # 64 KiB or 64 segments of one side, and no response among them
+EXCHANGE_UNREAD = 0x1000_0000  # no byte of the client's first payload was captured: TLS or not is unknown
+EXCHANGE_ALERTED = 0x4000_0000  # the response to a plain request is a TLS alert
+EXCHANGE_GIVEN_UP = 0x2000_0000  # no response within 64 KiB or 64 segments of one side
 
 # Setup.flags
 SETUP_TLS = 0x0000_0001  # the client sent a ClientHello
-SETUP_SPOKE_FIRST = 0x0000_0002  # the server spoke on its own account: greeting_ns
-SETUP_SERVER_TLS = 0x0000_0004  # its half begins with a record of type 22 or 21
-SETUP_NOT_TLS = 0x0000_0008  # it answered the ClientHello with something else
-SETUP_SERVER_HELLO = 0x0000_0010  # ServerHello, the second one after HelloRetryRequest
+SETUP_SPOKE_FIRST = 0x0000_0002  # the server sent data unprompted: greeting_ns
+SETUP_SERVER_TLS = 0x0000_0004  # the server's data begins with a record of type 22 or 21
+SETUP_NOT_TLS = 0x0000_0008  # the server answered the ClientHello with something else
+SETUP_SERVER_HELLO = 0x0000_0010  # ServerHello; after HelloRetryRequest, the second one
 SETUP_HELLO_RETRY = 0x0000_0020
 SETUP_PSK = 0x0000_0040  # ServerHello selected a pre-shared key
 SETUP_SERVER_CHANGED = 0x0000_0080  # TLS 1.2 and older: the server's ChangeCipherSpec came before the client's
@@ -23,21 +26,21 @@ SETUP_EARLY_SENT = 0x0000_1000  # and early data followed
 SETUP_EARLY_ENDED = 0x0000_2000  # EndOfEarlyData: it was accepted
 SETUP_CERTIFICATE_SENT = 0x0000_4000  # the client was asked for a certificate, and sent one
 SETUP_CERTIFICATE_WITHHELD = 0x0000_8000  # and sent none
-SETUP_CUT = 0x0001_0000  # the snap length took what is needed: from there on lengths and names are unknown
-SETUP_HOLE = 0x0002_0000  # bytes missing that never came: unknown from there on
+SETUP_CUT = 0x0001_0000  # truncated by the snap length: lengths and names are unknown from there on
+SETUP_HOLE = 0x0002_0000  # bytes are missing: unknown from there on
 SETUP_PSK_OFFERED = 0x0004_0000
 SETUP_ECH = 0x0008_0000  # extension 65037 was offered
-SETUP_UNREAD = 0x0010_0000  # a ClientHello in pieces for which there was no room: its contents are not known
+SETUP_UNREAD = 0x0010_0000  # a fragmented ClientHello did not get a buffer: its contents are unknown
 SETUP_OFFERS_13 = 0x0020_0000
 SETUP_OFFERS_H2 = 0x0040_0000
-SETUP_ALERT = 0x0080_0000  # an alert ended it (or the first response never came); all else of it is said below
-SETUP_ALERT_SERVER = 0x0100_0000  # it was the server's, else the client's
-SETUP_ALERT_ENCRYPTED = 0x0200_0000  # its level and code are not known
+SETUP_ALERT = 0x0080_0000  # an alert ended it (or the first response never came); details below
+SETUP_ALERT_SERVER = 0x0100_0000  # from the server, otherwise from the client
+SETUP_ALERT_ENCRYPTED = 0x0200_0000  # its level and code are unknown
 SETUP_ALERT_LATE = 0x0400_0000  # it came after the client's Finished
 SETUP_GIVEN_UP = 0x0800_0000  # as EXCHANGE_GIVEN_UP
 SETUP_EARLY_REQUEST = 0x1000_0000  # the request is the early data
-SETUP_MALFORMED = 0x2000_0000  # what came was no hello, or records that cannot be: unknown from there on
-SETUP_DOUBTED = 0x4000_0000  # bytes missing where the client's Finished may be: what was taken for it may be none
+SETUP_MALFORMED = 0x2000_0000  # not a hello, or invalid records: unknown from there on
+SETUP_DOUBTED = 0x4000_0000  # bytes are missing where the client's Finished may be: the presumed one is uncertain
 SETUP_FIRST_HELLO = 0x8000_0000  # no HelloRetryRequest came before ServerHello, though the ClientHello is missing
 
 # Setup.upgrade
@@ -59,7 +62,7 @@ UPGRADES = (
 )  # fmt: skip
 
 # Setup.lacks
-LACKS_GREETING = 1  # the server said something before the client's first data
+LACKS_GREETING = 1  # the server sent something before the client's first data
 LACKS_PROLOGUE = 2  # text before a ClientHello, of either side
 
 # Extra.reason; hello-retry is Setup.retry_ns
@@ -74,14 +77,14 @@ SPAN_BEFORE_REQUEST = 3
 SPAN_RESPONSE = 4
 
 # Connection.quick
-QUICK = 1  # the short path may run
-READ_OVER = 2  # its set-up was read as far as it goes
+QUICK = 1  # the fast path may handle the next segment
+READ_OVER = 2  # parsing of the set-up is finished
 
-# Reading.state: what a side is thought to send
+# Reading.state: what a side is assumed to send
 READ_TEXT = 0  # no TLS, or not yet
 READ_RECORDS = 1
-READ_LOST = 2  # records, but not known where they begin: the snap length took a header
-READ_STUCK = 3  # never again
+READ_LOST = 2  # records whose boundaries are unknown: the snap length cut off a header
+READ_STUCK = 3  # unparsable from here on
 
 # Reading.role
 ROLE_NONE = 0
@@ -90,10 +93,10 @@ ROLE_LAST = 2  # the server's last record so far
 
 # Reading.finished
 FINISHED_NOT = 0
-FINISHED_PERHAPS = 1  # a record that may be it
+FINISHED_PERHAPS = 1  # a record that may be the Finished
 FINISHED_SURELY = 2
 
-MOST_SEGMENTS = 64  # of one side, after which reading is given up
+MOST_SEGMENTS = 64  # of one side, after which parsing is given up
 MOST_BYTES = 1 << 16
 MOST_EXTRAS = 16
 

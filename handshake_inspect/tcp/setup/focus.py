@@ -1,6 +1,6 @@
-"""The set-up that is being read, and the bytes of it that are at hand: what the modules of set-up hand each other.
+"""The context that the set-up modules share: the rows of the connection being parsed, and the bytes of one segment.
 
-There is one for every tracker, set for every segment that is read.
+Each tracker has one `Focus`, which is set for every segment to be parsed.
 """
 
 from typing import Any
@@ -21,10 +21,10 @@ from handshake_inspect.wire.const import MASK32
 
 
 class Focus:
-    """Rows of one connection, and bytes of one of its sides."""
+    """The rows of one connection, and bytes of one of its sides."""
 
     def __init__(self, table: Any) -> None:
-        """Nothing is looked at yet."""
+        """Create the context; it refers to no connection yet."""
         self.setups = table.setups
         self.hello_storage = hello_row.new_hello()
         self.hello = hello_row.hello_of(self.hello_storage)
@@ -32,9 +32,9 @@ class Focus:
         self.side = 0
         self.is_client = False  # whether that side is the client
         self.turned = False  # whether the other side was the last to send data
-        self.over = False  # nothing more is to be read
-        # The segment, or one that was held: bytes `seq` to `end`, of which so many were captured.
-        self.at = 0  # where in `data` they begin
+        self.over = False  # nothing more is to be parsed
+        # The segment, or a held one: bytes `seq` to `end`, of which `captured` were captured.
+        self.at = 0  # their index in `data`
         self.captured = 0
         self.seq = 0
         self.end = 0
@@ -44,7 +44,7 @@ class Focus:
         self.ns = 0  # when its bytes became available
 
     def start(self, table: Any) -> int:
-        """Let the first rows stand in."""
+        """Refer to the first rows as placeholders."""
         self.connection = rows.connection_at(table.connections, 0)
         self.exchange = sr.exchange_at(table.setups.exchanges, 0)
         self.setup = sr.nothing()
@@ -55,7 +55,7 @@ class Focus:
         return 0
 
     def finish(self) -> None:
-        """Nothing more is to be read of this connection."""
+        """End the parsing of this connection."""
         self.connection.quick |= READ_OVER
         self.over = True
         if self.setup:
@@ -66,20 +66,20 @@ class Focus:
             self.setup = sr.nothing()
 
     def lacks(self, number: int) -> bool:
-        """Whether the sender, by this acknowledgment number, has bytes of its peer that are not available here."""
+        """Return True if the sender, by its acknowledgment number, has peer bytes that are not available here."""
         after = self.reading.next[self.side ^ 1]
         if not seqspace.seq_gt(number, after):
             return False
         closed = self.peer.traits & TRAIT_FIN and number == self.peer.fin_seq
-        return not (closed and number == (after + 1) & MASK32)  # a FIN is no byte
+        return not (closed and number == (after + 1) & MASK32)  # a FIN is not data
 
     def conclude(self) -> None:
-        """The response came.  It is received when the client acknowledges it; until then it may be sent again."""
+        """Note the response, which may be retransmitted until the client acknowledges it."""
         self.reading.done = 1
         self.over = True
 
     def is_as_plain(self) -> bool:
-        """Whether the row of set-up says nothing that request and response do not say."""
+        """Return True if the set-up row has no more information than request and response."""
         return (
             self.setup.lacks == 0
             and self.setup.request_sent_ns <= self.exchange.request_ns
@@ -87,7 +87,7 @@ class Focus:
         )
 
     def give_up(self) -> None:
-        """So much was read and no response seen that plain traffic may go on."""
+        """Give up after the limit of bytes or segments without a response."""
         if self.exchange.response_frame == 0:
             self.exchange.setup |= EXCHANGE_GIVEN_UP
             self.setup.flags |= SETUP_GIVEN_UP

@@ -1,4 +1,4 @@
-"""ClientHello and ServerHello in records: read in place where one segment holds them, else gathered in a buffer."""
+"""Parse ClientHello and ServerHello: in place if one segment contains them, otherwise gathered in a buffer."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ from handshake_inspect.wire.const import MASK32
 
 
 def message_length(focus: Any) -> int:
-    """Length of the handshake message that the record begins with, header and all; 0 if that is not known."""
+    """Return the length of the record's first handshake message, including its header; 0 if unknown."""
     reading = focus.reading
     head = focus.side * HEAD
     if reading.headed[focus.side] < RECORD_HEADER + MESSAGE_HEADER:
@@ -48,12 +48,12 @@ def message_length(focus: Any) -> int:
 
 
 def is_tls13(version: int) -> bool:
-    """Whether records look as those of TLS 1.3."""
+    """Return True for TLS 1.3 and its drafts with the same record format."""
     return version == TLS13 or (FIRST_DRAFT <= version < 0x8000)
 
 
 def read_message(focus: Any) -> None:
-    """Read the hello that the record under way begins with: here and now, or once its bytes are there."""
+    """Parse the hello that the current record begins with, now or once all its bytes are available."""
     reading = focus.reading
     side = focus.side
     length = message_length(focus)
@@ -76,7 +76,7 @@ def read_message(focus: Any) -> None:
 
 
 def gather_head(focus: Any) -> None:
-    """The bytes of a message that stand in the head of the record under way."""
+    """Gather the message bytes in the head of the current record."""
     reading = focus.reading
     side = focus.side
     buffer = sr.buffer_at(focus.setups.buffers, reading.gather[side] - 1)
@@ -88,7 +88,7 @@ def gather_head(focus: Any) -> None:
 
 
 def gather(focus: Any, at: int, until: int) -> None:
-    """Bytes of the body of a record with a hello."""
+    """Gather bytes from the body of a record with a hello."""
     reading = focus.reading
     side = focus.side
     if reading.head[side * HEAD] != HANDSHAKE:
@@ -106,7 +106,7 @@ def gather(focus: Any, at: int, until: int) -> None:
 
 
 def use_gathered(focus: Any, buffer: Any) -> None:
-    """Read the hello if all of it is there."""
+    """Parse the gathered hello if it is complete."""
     if buffer.used == focus.reading.need[focus.side]:
         read_hello(focus, byte_store.bytes_in(buffer.data), 0, buffer.used)
         if not focus.over:
@@ -114,7 +114,7 @@ def use_gathered(focus: Any, buffer: Any) -> None:
 
 
 def drop_gathered(focus: Any) -> None:
-    """Give the buffer back."""
+    """Free the buffer of a gathered hello."""
     reading = focus.reading
     if reading.gather[focus.side]:
         focus.setups.give_back(reading.gather[focus.side])
@@ -122,14 +122,14 @@ def drop_gathered(focus: Any) -> None:
 
 
 def cut(focus: Any) -> None:
-    """The snap length took a part of a hello."""
+    """Handle a hello that the snap length truncated."""
     focus.setup.flags |= SETUP_CUT
     if not focus.is_client:
         on_unread_server_hello(focus)
 
 
 def read_hello(focus: Any, data: Any, at: int, length: int) -> None:
-    """Take over what a hello says."""
+    """Parse a hello and store its contents."""
     hello.read_hello(data, at, at + length, focus.hello)
     if focus.is_client:
         take_client_hello(focus)
@@ -138,7 +138,7 @@ def read_hello(focus: Any, data: Any, at: int, length: int) -> None:
 
 
 def take_client_hello(focus: Any) -> None:
-    """What the client offers; after a HelloRetryRequest, what it offers then."""
+    """Store the client's offers; those after a HelloRetryRequest replace the first."""
     setup = focus.setup
     row = focus.hello
     flags = setup.flags & ~(SETUP_PSK_OFFERED | SETUP_ECH | SETUP_OFFERS_13 | SETUP_OFFERS_H2)
@@ -158,7 +158,7 @@ def take_client_hello(focus: Any) -> None:
 
 
 def take_server_hello(focus: Any, data: Any) -> None:
-    """What the server chose."""
+    """Store the server's choices."""
     setup = focus.setup
     row = focus.hello
     if row.flags & IS_RETRY and setup.retry_frame:
@@ -177,22 +177,22 @@ def take_server_hello(focus: Any, data: Any) -> None:
         setup.flags |= SETUP_PSK
     if row.alpn_length:
         setup.alpn = focus.setups.names.intern(data, row.alpn_at, row.alpn_length)
-    if not is_tls13(row.version):  # what the server chose is in the clear
+    if not is_tls13(row.version):  # the chosen ALPN is unencrypted
         setup.flags &= ~SETUP_OFFERS_H2
         if is_h2(data, row.alpn_at, row.alpn_length):
             setup.flags |= SETUP_OFFERS_H2
     note_server_hello(focus)
     if not is_tls13(row.version) and row.version > TLS12:
-        focus.reading.state[focus.side] = READ_STUCK  # a draft, or nothing known
+        focus.reading.state[focus.side] = READ_STUCK  # an early draft or unknown version
 
 
 def is_h2(data: Any, at: int, length: int) -> bool:
-    """Whether this is the name of HTTP/2 over TLS (RFC 9113 section 3.1)."""
+    """Return True for `h2`, the ALPN name of HTTP/2 (RFC 9113 section 3.1)."""
     return length == 2 and data[at] == 0x68 and data[at + 1] == 0x32
 
 
 def on_unread_server_hello(focus: Any) -> None:
-    """A ServerHello that was cut: its version may be known, by itself or by its record if it is older than TLS 1.2."""
+    """Process a truncated ServerHello: message or record header may show a version older than TLS 1.2."""
     reading = focus.reading
     side = focus.side
     at = side * HEAD + (9 if reading.headed[side] >= RECORD_HEADER + MESSAGE_HEADER + 2 else 1)
@@ -203,7 +203,7 @@ def on_unread_server_hello(focus: Any) -> None:
 
 
 def note_server_hello(focus: Any) -> None:
-    """ServerHello came: when, and where it ends."""
+    """Record time and position of ServerHello."""
     reading = focus.reading
     setup = focus.setup
     side = focus.side
@@ -215,4 +215,4 @@ def note_server_hello(focus: Any) -> None:
         length = reading.length[side]
     reading.server_hello_ack = reading.ack[side]
     reading.server_hello_end = (reading.header[side] + RECORD_HEADER + length) & MASK32
-    reading.finished_end = reading.server_hello_end  # at the least, until it is seen
+    reading.finished_end = reading.server_hello_end  # lower bound until the Finished is seen

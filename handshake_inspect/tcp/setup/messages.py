@@ -1,6 +1,6 @@
-"""What each record of a handshake is, before its contents are encrypted and after (RFC 8446, RFC 5246).
+"""Identify each record of a TLS handshake, encrypted or not (RFC 8446, RFC 5246).
 
-What follows the hellos depends on the version that ServerHello chose: `tls12.py`, `tls13.py`.
+This module handles the hellos; `tls12.py` and `tls13.py` handle what follows, by the version that ServerHello chose.
 """
 
 from typing import Any
@@ -36,14 +36,14 @@ from handshake_inspect.tls.numbers import (
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import MASK32
 
-HIDDEN = 2  # Reading.veiled: not even the type of the record behind ChangeCipherSpec is known, nor its length
+HIDDEN = 2  # Reading.veiled: neither type nor length of the record after ChangeCipherSpec is known
 LEAST_TOGETHER = tls13.FINISHED_256 + RECORD_HEADER + tls13.OVERHEAD
-LONGEST_FINISHED = 96  # a Finished of TLS 1.2 in a record of its own, unless it is padded at random
-NO_LENGTH = 0xFFFF  # longer than any record, so that it is taken for none of a known length
+LONGEST_FINISHED = 96  # bytes of a TLS 1.2 Finished record, unless it has random padding
+NO_LENGTH = 0xFFFF  # longer than any record, so that it matches no known length
 
 
 def on_head(focus: Any) -> None:
-    """The first bytes of a record are known."""
+    """Process a record whose first bytes are known."""
     side = focus.side
     kind = focus.reading.head[side * HEAD]
     if kind == ALERT:
@@ -58,11 +58,10 @@ def on_head(focus: Any) -> None:
 
 
 def on_cut_header(focus: Any) -> None:
-    """The snap length left the type of a record at most, not its length: of the client it may show that TLS is 1.3.
+    """Process a client record of which at most the type was captured; it may show that the version is TLS 1.3.
 
-    The record is taken to end with its segment.  Behind ChangeCipherSpec, a handshake record may be a Finished of TLS
-    1.2, or a ClientHello that 1.3 asked for: that shows when the client goes on by itself, or the server with a
-    ServerHello.
+    The record is assumed to end with its segment.  After ChangeCipherSpec, a handshake record may be a TLS 1.2 Finished
+    or a second ClientHello of TLS 1.3; that is decided when the client continues, or the server sends a ServerHello.
     """
     reading = focus.reading
     setup = focus.setup
@@ -84,9 +83,9 @@ def on_cut_header(focus: Any) -> None:
 
 
 def kind_by_length(focus: Any, rest: int) -> int:
-    """The type of what follows the client's ChangeCipherSpec, all of it cut off: 0 for unknown.
+    """Guess the type of an uncaptured record after the client's ChangeCipherSpec from its length; 0 if unknown.
 
-    Only a Finished of TLS 1.3 has its length, and one of TLS 1.2 is shorter than one of 1.3 and a request together.
+    Only a TLS 1.3 Finished has its length, and a TLS 1.2 Finished is shorter than a TLS 1.3 Finished with a request.
     """
     if tls13.is_finished(focus, rest):
         return APPLICATION_DATA
@@ -94,7 +93,7 @@ def kind_by_length(focus: Any, rest: int) -> int:
 
 
 def on_end(focus: Any) -> None:
-    """The record under way is available as a whole."""
+    """Process the end of the current record."""
     reading = focus.reading
     role = reading.role[focus.side]
     if role == ROLE_FINISHED:
@@ -107,7 +106,7 @@ def on_end(focus: Any) -> None:
 
 
 def on_client(focus: Any, kind: int) -> None:
-    """A record of the client that is no alert."""
+    """Process a client record other than an alert."""
     reading = focus.reading
     setup = focus.setup
     side = focus.side
@@ -139,7 +138,7 @@ def on_client(focus: Any, kind: int) -> None:
 
 
 def may_be_early(focus: Any) -> bool:
-    """Whether data before ServerHello is early data: offered, as far as the hello shows, and no byte is missing."""
+    """Return True if client data before ServerHello may be early data: possibly offered, and no byte is missing."""
     reading = focus.reading
     side = focus.side
     offered = focus.setup.flags & (SETUP_EARLY_OFFERED | SETUP_CUT | SETUP_UNREAD) != 0
@@ -147,7 +146,7 @@ def may_be_early(focus: Any) -> bool:
 
 
 def answer(focus: Any, kind: int) -> None:
-    """The client goes on after the server's flight, which ends here."""
+    """Note the end of the server's flight: the client continues after it."""
     reading = focus.reading
     setup = focus.setup
     if reading.answered or (kind == CHANGE_CIPHER_SPEC and hellos.is_tls13(setup.version)):
@@ -155,13 +154,13 @@ def answer(focus: Any, kind: int) -> None:
     reading.answered = 1
     server = focus.side ^ 1
     if focus.lacks(reading.ack[focus.side]):
-        setup.server_flight_bytes = 0  # not all of it is in the capture, or so far
+        setup.server_flight_bytes = 0  # not all of it has been captured
         if seqspace.seq_gt(reading.ack[focus.side], reading.beyond[server]):
             setup.flight_ns = 0
 
 
 def on_client_hello(focus: Any) -> None:
-    """A ClientHello begins: the first, or the one that a HelloRetryRequest asked for."""
+    """Process the first ClientHello, or the one after a HelloRetryRequest."""
     reading = focus.reading
     setup = focus.setup
     side = focus.side
@@ -184,19 +183,19 @@ def on_client_hello(focus: Any) -> None:
 
 
 def has_crossed_text(focus: Any) -> bool:
-    """Whether the client began with a ClientHello, and had nothing of what the server said before it passed here."""
+    """Return True if the client began with a ClientHello, before it received anything of the server."""
     reading = focus.reading
     crossed = focus.setup.turns and not reading.prologue and focus.peer.traits & TRAIT_ISS
     return crossed and reading.ack[focus.side] == (focus.peer.iss + 1) & MASK32
 
 
 def is_asked_again(focus: Any) -> bool:
-    """Whether a HelloRetryRequest came before: captured, or acknowledged as what the capture lacks."""
+    """Return True if a HelloRetryRequest came before: captured, or acknowledged but missing."""
     return focus.setup.flags & SETUP_HELLO_RETRY != 0 or focus.lacks(focus.reading.ack[focus.side])
 
 
 def infer_version(focus: Any, kind: int, message: int) -> bool:
-    """The version, from the client's second flight, if the snap length cut ServerHello's extensions."""
+    """Infer the version from the client's second flight if the snap length cut off ServerHello's extensions."""
     reading = focus.reading
     setup = focus.setup
     if reading.veiled == HIDDEN:
@@ -223,7 +222,7 @@ def infer_version(focus: Any, kind: int, message: int) -> bool:
 
 
 def may_be_hello(focus: Any) -> bool:
-    """Whether a record behind ChangeCipherSpec, of which only the header was captured, is too long for a Finished."""
+    """Return True if a record after ChangeCipherSpec, with only its header captured, is too long for a Finished."""
     reading = focus.reading
     side = focus.side
     header = reading.headed[side] <= RECORD_HEADER
@@ -231,14 +230,14 @@ def may_be_hello(focus: Any) -> bool:
 
 
 def veil(focus: Any) -> None:
-    """The record is a Finished of TLS 1.2, unless what follows shows that it is another ClientHello."""
+    """Take the record for a TLS 1.2 Finished, unless what follows shows that it is another ClientHello."""
     focus.reading.veiled = 1
     tls12.finish_client(focus)
     focus.setup.flags |= SETUP_DOUBTED
 
 
 def is_alone(focus: Any) -> bool:
-    """Whether the record holds one message and no ciphertext, as far as the snap length left the message's length."""
+    """Return True if the record is one cleartext message, as far as the snap length left the message's length."""
     reading = focus.reading
     head = focus.side * HEAD
     length: int = hellos.message_length(focus)
@@ -247,14 +246,14 @@ def is_alone(focus: Any) -> bool:
 
 
 def retry_after_all(focus: Any) -> None:
-    """What was cut off was no ServerHello but a HelloRetryRequest."""
+    """Treat the truncated ServerHello as a HelloRetryRequest, and process the second ClientHello."""
     be_retry(focus.setup)
     focus.reading.changed[focus.side] = 0
     on_client_hello(focus)
 
 
 def be_retry(setup: Any) -> None:
-    """What was taken for ServerHello asked for another ClientHello."""
+    """Change the recorded ServerHello into a HelloRetryRequest."""
     setup.flags = setup.flags & ~SETUP_SERVER_HELLO | SETUP_HELLO_RETRY
     setup.retry_ns = setup.server_hello_ns
     setup.retry_frame = setup.server_hello_frame
@@ -263,7 +262,7 @@ def be_retry(setup: Any) -> None:
 
 
 def unveil(focus: Any) -> None:
-    """The server sends a ServerHello again: so there was another ClientHello, behind ChangeCipherSpec if it shows."""
+    """Reinterpret after a second ServerHello: the presumed client Finished was the second ClientHello."""
     setup = focus.setup
     be_retry(setup)
     setup.hello_2_ns = setup.client_finished_ns
@@ -277,7 +276,7 @@ def unveil(focus: Any) -> None:
 
 
 def be_second_hello(setup: Any) -> None:
-    """HelloRetryRequest came before the capture began (see `records.is_no_answer`), for this very hello."""
+    """Treat the ClientHello as the second: the HelloRetryRequest preceded the capture (see `records.is_no_answer`)."""
     setup.flags |= SETUP_HELLO_RETRY
     setup.hello_2_ns = setup.hello_ns
     setup.hello_2_frame = setup.hello_frame
@@ -287,7 +286,7 @@ def be_second_hello(setup: Any) -> None:
 
 
 def on_server(focus: Any, kind: int) -> None:
-    """A record of the server that is no alert."""
+    """Process a server record other than an alert."""
     reading = focus.reading
     setup = focus.setup
     side = focus.side
@@ -314,7 +313,7 @@ def on_server(focus: Any, kind: int) -> None:
 
 
 def on_alert_record(focus: Any) -> None:
-    """A record of type 21: in the clear when it is two bytes long."""
+    """Process a record of type 21, which is unencrypted if it is two bytes long."""
     reading = focus.reading
     side = focus.side
     clear = reading.length[side] == 2 and reading.headed[side] == RECORD_HEADER + 2

@@ -1,4 +1,4 @@
-"""The bytes of a side in their order: each counts once, and what lies beyond a hole waits until the hole is filled."""
+"""Reassemble the bytes of a side: each byte is parsed once, and segments beyond a hole are held until it is filled."""
 
 from typing import Any
 
@@ -19,11 +19,11 @@ from handshake_inspect.tls import byte_store
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import MASK32
 
-WHOLE_HELLO = 6  # bytes that show a record with a ClientHello
+WHOLE_HELLO = 6  # bytes needed to recognise a record with a ClientHello
 
 
 def take(focus: Any, payload_len: int, options_len: int) -> None:
-    """A segment with payload."""
+    """Process a segment with payload."""
     reading = focus.reading
     side = focus.side
     end = focus.end
@@ -47,10 +47,10 @@ def take(focus: Any, payload_len: int, options_len: int) -> None:
 
 
 def is_behind_text(focus: Any) -> bool:
-    """Whether TLS begins behind text that the capture lacks: if so, all before it is passed over.
+    """Return True, and skip to it, if TLS begins after text that the capture lacks.
 
-    The other end has what it acknowledged, so that nobody will send it again; and text needs no framing.  A ServerHello
-    needs no such proof: the ClientHello that it answers is missing, which would have brought it.
+    The peer has acknowledged that text, so it will not be retransmitted, and text needs no framing.  A ServerHello
+    needs no acknowledgment: the ClientHello that it answers, which would carry it, is missing.
     """
     reading = focus.reading
     if reading.state[focus.side] != READ_TEXT or not begins_hello(focus):
@@ -66,7 +66,7 @@ def is_behind_text(focus: Any) -> bool:
 
 
 def begins_hello(focus: Any) -> bool:
-    """Whether a segment begins with a ClientHello behind text, or with what follows hellos that are missing."""
+    """Return True if a segment begins with a hello after text, or with what follows missing hellos."""
     reading = focus.reading
     if focus.lacks(focus.acked) and text.looks_like_ciphertext(focus.data, focus.at, focus.captured):
         return True
@@ -78,7 +78,7 @@ def begins_hello(focus: Any) -> bool:
 
 
 def pass_greeting(focus: Any) -> None:
-    """Text of the server that its client had before the first request, and the capture lacks, is passed over."""
+    """Skip server text that the capture lacks and that the client received before its first request."""
     reading = focus.reading
     side = focus.side
     asked = reading.ack[side ^ 1]
@@ -88,7 +88,7 @@ def pass_greeting(focus: Any) -> None:
 
 
 def feed(focus: Any) -> None:
-    """Bytes that continue what is available."""
+    """Parse the bytes that are next in order."""
     reading = focus.reading
     records.read(focus)
     if not focus.over:
@@ -96,7 +96,7 @@ def feed(focus: Any) -> None:
 
 
 def hold(focus: Any) -> None:
-    """Bytes beyond a hole: kept, with their times, as far as there is room."""
+    """Hold bytes beyond a hole, with their times, as far as the buffer allows."""
     reading = focus.reading
     side = focus.side
     if ((focus.seq - reading.next[side]) & MASK32) > MOST_BYTES:
@@ -124,7 +124,7 @@ def hold(focus: Any) -> None:
 
 
 def is_held(buffer: Any, seq: int, end: int) -> bool:
-    """Whether one of the segments that wait has these bytes."""
+    """Return True if a held segment contains these bytes."""
     for i in range(buffer.count):  # noqa: SIM110  a generator would be an object
         if seqspace.seq_le(buffer.seq[i], seq) and seqspace.seq_ge(buffer.end[i], end):
             return True
@@ -132,7 +132,7 @@ def is_held(buffer: Any, seq: int, end: int) -> bool:
 
 
 def fill(focus: Any) -> None:
-    """Bytes that are missing: read them, and what waited for them, as far as it goes now."""
+    """Parse bytes that fill a hole, and the held segments that follow."""
     reading = focus.reading
     side = focus.side
     buffer = sr.buffer_at(focus.setups.buffers, reading.hold[side] - 1)
@@ -155,19 +155,19 @@ def fill(focus: Any) -> None:
         if focus.is_client:
             focus.setup.flags &= ~SETUP_DOUBTED
     filled = reading.done != 0 or (not focus.over and reading.hold[side] == 0)
-    if filled and reading.hold[side ^ 1] == 0:  # nothing is missing any more, or nothing before the response
+    if filled and reading.hold[side ^ 1] == 0:  # nothing is missing, at least before the response
         focus.setup.flags &= ~SETUP_HOLE
 
 
 def pass_over(buffer: Any, next_seq: int) -> None:
-    """What waited for bytes that are not needed any more is not either."""
+    """Drop held segments that are no longer needed."""
     for i in range(buffer.count):
         if seqspace.seq_le(buffer.end[i], next_seq):
             buffer.end[i] = buffer.seq[i]
 
 
 def first_held(buffer: Any, now: int) -> int:
-    """When the first of the segments that wait came."""
+    """Return the time of the earliest held segment."""
     for i in range(buffer.count):
         if buffer.end[i] != buffer.seq[i]:
             now = min(now, buffer.ns[i])
@@ -175,7 +175,7 @@ def first_held(buffer: Any, now: int) -> int:
 
 
 def earliest(buffer: Any, next_seq: int) -> int:
-    """Which of the segments that wait begins first, if none is missing before it; -1 for none."""
+    """Return the index of the first held segment that continues the available bytes, -1 for none."""
     found = -1
     for i in range(buffer.count):
         if buffer.end[i] == buffer.seq[i] or seqspace.seq_gt(buffer.seq[i], next_seq):
@@ -186,7 +186,7 @@ def earliest(buffer: Any, next_seq: int) -> int:
 
 
 def is_done(buffer: Any) -> bool:
-    """Whether none waits any longer."""
+    """Return True if no segment is held."""
     for i in range(buffer.count):  # noqa: SIM110  a generator would be an object
         if buffer.end[i] != buffer.seq[i]:
             return False
@@ -194,7 +194,7 @@ def is_done(buffer: Any) -> bool:
 
 
 def resume(focus: Any, buffer: Any, i: int) -> None:
-    """Look at a segment that waited; what it holds becomes available now."""
+    """Set the focus to a held segment, whose bytes become available now."""
     focus.data = buffer.data
     focus.at = buffer.at[i]
     focus.captured = buffer.captured[i]

@@ -1,8 +1,8 @@
-"""TLS records in the bytes of a side (RFC 8446 section 5.1), and the text before there are any.
+"""Split the bytes of a side into TLS records (RFC 8446 section 5.1), after any text before them.
 
-A record is known by its header, whose length says where the next one begins: bodies are passed over, captured or not,
-but for those of hellos.  Of each, up to `HEAD` bytes are kept until it is known what it is.  Where the snap length
-took a header, the next flight of that side is looked at: it begins with a record.
+Only record headers are read; their length gives the start of the next record, and bodies except those of hellos are
+skipped, captured or not.  Up to `HEAD` bytes of each record are kept to identify it.  If the snap length cut off a
+header, parsing resumes with the side's next flight, which begins with a record.
 """
 
 from typing import Any
@@ -35,11 +35,11 @@ from handshake_inspect.tls.numbers import (
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import MASK32
 
-LATEST = 4  # of the second byte of a version: record headers never say more than 3.4
+LATEST = 4  # maximum minor version in a record header (3.4)
 
 
 def read(focus: Any) -> None:
-    """Bytes that continue what the side sent so far."""
+    """Parse bytes that continue what the side has sent so far."""
     reading = focus.reading
     side = focus.side
     if reading.state[side] == READ_TEXT:
@@ -53,7 +53,7 @@ def read(focus: Any) -> None:
 
 
 def walk(focus: Any, at: int) -> None:
-    """Go through records from sequence number `at` on."""
+    """Parse records from sequence number `at` on."""
     reading = focus.reading
     side = focus.side
     while at != focus.end and not focus.over and reading.state[side] == READ_RECORDS:
@@ -83,7 +83,7 @@ def walk(focus: Any, at: int) -> None:
 
 
 def take_head(focus: Any, at: int, place: int) -> int:
-    """The head of a record that lies in one segment; of how many bytes it is."""
+    """Parse the head of a record that is completely in one segment; return its length in bytes."""
     reading = focus.reading
     side = focus.side
     begin_record(focus, at)
@@ -104,9 +104,9 @@ def take_head(focus: Any, at: int, place: int) -> int:
 
 
 def is_no_answer(focus: Any, kind: int) -> bool:
-    """Whether the first byte with which a server answers a ClientHello is none of TLS.
+    """Return True if the first byte of the server's answer to a ClientHello is not TLS.
 
-    Where the capture begins later, that may be the second ClientHello, and ChangeCipherSpec comes first (RFC 8446
+    If the capture begins later, the ClientHello may be the second one, and ChangeCipherSpec comes first (RFC 8446
     appendix D.4).
     """
     if focus.is_client or focus.setup.flags & SETUP_SERVER_TLS:
@@ -117,13 +117,13 @@ def is_no_answer(focus: Any, kind: int) -> bool:
 
 
 def note_server(focus: Any) -> None:
-    """A header of the server was one of TLS."""
+    """Note that the server sent a TLS record."""
     if not focus.is_client:
         focus.setup.flags = focus.setup.flags & ~SETUP_NOT_TLS | SETUP_SERVER_TLS
 
 
 def take_byte(focus: Any, at: int, value: int) -> None:
-    """The next byte of a record's head."""
+    """Add one byte to a record's head."""
     reading = focus.reading
     side = focus.side
     headed = reading.headed[side]
@@ -147,7 +147,7 @@ def take_byte(focus: Any, at: int, value: int) -> None:
 
 
 def take_cut_head(focus: Any, at: int) -> None:
-    """The snap length took the rest of a head: what there is of it does, if that says what the record is."""
+    """Process a head that the snap length truncated, if enough of it was captured to identify the record."""
     reading = focus.reading
     side = focus.side
     least = RECORD_HEADER if focus.setup.flags & SETUP_TLS else RECORD_HEADER + 1
@@ -158,11 +158,11 @@ def take_cut_head(focus: Any, at: int) -> None:
         return
     focus.setup.flags |= SETUP_CUT
     messages.on_head(focus)
-    reading.headed[side] = HEAD  # no more of it will come
+    reading.headed[side] = HEAD  # no more of it was captured
 
 
 def begin_record(focus: Any, at: int) -> None:
-    """A record begins here."""
+    """Start a record at `at`."""
     reading = focus.reading
     side = focus.side
     reading.header[side] = at
@@ -174,7 +174,7 @@ def begin_record(focus: Any, at: int) -> None:
 
 
 def end_record(focus: Any, at: int) -> None:
-    """Whether the record under way ends before `at`; what was waiting for that is returned."""
+    """Finish the current record if it ends at `at`."""
     reading = focus.reading
     side = focus.side
     if (
@@ -187,7 +187,7 @@ def end_record(focus: Any, at: int) -> None:
 
 
 def is_record(reading: Any, side: int) -> bool:
-    """Whether a header can be one of TLS."""
+    """Return True if a record header is valid."""
     kind = reading.head[side * HEAD]
     return (
         CHANGE_CIPHER_SPEC <= kind <= APPLICATION_DATA
@@ -198,7 +198,7 @@ def is_record(reading: Any, side: int) -> bool:
 
 
 def refuse(focus: Any) -> None:
-    """What stands where a record must begin is none."""
+    """Handle bytes that are not a TLS record where one must begin."""
     setup = focus.setup
     side = focus.side
     if not setup.flags & SETUP_TLS:
@@ -213,7 +213,7 @@ def refuse(focus: Any) -> None:
 
 
 def not_tls(focus: Any) -> None:
-    """The server answered a ClientHello with something else."""
+    """Note that the server answered a ClientHello with something other than TLS."""
     setup = focus.setup
     if not setup.flags & SETUP_NOT_TLS:  # text that crossed the ClientHello
         setup.server_hello_ns = focus.reading.seen_ns[focus.side]
@@ -223,7 +223,7 @@ def not_tls(focus: Any) -> None:
 
 
 def miss(focus: Any) -> None:
-    """The snap length took the next header."""
+    """Handle a record header that the snap length cut off."""
     reading = focus.reading
     focus.setup.flags |= SETUP_CUT
     if not focus.setup.flags & SETUP_TLS:
@@ -239,7 +239,7 @@ def miss(focus: Any) -> None:
 
 
 def find_again(focus: Any) -> None:
-    """Take up records where a flight begins: the other side sent data since.  Or where a header stands all the same."""
+    """Resume parsing at the start of a flight (the other side has sent data since), or at a recognisable header."""
     reading = focus.reading
     side = focus.side
     if focus.captured >= RECORD_HEADER and focus.seq == reading.next[side] and (focus.turned or begins_record(focus)):
@@ -248,7 +248,7 @@ def find_again(focus: Any) -> None:
 
 
 def begins_record(focus: Any) -> bool:
-    """Whether a segment begins as no ciphertext would but by rare chance."""
+    """Return True if a segment begins with a valid record header, which ciphertext rarely does by chance."""
     data = focus.data
     at = focus.at
     length = data[at + 3] << 8 | data[at + 4]

@@ -174,7 +174,7 @@ cdef inline Reading *reading_at(Reading *records, Py_ssize_t i) noexcept nogil:
 cdef inline void clear_reading(Reading *records, Py_ssize_t i) noexcept nogil:
     memset(records + i, 0, sizeof(Reading))
 
-cdef inline Buffer *buffers_of(object storage):
+cdef inline Buffer *owners_of(object storage):
     import ctypes
     return <Buffer *><uintptr_t>ctypes.addressof(storage)
 

@@ -1,4 +1,4 @@
-"""Where the set-up of connections is kept: the rows of `setup_rows.py`, and who has which."""
+"""Allocate and free the rows of connection set-up (`setup_rows.py`)."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ BUFFERS = 1024
 
 
 class Setups:
-    """Rows of set-up for a table of `limit` connections."""
+    """The set-up rows for a table of `limit` connections."""
 
     def __init__(self, limit: int) -> None:
-        """Reserve room; as for all rows, it costs memory only where it is written."""
+        """Reserve address space; as for all rows, memory is used only where they are written."""
         self.limit = min(limit, EXCHANGE_SETUP - 1)
         self.exchange_rows = room.reserve("Exchange", limit)
         self.setup_rows = room.reserve("Setup", self.limit)
@@ -25,21 +25,21 @@ class Setups:
         self.setups = sr.setups_of(self.setup_rows)
         self.extras = sr.extras_of(self.extra_rows)
         self.readings = sr.readings_of(self.reading_rows)
-        self.buffers = sr.buffers_of(self.buffer_rows)
+        self.buffers = sr.owners_of(self.buffer_rows)
         self.names = Names()
-        self.setup_count = 0  # rows ever used, free ones too
+        self.setup_count = 0  # rows ever used, including free ones
         self.extra_count = 0
         self.reading_count = 0
         self.buffer_count = 0
-        self.free_setup = 0  # 1 + the row freed last; the next is in its `extras`
-        self.free_extra = 0  # the next is in its `next`
-        self.free_reading = 0  # the next is in its `owner`
-        self.free_buffer = 0  # the next is in its `next_free`
-        self.hand_buffer = 0  # who must give its buffer up next when there is none
-        self.starved = 0  # how often one had to
+        self.free_setup = 0  # 1 + the row freed last; its `extras` is the next
+        self.free_extra = 0  # its `next` is the next
+        self.free_reading = 0  # its `owner` is the next
+        self.free_buffer = 0  # its `next_free` is the next
+        self.hand_buffer = 0  # the buffer to take away next when none is free
+        self.starved = 0  # number of buffers taken away
 
     def new_setup(self, i: int) -> int:
-        """Give connection `i` a row of set-up, and one to read it with: 1 + its number, 0 where there is no room."""
+        """Allocate `Setup` and `Reading` rows for connection `i`; return 1 + the `Setup` row, 0 if none is free."""
         if self.free_setup:
             setup = self.free_setup
             self.free_setup = sr.setup_at(self.setups, setup - 1).extras
@@ -55,7 +55,7 @@ class Setups:
         return setup
 
     def new_reading(self, setup: int) -> int:
-        """Give a set-up a row to read it with: 1 + its number.  There are as many, so there is always room."""
+        """Allocate a `Reading` row; return 1 + its number.  One is free for each `Setup` row."""
         if self.free_reading:
             reading = self.free_reading
             self.free_reading = sr.reading_at(self.readings, reading - 1).owner
@@ -67,7 +67,7 @@ class Setups:
         return reading
 
     def new_extra(self) -> int:
-        """1 + the number of a row for a wait; 0 where there is no room."""
+        """Allocate an `Extra` row; return 1 + its number, 0 if none is free."""
         if self.free_extra:
             extra = self.free_extra
             self.free_extra = sr.extra_at(self.extras, extra - 1).next
@@ -79,7 +79,7 @@ class Setups:
         return self.extra_count
 
     def new_buffer(self, setup: Any, side: int) -> int:
-        """1 + the number of a buffer for a side of a set-up; when all are in use, the oldest owner loses its own."""
+        """Allocate a buffer for a side of a set-up; return 1 + its number.  If none is free, the oldest is taken."""
         if self.free_buffer:
             number = self.free_buffer
             self.free_buffer = sr.buffer_at(self.buffers, number - 1).next_free
@@ -97,7 +97,7 @@ class Setups:
         return number
 
     def starve(self, buffer: Any, number: int) -> None:
-        """Take a buffer from its owner, which says so."""
+        """Take a buffer away from its owner, and note that in the owner's flags."""
         reading = sr.reading_at(self.readings, buffer.owner - 1)
         setup = sr.setup_at(self.setups, reading.owner - 1)
         self.starved += 1
@@ -109,14 +109,14 @@ class Setups:
             setup.flags |= SETUP_HOLE
 
     def give_back(self, number: int) -> None:
-        """A buffer is free again."""
+        """Free a buffer."""
         buffer = sr.buffer_at(self.buffers, number - 1)
         buffer.owner = 0
         buffer.next_free = self.free_buffer
         self.free_buffer = number
 
     def end_reading(self, setup: Any) -> None:
-        """Free what only reading needs."""
+        """Free the `Reading` row and buffers of a set-up."""
         if setup.reading:
             reading = sr.reading_at(self.readings, setup.reading - 1)
             for side in range(2):
@@ -129,14 +129,14 @@ class Setups:
             setup.reading = 0
 
     def release(self, i: int) -> None:
-        """Forget the set-up of connection `i`, whose row will be another's."""
+        """Free the set-up of connection `i`, whose row will be reused."""
         number = sr.exchange_at(self.exchanges, i).setup & EXCHANGE_SETUP
         if number:
             self.drop(number)
         sr.clear_exchange(self.exchanges, i)
 
     def drop(self, number: int) -> None:
-        """Give a row of set-up back, `number` of which is 1 + its place, with all that belongs to it."""
+        """Free `Setup` row `number - 1` with everything that belongs to it."""
         setup = sr.setup_at(self.setups, number - 1)
         self.end_reading(setup)
         while setup.extras:

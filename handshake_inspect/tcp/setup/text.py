@@ -1,7 +1,7 @@
-"""What is said in plain text: a request and a response without TLS, or the prologue of a TLS that begins later.
+"""Parse plain text: a request and response without TLS, or the prologue before TLS starts.
 
-Such a prologue is STARTTLS in one of its forms, or talk with a proxy.  A connection whose server speaks first, or whose
-client begins as one of those does, is looked at beyond its first response.
+A prologue is some form of STARTTLS, or the exchange with a proxy.  If the server sends first, or the client begins like
+one of these protocols, parsing continues after the first response.
 """
 
 from typing import Any
@@ -51,38 +51,38 @@ from handshake_inspect.wire.const import MASK32
 
 MOST_TURNS = 255
 
-# The first bytes of what is said, as numbers in network order.
-CONN = 0x434F4E4E  # CONNECT of a proxy
+# The first bytes of protocols, as integers in network byte order.
+CONN = 0x434F4E4E  # HTTP CONNECT
 XML = 0x3C3F786D  # <?xm
 STREAM = 0x3C737472  # <str
 AMQP, AMQP_TLS = 0x414D5150, 2  # the header that asks for TLS (OASIS AMQP 1.0 part 5)
 AUTH, FEAT = 0x41555448, 0x46454154  # FTP (RFC 4217, RFC 2389)
-GO_AHEAD = 0x323334  # 234, with which its server agrees
-_TLS, _SSL = 0x00544C53, 0x0053534C  # what it asks for, as words in upper case
+GO_AHEAD = 0x323334  # 234, the FTP server's consent
+_TLS, _SSL = 0x00544C53, 0x0053534C  # arguments of AUTH, in upper case
 EHLO, HELO, LHLO = 0x45484C4F, 0x48454C4F, 0x4C484C4F  # SMTP (RFC 5321), and LMTP
 STLS = 0x53544C53  # POP3 (RFC 2595)
 STAR, TTLS = 0x53544152, 0x54544C53  # STARTTLS of IMAP, behind a tag; of IRC, without
 LONGEST_TAG = 16
 SSH = 0x5353482D  # SSH-
 SSL_REQUEST = 0x04D2162F  # PostgreSQL
-GSS_REQUEST = 0x04D21630  # PostgreSQL's, which comes first where Kerberos is set up
+GSS_REQUEST = 0x04D21630  # PostgreSQL with Kerberos, sent before SSL_REQUEST
 OF_1466 = 0x31343636  # of 1.3.6.1.4.1.1466.20037, the name of LDAP's StartTLS (RFC 4511 section 4.14.1)
 OF_20037 = 0x2E323030
-MYSQL_REQUEST = 0x20000001  # of 32 bytes, the second packet: the beginning of a response that ends there
+MYSQL_REQUEST = 0x20000001  # header of packet 1 with 32 bytes: SSLRequest, a truncated handshake response
 MYSQL_BYTES = 36
 MYSQL_TLS = 8  # CLIENT_SSL, in the second byte of its capabilities
 UPPER = 0xDFDFDFDF  # commands may be in lower case
 SHORTEST_LDAP = 31  # bytes of a message with that name
 EXTENDED_REQUEST = 0x77  # the tag of such a message
-LONGEST_LDAP = 64  # bytes in which that name is looked for: encodings of lengths differ (X.690 section 8.1.3)
-PROXY, SPACED = 0x50524F58, 0x5920  # the line that a proxy puts before what its client says (PROXY protocol)
-PROXY_2, PROXY_2_REST = 0x0D0A0D0A, 0x000D0A515549540A  # and its binary form
+LONGEST_LDAP = 64  # bytes to search for that name: encodings of lengths vary (X.690 section 8.1.3)
+PROXY, SPACED = 0x50524F58, 0x5920  # "PROXY ": the PROXY protocol's text header
+PROXY_2, PROXY_2_REST = 0x0D0A0D0A, 0x000D0A515549540A  # its binary header
 SHORTEST_PROXY, LONGEST_PROXY = 15, 107
 PROXY_2_HEADER = 16
 
 
 def looks_like_hello(data: Any, at: int, count: int) -> bool:
-    """Whether so many bytes can be the beginning of a record with a ClientHello."""
+    """Return True if `count` bytes can begin a record with a ClientHello."""
     if count < 1 or data[at] != HANDSHAKE:
         return False
     if (count > 1 and data[at + 1] != 3) or (count > 2 and data[at + 2] > 4):
@@ -91,12 +91,12 @@ def looks_like_hello(data: Any, at: int, count: int) -> bool:
 
 
 def looks_like_alert(data: Any, at: int, count: int) -> bool:
-    """Whether so many bytes are those of an alert of TLS, or its beginning."""
+    """Return True if `count` bytes are, or begin, a TLS alert."""
     return count >= 3 and data[at] == ALERT and data[at + 1] == 3 and data[at + 2] <= 4
 
 
 def read(focus: Any) -> None:
-    """Bytes of a side that speaks plain text."""
+    """Parse bytes of a side that sends plain text."""
     reading = focus.reading
     place = (reading.next[focus.side] - focus.seq) & MASK32
     count = focus.captured - place
@@ -120,13 +120,13 @@ def read(focus: Any) -> None:
 
 
 def hello_behind_proxy(data: Any, at: int, count: int) -> int:
-    """Where a ClientHello begins behind a header of the PROXY protocol; 0 for nowhere."""
+    """Return the offset of a ClientHello after a PROXY protocol header, 0 if there is none."""
     behind = proxy_header(data, at, count)
     return behind if behind and looks_like_hello(data, at + behind, count - behind) else 0
 
 
 def begins_proxy(data: Any, at: int, count: int) -> bool:
-    """Whether bytes begin as a header of the PROXY protocol does, whole or not."""
+    """Return True if the bytes begin a PROXY protocol header, complete or not."""
     if count < PROXY_2_HEADER:
         return False
     words = big_endian.be32(data, at)
@@ -136,7 +136,7 @@ def begins_proxy(data: Any, at: int, count: int) -> bool:
 
 
 def proxy_header(data: Any, at: int, count: int) -> int:
-    """How long a header of the PROXY protocol is, of either version, with which bytes begin; 0 for none."""
+    """Return the length of the PROXY protocol header, of either version, at `at`; 0 if there is none."""
     if not begins_proxy(data, at, count):
         return 0
     if big_endian.be32(data, at) == PROXY_2:
@@ -148,12 +148,12 @@ def proxy_header(data: Any, at: int, count: int) -> int:
 
 
 def begin_records(focus: Any) -> None:
-    """From here on both sides send records, if this proves to be a ClientHello."""
+    """Expect TLS records from both sides, provided that this proves to be a ClientHello."""
     reading = focus.reading
     peer = focus.side ^ 1
     unseen = (focus.acked - reading.next[peer]) & MASK32
     if 0 < unseen < MOST_BYTES:
-        reading.next[peer] = focus.acked  # text that the client had and the capture lacks
+        reading.next[peer] = focus.acked  # text that the client received but the capture lacks
         focus.setup.lacks |= LACKS_PROLOGUE
         if reading.prologue == 0:
             focus.setup.lacks |= LACKS_GREETING
@@ -163,7 +163,7 @@ def begin_records(focus: Any) -> None:
 
 
 def expect_records(reading: Any) -> None:
-    """Both sides send records from here on."""
+    """Switch both sides to TLS records."""
     for side in range(2):
         reading.state[side] = READ_RECORDS
         reading.headed[side] = 0
@@ -172,7 +172,7 @@ def expect_records(reading: Any) -> None:
 
 
 def revert(focus: Any) -> None:
-    """It was no ClientHello: plain text goes on."""
+    """Return to plain text: it was not a ClientHello."""
     reading = focus.reading
     reading.state[0] = READ_TEXT
     reading.state[1] = READ_TEXT
@@ -181,7 +181,7 @@ def revert(focus: Any) -> None:
 
 
 def upgrade(focus: Any) -> None:
-    """A ClientHello came after text: request and response are still to come."""
+    """Process a ClientHello after text: request and response are still to come."""
     setup = focus.setup
     exchange = focus.exchange
     reading = focus.reading
@@ -197,7 +197,7 @@ def upgrade(focus: Any) -> None:
 
 
 def be_answer(setup: Any) -> None:
-    """What the server said first answers a ClientHello, as its client saw it: with something else than TLS."""
+    """Turn the server's greeting into a non-TLS answer to the ClientHello, as the client saw it."""
     setup.flags = setup.flags & ~SETUP_SPOKE_FIRST | SETUP_NOT_TLS
     setup.server_hello_ns = setup.greeting_ns
     setup.server_hello_frame = setup.greeting_frame
@@ -207,7 +207,7 @@ def be_answer(setup: Any) -> None:
 
 
 def note_client(focus: Any, data: Any, at: int, count: int) -> None:
-    """Text of the client."""
+    """Process client text."""
     reading = focus.reading
     reading.prologue = 1
     if reading.kind == UPGRADE_NONE:
@@ -222,7 +222,7 @@ def note_client(focus: Any, data: Any, at: int, count: int) -> None:
 
 
 def request(focus: Any, at: int) -> None:
-    """The client's first bytes are its request."""
+    """Record the client's first bytes as its request."""
     reading = focus.reading
     if focus.exchange.request_frame == 0:
         focus.exchange.request_ns = focus.seen_ns
@@ -234,12 +234,12 @@ def request(focus: Any, at: int) -> None:
 
 
 def note_server(focus: Any, data: Any, at: int, count: int) -> None:
-    """Text of the server: the response, or a greeting."""
+    """Process server text: the response or a greeting."""
     reading = focus.reading
     setup = focus.setup
     exchange = focus.exchange
     unseen = focus.lacks(focus.acked)
-    blind = focus.peer.traits & (TRAIT_ISS | TRAIT_SEEN) == 0  # the capture lacks all that the client sent
+    blind = focus.peer.traits & (TRAIT_ISS | TRAIT_SEEN) == 0  # no client segment was captured
     begun = unseen or blind or not focus.connection.facts & (FACT_SYN | FACT_SYNACK) or setup.flags & SETUP_CUT
     if begun and looks_like_server_hello(data, at, count):
         lose_hello(focus)
@@ -259,9 +259,9 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
                 exchange.setup |= EXCHANGE_ALERTED
         if not reading.lasting:
             focus.conclude()
-    elif setup.greeting_frame == 0 and not unseen:  # else it answers what the capture lacks
+    elif setup.greeting_frame == 0 and not unseen:  # otherwise it answers what the capture lacks
         setup.flags |= SETUP_SPOKE_FIRST
-        setup.lacks &= ~LACKS_GREETING  # it was captured late
+        setup.lacks &= ~LACKS_GREETING  # it was stored late
         setup.greeting_ns = focus.ns
         setup.greeting_frame = focus.frame
         reading.kind = kind_of_server(data, at, count)
@@ -269,7 +269,7 @@ def note_server(focus: Any, data: Any, at: int, count: int) -> None:
 
 
 def looks_like_server_hello(data: Any, at: int, count: int) -> bool:
-    """Whether so many bytes are the beginning of a record with a ServerHello."""
+    """Return True if `count` bytes begin a record with a ServerHello."""
     if count < 6 or data[at] != HANDSHAKE or data[at + 5] != SERVER_HELLO:
         return False
     return data[at + 1] == 3 and data[at + 2] <= 4
@@ -291,7 +291,7 @@ def lose_hellos(focus: Any) -> None:
 
 
 def lose_hello(focus: Any) -> None:
-    """TLS began, and the capture lacks its ClientHello: what was said before was its prologue, and no exchange."""
+    """Start TLS without a captured ClientHello: the text before was its prologue, not request and response."""
     reading = focus.reading
     client = focus.side ^ 1
     upgrade(focus)
@@ -309,8 +309,8 @@ def lose_hello(focus: Any) -> None:
 
 
 def kind_of_client(data: Any, at: int, count: int) -> int:
-    """Which UPGRADE_* a client may begin with these bytes."""
-    if count >= 3 and data[at] == 5 and data[at + 1] == count - 2:  # version 5, and so many methods (RFC 1928)
+    """Return the UPGRADE_* that a client's first bytes suggest."""
+    if count >= 3 and data[at] == 5 and data[at + 1] == count - 2:  # version 5, number of methods (RFC 1928)
         return UPGRADE_SOCKS
     if count < 4:
         return UPGRADE_NONE
@@ -335,7 +335,7 @@ def kind_of_client(data: Any, at: int, count: int) -> int:
 
 
 def kind_of_command(data: Any, at: int, count: int) -> int:
-    """Which UPGRADE_* a client is in, by a command: of use where the capture lacks the greeting."""
+    """Return the UPGRADE_* that a client's command suggests, in case the greeting was not captured."""
     word = big_endian.be32(data, at) & UPPER
     if word in (EHLO, HELO, LHLO):
         return UPGRADE_SMTP
@@ -355,7 +355,7 @@ def kind_of_command(data: Any, at: int, count: int) -> int:
 
 
 def is_start_tls(data: Any, at: int, count: int) -> bool:
-    """Whether an LDAPMessage asks for StartTLS; one that is cut may, if it is an ExtendedRequest."""
+    """Return True if an LDAPMessage requests StartTLS; assume so for a truncated ExtendedRequest."""
     if count < SHORTEST_LDAP:
         return is_extended_request(data, at, count)
     for i in range(count - 7):
@@ -365,20 +365,20 @@ def is_start_tls(data: Any, at: int, count: int) -> bool:
 
 
 def is_extended_request(data: Any, at: int, count: int) -> bool:
-    """Whether an LDAPMessage is an ExtendedRequest (RFC 4511 section 4.12), as far as it goes."""
+    """Return True if an LDAPMessage, possibly truncated, is an ExtendedRequest (RFC 4511 section 4.12)."""
     place = 2 if count > 1 and data[at + 1] < 0x80 else 2 + (data[at + 1] & 7) if count > 1 else count
-    if place + 1 >= count or data[at + place] != 2:  # the number of the message
+    if place + 1 >= count or data[at + place] != 2:  # the messageID
         return False
     place += 2 + data[at + place + 1]
     return place < count and data[at + place] == EXTENDED_REQUEST
 
 
 def kind_of_server(data: Any, at: int, count: int) -> int:
-    """Which UPGRADE_* a server that speaks first may begin with these bytes."""
+    """Return the UPGRADE_* that a server's greeting suggests."""
     if count < 4:
         return UPGRADE_NONE
     words = big_endian.be32(data, at)
-    if words >> 8 == 0x323230:  # 220, which FTP's server says, too
+    if words >> 8 == 0x323230:  # 220, also used by FTP
         return UPGRADE_SMTP
     if words >> 16 == 0x2A20:  # an asterisk
         return UPGRADE_IMAP

@@ -1,7 +1,7 @@
-"""TLS 1.2 and older after ServerHello (RFC 5246 section 7.3), and request and response of any TLS.
+"""Parse TLS 1.2 and older after ServerHello (RFC 5246 section 7.3); also records Finished and request for TLS 1.3.
 
-After a side's ChangeCipherSpec its next handshake record is its Finished.  The server's ChangeCipherSpec comes first
-where a session is resumed.  Data before it (as the client's acknowledgments prove) is a false start (RFC 7918).
+After a side's ChangeCipherSpec, its next handshake record is its Finished.  If a session is resumed, the server's
+ChangeCipherSpec comes first.  Client data before it (by the client's acknowledgments) is a false start (RFC 7918).
 """
 
 from typing import Any
@@ -35,7 +35,7 @@ EMPTY_LIST = 3  # a Certificate message with no certificate
 
 
 def on_client(focus: Any, kind: int, message: int) -> None:
-    """A record of the client."""
+    """Process a client record."""
     reading = focus.reading
     setup = focus.setup
     side = focus.side
@@ -54,20 +54,20 @@ def on_client(focus: Any, kind: int, message: int) -> None:
         note_request(focus)
         unfinished = not reading.changed[side ^ 1] or not seqspace.seq_ge(reading.ack[side], reading.finished_end)
         if unfinished and not focus.lacks(reading.ack[side]):
-            setup.flags |= SETUP_FALSE_START  # and not for want of the server's flight in the capture
+            setup.flags |= SETUP_FALSE_START  # unless the server's flight was not captured
 
 
 def is_veiled(reading: Any, server: int) -> bool:
-    """Whether the snap length hides what the server said behind its ServerHello, ChangeCipherSpec perhaps.
+    """Return True if the snap length hides what followed the server's ServerHello, possibly ChangeCipherSpec.
 
-    A client that sends its own at once, without a ClientKeyExchange, resumes a session (RFC 5246 section 7.3).
+    A client that then sends ChangeCipherSpec without a ClientKeyExchange resumes a session (RFC 5246 section 7.3).
     """
     hidden: bool = reading.state[server] == READ_LOST and not reading.changed[server]
     return hidden
 
 
 def note_certificate(focus: Any) -> None:
-    """The client's Certificate, in the clear."""
+    """Record the client's unencrypted Certificate message."""
     reading = focus.reading
     head = focus.side * HEAD
     if reading.headed[focus.side] < RECORD_HEADER + 4:
@@ -77,17 +77,17 @@ def note_certificate(focus: Any) -> None:
 
 
 def on_server(focus: Any, kind: int) -> None:
-    """A record of the server."""
+    """Process a server record."""
     reading = focus.reading
     setup = focus.setup
     side = focus.side
     if kind == CHANGE_CIPHER_SPEC:
         first = not reading.changed[side] and not reading.changed[side ^ 1]
         if first and not focus.lacks(reading.ack[side]):
-            setup.flags |= SETUP_SERVER_CHANGED  # and not for want of the client's flight in the capture, or so far
+            setup.flags |= SETUP_SERVER_CHANGED  # unless the client's flight was not (yet) captured
         reading.changed[side] = 1
         if setup.flags & SETUP_CLIENT_FINISHED and focus.lacks(reading.ack[side]):
-            setup.flags |= SETUP_FALSE_START  # it had more than the client's flight, which the capture lacks
+            setup.flags |= SETUP_FALSE_START  # it acknowledges more than the client's flight
         reading.finished_end = (reading.header[side] + RECORD_HEADER) & MASK32
     elif kind == HANDSHAKE and reading.changed[side] and not setup.flags & SETUP_SERVER_FINISHED:
         reading.role[side] = ROLE_FINISHED
@@ -96,14 +96,14 @@ def on_server(focus: Any, kind: int) -> None:
 
 
 def note_resumed(focus: Any) -> None:
-    """The client's flight says that the session was resumed; the server's half could not be read."""
+    """Note a resumed session, known from the client's flight; the server's half could not be parsed."""
     focus.setup.flags |= SETUP_SERVER_CHANGED
     focus.reading.changed[focus.side ^ 1] = 1
     finish_server(focus, focus.setup.flight_ns, focus.setup.server_hello_frame)
 
 
 def on_cut(focus: Any) -> None:
-    """The snap length took the rest of a flight: the client's second and the server's after it end in a Finished."""
+    """Assume the Finished at the end of a truncated flight: the client's second, or the server's after that."""
     reading = focus.reading
     setup = focus.setup
     if not reading.answered or not 0 < setup.version <= TLS12:
@@ -117,9 +117,9 @@ def on_cut(focus: Any) -> None:
 
 
 def on_server_data(focus: Any) -> None:
-    """Data of the server: the response, or said on its own account.
+    """Process server data: the response, or unprompted data.
 
-    A short record of HTTP/2 holds SETTINGS, and is the response only if nothing else ever comes.
+    A short HTTP/2 record is SETTINGS, which counts as the response only if nothing else follows.
     """
     reading = focus.reading
     setup = focus.setup
@@ -157,7 +157,7 @@ def may_be_asked(focus: Any) -> bool:
 
 
 def finish_client(focus: Any) -> None:
-    """The client's Finished."""
+    """Record the client's Finished."""
     setup = focus.setup
     setup.flags |= SETUP_CLIENT_FINISHED
     setup.client_finished_ns = focus.reading.seen_ns[focus.side]
@@ -165,7 +165,7 @@ def finish_client(focus: Any) -> None:
 
 
 def finish_server(focus: Any, ns: int, frame: int) -> None:
-    """The server's Finished, or the record that it is taken to be in: when and where it was available."""
+    """Record time and frame at which the server's Finished, or the record assumed to contain it, was available."""
     setup = focus.setup
     setup.flags |= SETUP_SERVER_FINISHED
     setup.server_finished_ns = ns
@@ -173,7 +173,7 @@ def finish_server(focus: Any, ns: int, frame: int) -> None:
 
 
 def note_request(focus: Any) -> None:
-    """The client's record under way is its request."""
+    """Record the client's current record as its request."""
     reading = focus.reading
     side = focus.side
     focus.exchange.request_ns = reading.seen_ns[side]

@@ -1,9 +1,9 @@
-"""TLS 1.3 after ServerHello (RFC 8446 section 2): all is encrypted, and lengths say what it is.
+"""Parse TLS 1.3 after ServerHello (RFC 8446 section 2): everything is encrypted, and identified by record length.
 
-A Finished alone is as long as the hash of the suite makes it; EndOfEarlyData, an alert and an empty Certificate have
-lengths of their own.  The client's Finished is its first record of that length, among the first `MOST_BEFORE`;
-messages that were joined or padded have none: then the first record holds it.  Whatever the server sends after its own
-may be tickets, HTTP/2's SETTINGS or the response: candidates, among which the judges choose.
+The length of a Finished record follows from the suite's hash; EndOfEarlyData, alerts and an empty Certificate also have
+fixed lengths.  The client's Finished is its first record of that length within the first `MOST_BEFORE`.  Combined or
+padded messages have no fixed length; then the first record is assumed to contain it.  What the server sends after its
+Finished may be tickets, HTTP/2 SETTINGS or the response: these candidates are decided later, by the verdicts.
 """
 
 from typing import Any
@@ -49,7 +49,7 @@ from handshake_inspect.tls.numbers import (
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import MASK32
 
-MOST_BEFORE = 5  # records of the client's flight, its Finished among them
+MOST_BEFORE = 5  # maximum records of the client's flight, including its Finished
 OVERHEAD = 17  # content type and tag
 SHORT_TAG = 8  # bytes less with CCM_8
 FINISHED_256 = 4 + 32 + OVERHEAD
@@ -60,12 +60,12 @@ EMPTY_CERTIFICATE = 8 + OVERHEAD
 
 
 def shorter(focus: Any) -> int:
-    """How much shorter records are with the suite that was chosen."""
+    """Return by how many bytes records are shorter with the chosen suite."""
     return SHORT_TAG if focus.setup.cipher == AES_128_CCM_8_SHA256 else 0
 
 
 def is_finished(focus: Any, length: int) -> bool:
-    """Whether a Finished alone makes a record of this length."""
+    """Return True if a record of this length can be a Finished alone."""
     cipher = focus.setup.cipher
     if cipher == 0:  # cut off
         return length in (FINISHED_256, FINISHED_384)
@@ -75,7 +75,7 @@ def is_finished(focus: Any, length: int) -> bool:
 
 
 def is_alert(focus: Any, length: int) -> bool:
-    """Whether an alert makes a record of this length."""
+    """Return True if a record of this length can be an alert."""
     return length == ALERT_LENGTH - shorter(focus)
 
 
@@ -83,7 +83,7 @@ def is_alert(focus: Any, length: int) -> bool:
 
 
 def on_early_data(focus: Any) -> None:
-    """Data before the client had ServerHello."""
+    """Record client data sent before it received ServerHello."""
     setup = focus.setup
     reading = focus.reading
     setup.flags |= SETUP_EARLY_SENT
@@ -95,9 +95,9 @@ def on_early_data(focus: Any) -> None:
 
 
 def is_late_early_data(focus: Any) -> bool:
-    """Whether a record, which is no alert, is early data that fills a hole.
+    """Return True if a record other than an alert is early data that fills a hole.
 
-    Its copy acknowledges more than what was lost did.
+    Being a retransmission, it acknowledges more than the lost original did.
     """
     reading = focus.reading
     length = reading.length[focus.side]
@@ -112,7 +112,7 @@ def is_late_early_data(focus: Any) -> bool:
 
 
 def on_client(focus: Any, kind: int) -> None:
-    """A record of the client."""
+    """Process a client record."""
     if kind != APPLICATION_DATA:
         return
     reading = focus.reading
@@ -128,7 +128,7 @@ def on_client(focus: Any, kind: int) -> None:
 
 
 def on_flight(focus: Any, length: int) -> None:
-    """A record of the flight with the client's Finished, or perhaps behind it."""
+    """Process a record of the flight with the client's Finished, or possibly after it."""
     reading = focus.reading
     setup = focus.setup
     reading.records += 1
@@ -157,7 +157,7 @@ def on_flight(focus: Any, length: int) -> None:
 
 
 def doubt(focus: Any) -> None:
-    """A record that goes on behind this segment is in doubt until its end: it may be a certificate."""
+    """Mark a record that extends beyond this segment as uncertain until its end: it may be a certificate."""
     reading = focus.reading
     side = focus.side
     stop = (reading.header[side] + RECORD_HEADER + reading.length[side]) & MASK32
@@ -166,9 +166,9 @@ def doubt(focus: Any) -> None:
 
 
 def be_early(focus: Any) -> None:
-    """What was taken for the client's Finished was early data, with which it went on after ServerHello.
+    """Reinterpret the presumed client Finished as early data that continued after ServerHello.
 
-    So was the request that seemed to follow: the server's records that acknowledge it may answer it.
+    The presumed request was early data, too: the server's records that acknowledge it may answer it.
     """
     reading = focus.reading
     setup = focus.setup
@@ -186,7 +186,7 @@ def be_early(focus: Any) -> None:
 
 
 def accept_early(focus: Any) -> None:
-    """EndOfEarlyData: the server took the early data, and what came after its Finished may answer it."""
+    """Process EndOfEarlyData: the server accepted the early data, and data after its Finished may answer it."""
     setup = focus.setup
     if setup.early_frame:
         setup.flags |= SETUP_EARLY_REQUEST
@@ -194,11 +194,11 @@ def accept_early(focus: Any) -> None:
         focus.exchange.request_frame = setup.early_frame
         focus.reading.request_at = focus.reading.early_at
     elif setup.flags & SETUP_ALERT_ENCRYPTED:
-        alerts.forget_alert(setup)  # the capture lacks the request, and the answer before that close
+        alerts.forget_alert(setup)  # close_notify; request and response were not captured
 
 
 def take_back(focus: Any) -> None:
-    """The record before was no Finished, but a certificate that the client was asked for; nor was there a request."""
+    """Reinterpret the presumed Finished as a requested client certificate, and withdraw the presumed request."""
     setup = focus.setup
     setup.flags |= SETUP_CERTIFICATE_WITHHELD if focus.reading.withheld else SETUP_CERTIFICATE_SENT
     if not setup.flags & SETUP_EARLY_REQUEST:
@@ -206,7 +206,7 @@ def take_back(focus: Any) -> None:
 
 
 def forget_request(focus: Any) -> None:
-    """What was taken for the request was none."""
+    """Withdraw the presumed request."""
     focus.exchange.request_ns = 0
     focus.exchange.request_frame = 0
     focus.setup.request_sent_ns = 0
@@ -214,7 +214,7 @@ def forget_request(focus: Any) -> None:
 
 
 def on_cut(focus: Any) -> None:
-    """The snap length took the rest of the client's flight: its Finished, or what shows that there is no request."""
+    """Handle a truncated client flight: its Finished, or the evidence against a request, was cut off."""
     setup = focus.setup
     reading = focus.reading
     if not focus.is_client or reading.records == 0:
@@ -229,7 +229,7 @@ def on_cut(focus: Any) -> None:
 
 
 def finish(focus: Any) -> None:
-    """The client's Finished, which says where the server's was, too."""
+    """Record the client's Finished, which also locates the server's."""
     reading = focus.reading
     setup = focus.setup
     tls12.finish_client(focus)
@@ -240,13 +240,13 @@ def finish(focus: Any) -> None:
             tls12.finish_server(focus, reading.last_ns, reading.last_frame)
     if setup.flags & SETUP_EARLY_SENT and not setup.flags & SETUP_EARLY_ENDED:
         setup.request_sent_ns = 0
-        forget_candidates(focus)  # they answered nothing
+        forget_candidates(focus)  # they were not responses
     elif setup.flags & SETUP_EARLY_REQUEST and is_answered(focus):
         focus.conclude()
 
 
 def forget_candidates(focus: Any) -> None:
-    """What the server sent so far is no response."""
+    """Discard the candidates for the response."""
     setup = focus.setup
     setup.candidate_count = 0
     focus.reading.answers = 0
@@ -263,7 +263,7 @@ def forget_candidates(focus: Any) -> None:
 
 
 def on_server(focus: Any, kind: int) -> None:
-    """A record of the server."""
+    """Process a server record."""
     reading = focus.reading
     setup = focus.setup
     side = focus.side
@@ -291,7 +291,7 @@ def finish_late(focus: Any) -> None:
 
 
 def on_later(focus: Any) -> None:
-    """A record after the server's Finished."""
+    """Process a record after the server's Finished."""
     reading = focus.reading
     setup = focus.setup
     length = reading.length[focus.side]
@@ -306,12 +306,12 @@ def on_later(focus: Any) -> None:
 
 
 def is_like_ticket(length: int) -> bool:
-    """Whether a session ticket may make a record of this length."""
+    """Return True if a record of this length may be a session ticket."""
     return LEAST_TICKET <= length <= MOST_TICKET or length in (NAMED_SESSION, NAMED_SESSION_EARLY)
 
 
 def may_answer(focus: Any) -> bool:
-    """Whether the server had the request when it sent this; early data it had from the first, if it took them."""
+    """Return True if the server had received the request when it sent this record; accepted early data counts."""
     reading = focus.reading
     flags = focus.setup.flags
     if flags & SETUP_EARLY_REQUEST:
@@ -322,7 +322,7 @@ def may_answer(focus: Any) -> bool:
 
 
 def note_candidate(focus: Any, length: int) -> None:
-    """What may be the response."""
+    """Record a candidate for the response."""
     reading = focus.reading
     setup = focus.setup
     side = focus.side
@@ -343,9 +343,9 @@ def note_candidate(focus: Any, length: int) -> None:
 
 
 def is_answered(focus: Any) -> bool:
-    """Whether the response is among the candidates for sure, so that no later one need be looked at.
+    """Return True if the response is certainly among the candidates, so that later ones need not be recorded.
 
-    What cannot be a ticket or SETTINGS is the response, and so is what comes behind a ticket of another length.
+    A record that cannot be a ticket or SETTINGS is the response, and so is one after a ticket of another length.
     """
     setup = focus.setup
     count = setup.candidate_count
@@ -363,10 +363,10 @@ def is_answered(focus: Any) -> bool:
 
 
 def note_encrypted_alert(focus: Any) -> None:
-    """A record as long as an alert: the last one of its side is one.  After a response it is close_notify.
+    """Record a possible encrypted alert: the last record of a side with that length.  After a response, ignore it.
 
-    So it may be where the snap length took what the client sent behind its Finished, a request perhaps, and something
-    came back; and behind early data that was accepted and is not in the capture.
+    After a response it is close_notify.  It may be that, too, if the snap length cut off what the client sent after its
+    Finished and the server answered, or after accepted early data that was not captured.
     """
     setup = focus.setup
     server = focus.side ^ 1 if focus.is_client else focus.side

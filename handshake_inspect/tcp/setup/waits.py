@@ -1,12 +1,12 @@
-"""Waits on top of the round trips that a protocol needs, and the network's own round trip, from segments alone.
+"""Measure waits beyond the round trips that a protocol needs, and the network's round trip, from segments alone.
 
-*Nagle*: a packet smaller than the MSS, nothing but a bare acknowledgment of it (what crosses it is no answer), and its
-sender's next data exactly when that has reached it (RFC 896).  *Window*: a flight stops and goes on so, the last packet
-small or not, after `LEAST_PACKETS` of it (RFC 5681: the initial window).  *Loss*: bytes sent again before they were
-acknowledged, or a hole that was filled.  They are looked for until the first response.
+*Nagle*: a packet smaller than the MSS, only a bare acknowledgment of it (crossing data is not an answer), and the
+sender's next data exactly when that has arrived (RFC 896).  *Window*: a flight stops and continues in the same way,
+whatever the size of the last packet, after at least `LEAST_PACKETS` (RFC 5681: the initial window).  *Loss*:
+unacknowledged bytes that were retransmitted, or a hole that was filled.  Waits are recorded until the first response.
 
-*Path*: the least time from a client's segment to the server's first one that acknowledges it, never from one that was
-sent twice (Karn's rule, RFC 6298 section 3).
+*Path*: the minimum time from a client segment to the first server segment that acknowledges it, excluding retransmitted
+segments (Karn's algorithm, RFC 6298 section 3).
 """
 
 from typing import Any
@@ -29,17 +29,17 @@ from handshake_inspect.tls.numbers import TLS12
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import MASK32
 
-LEAST_NS = 5_000_000  # a shorter wait by Nagle's algorithm is nobody's trouble
-SLACK_NS = 1_000_000  # "exactly when" allows for so much, or for a twentieth
+LEAST_NS = 5_000_000  # shorter waits for Nagle's algorithm are ignored
+SLACK_NS = 1_000_000  # tolerance of "exactly when", or 5 % if that is more
 DELAYED_NS = 20_000_000
-LEAST_PACKETS = 4  # a flight stops for want of a window only after so many
-SURELY_WINDOW = 10  # after so many it is the window, whatever Nagle's algorithm would do
+LEAST_PACKETS = 4  # a flight of fewer packets does not stop because of the window
+SURELY_WINDOW = 10  # after this many packets the cause is the window, even if Nagle's algorithm fits
 MOST_BURST = 255
 USUAL_MSS = 536  # RFC 9293 section 3.7.1
 
 
 def on_acknowledgment(focus: Any, number: int, bare: bool) -> None:
-    """A segment that acknowledges bytes before `number`."""
+    """Process a segment that acknowledges bytes before `number`."""
     reading = focus.reading
     if not focus.is_client:
         note_path(focus, number, 0)
@@ -52,20 +52,20 @@ def on_acknowledgment(focus: Any, number: int, bare: bool) -> None:
 
 
 def on_end(focus: Any) -> None:
-    """An end closes its direction: what the other one says then may answer that, and waited for no acknowledgment."""
+    """Process a FIN: later data of the peer may answer it, and did not wait for an acknowledgment."""
     focus.reading.spoke = focus.side + 1
     land(focus.reading, focus.side ^ 1)
 
 
 def land(reading: Any, side: int) -> None:
-    """The flight of a side is over, since the other one answers it."""
+    """End the flight of a side, because the peer answers it."""
     reading.flying[side] = 0
     reading.acked_ns[side] = 0
     reading.news_ns[side] = 0
 
 
 def note_path(focus: Any, number: int, i: int) -> None:
-    """The server acknowledges a segment whose time was kept."""
+    """Update the path time if the server acknowledges a timed segment."""
     reading = focus.reading
     if reading.path_ns[i] and seqspace.seq_ge(number, reading.path_end[i]):
         took = focus.ns - reading.path_ns[i]
@@ -75,10 +75,9 @@ def note_path(focus: Any, number: int, i: int) -> None:
 
 
 def on_data(focus: Any, payload_len: int, options_len: int) -> None:
-    """Bytes that were not seen before.
+    """Process new bytes.
 
-    Data of the other side that do not acknowledge all of a flight cross it: wherever they pass the capture, its sender
-    does not wait for them.
+    Peer data that does not acknowledge the whole flight crosses it: the sender of the flight does not wait for it.
     """
     reading = focus.reading
     side = focus.side
@@ -105,13 +104,13 @@ def on_data(focus: Any, payload_len: int, options_len: int) -> None:
 
 
 def largest(focus: Any, options_len: int) -> int:
-    """The longest payload that fits into a packet."""
+    """Return the maximum payload of a packet, in bytes."""
     mss: int = min(focus.peer.mss or USUAL_MSS, focus.sender.mss or USUAL_MSS)
     return mss - options_len if mss > options_len else 1
 
 
 def judge_pause(focus: Any) -> None:
-    """The same side goes on after an acknowledgment: by itself, or because it had to wait for it."""
+    """Decide if a side that continues after an acknowledgment had to wait for it."""
     reading = focus.reading
     connection = focus.connection
     there = connection.synack_max_ns
@@ -120,7 +119,7 @@ def judge_pause(focus: Any) -> None:
     if focus.exchange.path and (unknown or focus.exchange.path < there):
         there = focus.exchange.path
     if connection.synack_ns == 0 and connection.syn_ns and connection.ack_ns and connection.syn_count == 1:
-        back = max(connection.ack_ns - connection.syn_ns - there, 0)  # the capture lacks the SYN-ACK
+        back = max(connection.ack_ns - connection.syn_ns - there, 0)  # the SYN-ACK was not captured
     side = focus.side
     wait = focus.ns - reading.sent_ns[side]
     if there + back <= 0 or wait < (there + back) // 2 or wait <= SLACK_NS:
@@ -137,26 +136,26 @@ def judge_pause(focus: Any) -> None:
 
 
 def is_about(took: int, way: int) -> bool:
-    """Whether it took as long as the way, within what clocks and kernels need."""
+    """Return True if a time matches the path, within the tolerance for clocks and kernels."""
     slack = max(SLACK_NS, way // 20)
     return way - slack <= took <= way + slack
 
 
 def on_again(focus: Any) -> None:
-    """Bytes that were seen before."""
+    """Process bytes that were seen before."""
     reading = focus.reading
     if focus.is_client:
         reading.path_ns[0] = 0
         reading.path_ns[1] = 0
     if seqspace.seq_ge(focus.peer.last_ack, focus.end) or reading.sent_ns[focus.side] == 0:
-        return  # they had arrived
+        return  # they had already arrived
     lose(focus, focus.ns - reading.sent_ns[focus.side])
     if not focus.is_client:
         put_off(focus)
 
 
 def put_off(focus: Any) -> None:
-    """What the client waits for is sent again, or what is before that, since it did not arrive: now it can read it."""
+    """Move the response to the time of its retransmission: only now can the client read it."""
     reading = focus.reading
     setup = focus.setup
     exchange = focus.exchange
@@ -175,7 +174,7 @@ def put_off(focus: Any) -> None:
 
 
 def lose(focus: Any, cost: int) -> None:
-    """A flight was held up by a loss: by several copies, until the last.  What was only overtaken took no time."""
+    """Record the delay of a flight by a loss, until the last retransmission; mere reordering takes no time."""
     if cost <= SLACK_NS:
         return
     number = last_of(focus)
@@ -189,9 +188,9 @@ def lose(focus: Any, cost: int) -> None:
 
 
 def note_filled(focus: Any) -> None:
-    """The response may be behind the hole that is filled now, in a frame before this one: the wait was for it.
+    """Note on the last wait that it ended by filling a hole, which may have held up the response.
 
-    What came before the hole may be SETTINGS or a ticket; behind a response that is sure nothing is filled.
+    What came before the hole may be SETTINGS or a ticket; after a certain response, holes are not filled.
     """
     number = last_of(focus)
     if number:
@@ -199,7 +198,7 @@ def note_filled(focus: Any) -> None:
 
 
 def last_of(focus: Any) -> int:
-    """1 + the last of the waits so far, 0 for none."""
+    """Return 1 + the row of the last wait so far, 0 for none."""
     number = focus.setup.extras
     while number and sr.extra_at(focus.setups.extras, number - 1).next:
         number = sr.extra_at(focus.setups.extras, number - 1).next
@@ -207,7 +206,7 @@ def last_of(focus: Any) -> int:
 
 
 def add(focus: Any, reason: int, cost: int, delayed: bool) -> None:
-    """Keep a wait that this segment ended."""
+    """Record a wait that this segment ended."""
     count = 0
     number = focus.setup.extras
     last = 0
@@ -234,7 +233,7 @@ def add(focus: Any, reason: int, cost: int, delayed: bool) -> None:
 
 
 def span_of(focus: Any) -> int:
-    """Inside which span this is."""
+    """Return the current span (SPAN_*)."""
     if focus.exchange.request_frame:
         return SPAN_RESPONSE
     if focus.setup.flags & SETUP_CLIENT_FINISHED:

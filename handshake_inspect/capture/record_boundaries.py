@@ -1,13 +1,14 @@
-"""Where records begin from some byte of a capture on: a guess, from what follows, which whoever reads from it verifies.
+"""Find the first record boundary after an arbitrary byte of a capture.
 
-Each record says where the next one begins.  A place is taken for a border where a chain of records that can be begins.
+This lets workers start in the middle of a large file.  An offset is taken as a boundary if a chain of plausible
+records begins there.  That is a heuristic: the caller must verify it against where the previous range ended.
 """
 
 from handshake_inspect.capture import fields
 from handshake_inspect.capture.blocks import (
     ENHANCED_PACKET,
-    LEAST_BLOCK,
-    LONGEST_BLOCK,
+    MAX_BLOCK,
+    MIN_BLOCK,
     PACKET,
     SECTION_HEADER,
     SIMPLE_PACKET,
@@ -17,17 +18,17 @@ from handshake_inspect.capture.pcap import PcapReader
 from handshake_inspect.capture.pcapng import PcapngReader
 from handshake_inspect.wire.const import NS_PER_SECOND
 
-BEFORE_S = 86_400  # a clock may be set back by that,
-AFTER_S = 31_536_000  # and one file does not span more
-LOOKS = (1 << 16, 1 << 20)  # bytes that are looked at, at first and then
-_CHAIN = 8  # records
-_MOST_KIND = 1 << 15  # of blocks: local ones, and a few others, are above
+CLOCK_SLACK_S = 86_400  # a clock may have been set back by this much during the capture
+MAX_SPAN_S = 31_536_000  # the longest time that one file is assumed to span
+SCAN_SIZES = (1 << 16, 1 << 20)  # bytes to search: first the smaller, then the larger window
+_CHAIN_LEN = 8  # consecutive plausible records that make a boundary
+_MAX_BLOCK_TYPE = 1 << 15  # block types above are local use, and a few others
 
 
-def first_border(data: bytes, begin: int, reader: FrameReader) -> int:
-    """Where the first record begins in bytes of a capture from `begin` on; -1 where none is among them.
+def first_boundary(data: bytes, begin: int, reader: FrameReader) -> int:
+    """Return the offset in `data` of the first record boundary, -1 if there is none.
 
-    The reader has read the first frame of the capture.
+    `data` starts at byte `begin` of the file; `reader` must have read the first frame of the capture.
     """
     if isinstance(reader, PcapReader):
         first_s = reader.ts_ns // NS_PER_SECOND
@@ -39,13 +40,13 @@ def first_border(data: bytes, begin: int, reader: FrameReader) -> int:
 
 
 def _are_records(data: bytes, at: int, reader: PcapReader, first_s: int) -> bool:
-    """Whether records of a classic pcap follow each other from here on, as far as these bytes go."""
+    """Return True if a chain of plausible pcap records begins at `at`, as far as `data` reaches."""
     count, header, big = 0, reader.header_len, reader.big
-    while count < _CHAIN and len(data) - at >= header:
+    while count < _CHAIN_LEN and len(data) - at >= header:
         captured, wire_len = fields.u32(data, at + 8, big), fields.u32(data, at + 12, big)
         seconds, fraction = fields.u32(data, at, big), fields.u32(data, at + 4, big)
-        is_time = fraction < reader.ticks and first_s - BEFORE_S <= seconds <= first_s + AFTER_S
-        if not is_time or captured > reader.longest or not captured <= wire_len <= LONGEST_BLOCK:
+        is_time = fraction < reader.ticks and first_s - CLOCK_SLACK_S <= seconds <= first_s + MAX_SPAN_S
+        if not is_time or captured > reader.max_frame_len or not captured <= wire_len <= MAX_BLOCK:
             return False
         at += header + captured
         count += 1
@@ -53,15 +54,15 @@ def _are_records(data: bytes, at: int, reader: PcapReader, first_s: int) -> bool
 
 
 def _are_blocks(data: bytes, at: int, big: bool) -> bool:
-    """Whether blocks of a pcapng follow each other from here on, the first of them one with a packet."""
+    """Return True if a chain of pcapng blocks, the first of them a packet block, begins at `at`."""
     count, end = 0, len(data)
-    while count < _CHAIN and end - at >= LEAST_BLOCK:
+    while count < _CHAIN_LEN and end - at >= MIN_BLOCK:
         kind, length = fields.u32(data, at, big), fields.u32(data, at + 4, big)
         if not count and kind not in (ENHANCED_PACKET, SIMPLE_PACKET, PACKET):
             return False
-        if not 0 < kind < _MOST_KIND and kind != SECTION_HEADER:
+        if not 0 < kind < _MAX_BLOCK_TYPE and kind != SECTION_HEADER:
             return False
-        if length < LEAST_BLOCK or length & 3 or length > LONGEST_BLOCK:
+        if length < MIN_BLOCK or length & 3 or length > MAX_BLOCK:
             return False
         if at + length <= end and fields.u32(data, at + length - 4, big) != length:
             return False

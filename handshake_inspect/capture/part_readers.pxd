@@ -4,25 +4,25 @@ from handshake_inspect.capture.frames cimport FrameReader
 
 cdef int FRAME
 cdef int NEED_MORE
-cdef Py_ssize_t _PAGE
+cdef Py_ssize_t _PAGE_LEN
 
 cdef class PartReader(FrameReader):
     cdef public FrameReader reader
 
-cdef class TimedReader(PartReader):
+cdef class TimeRecordingReader(PartReader):
     cdef readonly list pages
     cdef int64_t[::1] _page
     cdef Py_ssize_t _filled
 
     cdef int step(self) except -1 nogil
-    cdef int note(self) except -1 nogil
+    cdef int record_time(self) except -1 nogil
     cdef int _turn_page(self) except -1 with gil
 
-cdef class RankedReader(PartReader):
+cdef class RenumberingReader(PartReader):
     cdef const uint64_t[::1] _numbers
     cdef uint64_t _count
 
     cdef int step(self) except -1 nogil
 
-cdef class LooseReader(FrameReader):
+cdef class SingleFrameReader(FrameReader):
     cdef int step(self) except -1 nogil

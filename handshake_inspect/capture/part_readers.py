@@ -1,6 +1,7 @@
-"""Readers for a part of a trace: the times of its frames, and the numbers that these have in the whole trace.
+"""Frame readers for a worker that reads one part of a trace.
 
-A part is read twice: its frames' times say which numbers they have among those of other sensors.
+A part is read twice: first for the timestamps of its frames, from which all parts together determine the frame numbers
+in the whole trace, then with these numbers.
 """
 
 from array import array
@@ -8,28 +9,28 @@ from typing import Any
 
 from handshake_inspect.capture.frames import FRAME, NEED_MORE, FrameReader
 
-_PAGE = 1 << 14
+_PAGE_LEN = 1 << 14
 
 
 class PartReader(FrameReader):
-    """Gives the frames of another reader."""
+    """Returns the frames of another reader."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.reader: FrameReader = self  # of the file that is open; `follow` sets another one
+        self.reader: FrameReader = self  # of the open file; see `switch_to`
 
-    def follow(self, reader: FrameReader) -> None:
-        """Give the frames of this reader from now on, whose numbers go on from those of the one before."""
+    def switch_to(self, reader: FrameReader) -> None:
+        """Continue with the frames of `reader`, whose numbers follow those of the previous one."""
         self.reader = reader
 
 
-class TimedReader(PartReader):
-    """Notes the time of every number: of one that is no frame's, that of the frame behind it."""
+class TimeRecordingReader(PartReader):
+    """Records the timestamp of every frame number; events get that of the next frame."""
 
     def __init__(self) -> None:
         super().__init__()
         self.pages: list[bytes] = []
-        self._page: Any = array("q", bytes(8 * _PAGE))
+        self._page: Any = array("q", bytes(8 * _PAGE_LEN))
         self._filled = 0
 
     def step(self) -> int:
@@ -38,23 +39,23 @@ class TimedReader(PartReader):
         if got != FRAME:
             return got
         while self.frames < self.reader.frames:
-            self.note()
-        self.adopt(self.reader)
+            self.record_time()
+        self.copy_frame(self.reader)
         return FRAME
 
-    def follow(self, reader: FrameReader) -> None:
-        """Go on with the frames of this reader; numbers behind the last frame of a file have its time."""
+    def switch_to(self, reader: FrameReader) -> None:
+        """Continue with the frames of `reader`; events after the last frame of a file get that frame's time."""
         if reader is not self.reader:
             while self.frames < self.reader.frames:
-                self.note()
+                self.record_time()
         self.reader = reader
 
-    def note(self) -> int:
-        """Note the time of the next number."""
+    def record_time(self) -> int:
+        """Record the current time for the next frame number."""
         self.frames += 1
         self._page[self._filled] = self.reader.ts_ns
         self._filled += 1
-        if self._filled == _PAGE:
+        if self._filled == _PAGE_LEN:
             self._turn_page()
         return 0
 
@@ -64,15 +65,15 @@ class TimedReader(PartReader):
         return 0
 
     def times(self) -> bytes:
-        """The times of all numbers up to that of the last frame, 64 bits each."""
+        """Return the timestamps of all frame numbers up to the last frame, as 64-bit integers."""
         return b"".join([*self.pages, bytes(self._page[: self._filled])])
 
 
-class RankedReader(PartReader):
-    """Gives every frame the number that it has in the whole trace."""
+class RenumberingReader(PartReader):
+    """Returns frames with the numbers that they have in the whole trace."""
 
     def __init__(self, numbers: Any) -> None:
-        """`numbers` are those of the part's first, second … number: an array of 64 bits each."""
+        """Map the part's frame number n to `numbers[n - 1]` (64-bit integers)."""
         super().__init__()
         self._numbers = numbers
         self._count = len(numbers)
@@ -82,18 +83,18 @@ class RankedReader(PartReader):
         got = self.reader.step()
         if got != FRAME:
             return got
-        if self.reader.frames > self._count:  # the file has grown since it was counted
+        if self.reader.frames > self._count:  # the file has grown since the first pass
             return NEED_MORE
         self.frames = self._numbers[self.reader.frames - 1]
-        self.adopt(self.reader)
+        self.copy_frame(self.reader)
         return FRAME
 
 
-class LooseReader(FrameReader):
-    """Gives frames that were taken out of a capture, one by one."""
+class SingleFrameReader(FrameReader):
+    """Returns single frames from memory, one at a time."""
 
-    def hand(self, frame: bytes, wire_len: int, link_type: int, ts_ns: int, has_time: bool, number: int) -> None:
-        """Have this frame next."""
+    def set_frame(self, frame: bytes, wire_len: int, link_type: int, ts_ns: int, has_time: bool, number: int) -> None:
+        """Set the next frame."""
         self.feed(frame, 0, len(frame), 0)
         self.frame_end = len(frame)
         self.wire_len = wire_len
@@ -103,7 +104,7 @@ class LooseReader(FrameReader):
         self.frames = number - 1
 
     def step(self) -> int:
-        """Step to the frame that was handed over, if it was not taken yet."""
+        """Return FRAME once for each `set_frame`, else NEED_MORE."""
         if self.position == self.limit:
             return NEED_MORE
         self.position = self.limit

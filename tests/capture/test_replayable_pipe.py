@@ -6,16 +6,16 @@ import sys
 
 import pytest
 
-from handshake_inspect.capture import replayed_pipe
+from handshake_inspect.capture import replayable_pipe
 
 
 @pytest.mark.parametrize(("size", "kept"), [(0, True), (100, True), (101, False), (500, False)])
 def test_only_what_is_little_is_kept(monkeypatch, size, kept):
-    monkeypatch.setattr(replayed_pipe, "MOST", 100)
+    monkeypatch.setattr(replayable_pipe, "MAX_KEPT", 100)
     data = (bytes(range(256)) * 2)[:size]
-    pipe = replayed_pipe.Remembered(lambda: io.BytesIO(data), "a name")
+    pipe = replayable_pipe.ReplayablePipe(lambda: io.BytesIO(data), "a name")
     assert io.BufferedReader(pipe, 64).read() == data
-    again = replayed_pipe.readable_again(pipe)
+    again = replayable_pipe.reopened(pipe)
     assert (again is not None) == kept
     if again is not None:
         assert (again.read(), again.name) == (data, "a name")
@@ -25,9 +25,9 @@ def test_files_stay_what_they_are(tmp_path):
     path = tmp_path / "a.pcap"
     path.write_bytes(b"x")
     for name in (str(path), str(tmp_path / "none.pcap"), "s3://bucket/a.pcap"):
-        assert replayed_pipe.remembered(name) == name
-    assert replayed_pipe.readable_again(str(path)) == str(path)
-    assert replayed_pipe.readable_again(str(tmp_path / "none.pcap")) is None
+        assert replayable_pipe.replayable(name) == name
+    assert replayable_pipe.reopened(str(path)) == str(path)
+    assert replayable_pipe.reopened(str(tmp_path / "none.pcap")) is None
 
 
 @pytest.mark.parametrize("command", [["analyze"], ["check", "--max-half-open", "0"]], ids=" ".join)

@@ -1,11 +1,11 @@
-"""What a `with` block closes."""
+"""Mixin for classes that a `with` block closes."""
 
 from types import TracebackType
 from typing import Self
 
 
-class Closes:
-    """Closed at the end of a `with` block, however that ends."""
+class Closable:
+    """Context manager that calls `close` on exit."""
 
     def __enter__(self) -> Self:
         return self
@@ -16,5 +16,5 @@ class Closes:
         self.close()
 
     def close(self) -> None:
-        """Release what it holds; once more does nothing."""
+        """Release all resources; calling it again has no effect."""
         raise NotImplementedError
