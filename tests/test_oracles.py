@@ -57,6 +57,7 @@ def differences(found):
     return {f"{each.aspect}: {each.reason}" for each in every} - {"initial-rtt: no-rtt"}
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("name", small(SAMPLES))
 def test_wireshark_agrees_or_knows_less(name, pcaps):
     found = compared(pcaps / f"{name}.pcap")

@@ -67,8 +67,10 @@ def test_hostile_text_is_no_markup(name):
 
 
 def test_columns_are_named_as_in_the_schema():
+    definitions = schema()["$defs"]
+
     def paths(rule, path):
-        rule = schema()["$defs"].get(rule.get("$ref", "").rpartition("/")[2], rule)
+        rule = definitions.get(rule.get("$ref", "").rpartition("/")[2], rule)
         for each in rule.get("anyOf", ()):
             yield from paths(each, path)
         for key, inner in rule.get("properties", {}).items():
@@ -76,7 +78,7 @@ def test_columns_are_named_as_in_the_schema():
         if "properties" not in rule and "anyOf" not in rule and rule.get("type") != "null":
             yield ".".join(path)
 
-    assert set(fields()) == set(paths(schema()["$defs"]["Connection"], []))
+    assert set(fields()) == set(paths(definitions["Connection"], []))
 
 
 def test_chosen_columns():

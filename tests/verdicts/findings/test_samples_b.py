@@ -14,6 +14,7 @@ HEALTHY = ("handshake", "handshake-ipv6", "handshake-40ms", "closed-by-client", 
            "keep-alive", "ecn", "mptcp", "cooked", "loopback", "healthy-burst")  # fmt: skip
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("name", SAMPLES)
 def test_what_must_be_found_is_found_and_what_must_not_is_not(name):
     expected = json.loads((DIRECTORY / f"{name}.json").read_text())["expected"]

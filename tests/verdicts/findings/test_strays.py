@@ -173,6 +173,7 @@ def test_rsts_from_anywhere_are_a_flood(flags):
     assert quiet(said) == []
 
 
+@pytest.mark.wide_table
 @pytest.mark.parametrize("victim", [VICTIM, VICTIM6], ids=["IPv4", "IPv6"])
 @pytest.mark.parametrize(("points", "lag"), [(2, MS // 2), (2, 4 * MS), (2, 20 * MS), (3, MS // 2), (3, 4 * MS)])
 @pytest.mark.parametrize(
