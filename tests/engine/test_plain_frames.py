@@ -13,7 +13,7 @@ from support.captures import pcap_header, pcap_record
 from support.frames import CLIENT, CLIENT6, SERVER, SERVER6
 
 from handshake_inspect.capture.pcap import PcapReader
-from handshake_inspect.cluster.tracking import Moves
+from handshake_inspect.cluster.tracking import TrackSieve
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.tcp.tracker import Tracker
 
@@ -58,7 +58,7 @@ def read_by_pump(content, at=None, most=None):
     pump, reader = Pump(Tracker(64)), PcapReader()
     if most is not None:
         pump.max_frames = most
-    pump.sieve = moves = Moves(pump, None, 1)
+    pump.sieve = moves = TrackSieve(pump, None, 1)
     at = len(content) if at is None else min(at, len(content))
     reader.feed(content, 0, at, 0)
     got = [pump.drain(reader)]
