@@ -83,7 +83,9 @@ class AnalyzeOptions:
     no_connections: bool = option("--no-connections", is_flag=True, help="Print only the summary.")
     strict: bool = option("--strict", is_flag=True, help="Exit with status 3 if the input is cut or damaged.")
     quiet: bool = option("-q", "--quiet", is_flag=True, help="Print one line; no warnings, no progress bar.")
-    verbose: bool = option("-v", "--verbose", is_flag=True, help="Show the evidence under each connection.")
+    verbose: bool = option(
+        "-v", "--verbose", is_flag=True, help="Show evidence, counters of both ends and all metrics."
+    )
     cluster: str | None = cluster_option()
     no_pager: bool = no_pager_option()
     numeric: bool = option(

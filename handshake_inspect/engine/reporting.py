@@ -11,7 +11,7 @@ from handshake_inspect.capture.filters import HANDSHAKES_ONLY, FilterCoverage, f
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.errors import Problem
 from handshake_inspect.report.build import build
-from handshake_inspect.report.host import told_host
+from handshake_inspect.report.host import host_section
 from handshake_inspect.report.model import Capture, Position, Report, Tool
 from handshake_inspect.report.model import Problem as ReportProblem
 from handshake_inspect.verdicts import elsewhere, translated
@@ -124,7 +124,7 @@ def _capture(source: Any, pump: Pump, case: Case) -> Capture:
         source.complete,
         [ReportProblem.of(problem) for problem in case.capture.problems],
         _position(case),
-        None if case.host is None else told_host(case.host),
+        None if case.host is None else host_section(case.host),
         case.attempts.last_ns if pump.has_times and case.attempts.last_ns > pump.last_ns else None,
         [text for text in source.filters if text],
     )

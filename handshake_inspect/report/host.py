@@ -61,7 +61,7 @@ _TELLING = {
 }
 
 
-def told_host(facts: HostFacts) -> Host:
+def host_section(facts: HostFacts) -> Host:
     """Convert host facts to the report's model."""
     counters, settings = HostCounters(**facts.counters), HostSettings(**facts.settings)  # type: ignore[arg-type]
     return Host(facts.start_ns, facts.end_ns, counters, settings)

@@ -1,4 +1,4 @@
-"""Which row a segment finds, and what the short path must leave to the long one."""
+"""Which row a segment finds, and what the fast path must leave to the full one."""
 
 import pytest
 from support import frames
@@ -60,7 +60,7 @@ def test_ends_with_one_address_are_distinguished_by_their_ports():
     assert (client.bytes, server.bytes) == (0, 10)
 
 
-# -- the short path
+# -- the fast path
 
 
 def data(size, seq=0, ack=0, back=False, isns=(CLIENT_ISN, SERVER_ISN), **words):

@@ -300,7 +300,7 @@ class TestRetransmissions:
 
     def test_are_not_bytes_that_were_only_stored_behind_their_acknowledgment(self):
         wire = established().exchange("D> A<").send(1, ACK, ack=1301)
-        assert not wire.ends[0].zeek_letters & facts.ZEEK_WROTE_D  # the short path could not know
+        assert not wire.ends[0].zeek_letters & facts.ZEEK_WROTE_D  # the fast path could not know
         wire.send(0, ACK, seq=1101, payload=100).send(0, ACK, seq=1201, payload=100)
         assert wire.history == "ShADaG"
         assert wire.ends[0].zeek_letters & facts.ZEEK_WROTE_D
@@ -432,7 +432,7 @@ class TestAfterTheEnd:
         assert wire.history == "ShADRr"
 
 
-class TestShortPath:
+class TestFastPath:
     """`zeek_letters` may say that a plain segment changes nothing only when that is so."""
 
     @pytest.mark.parametrize(

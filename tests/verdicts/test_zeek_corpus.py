@@ -142,7 +142,7 @@ def test_every_capture_is_held_to_it(corpus):
 
 @pytest.mark.skipif(is_compiled("handshake_inspect.tcp.tracker"), reason="compiled methods cannot be replaced")
 @pytest.mark.parametrize("name", ["closed-by-client", "lost-data", "midstream", "tls-40ms", "zero-window"])
-def test_the_short_path_writes_the_same_as_the_long_one(pcaps, name, monkeypatch):
+def test_the_fast_path_writes_the_same_as_the_full_one(pcaps, name, monkeypatch):
     path = pcaps / f"{name}.pcap"
     quick, taken = Tracker.pass_quickly, []
 

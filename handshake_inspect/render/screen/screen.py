@@ -73,7 +73,7 @@ class Screen:
         self._out = out
         self._held: Snapshot | None = None  # the snapshot on the screen
         self._told: str | None = None  # the ladder of the connection shown
-        self._told_of: Snapshot | None = None  # the newest snapshot with that connection
+        self._story_snapshot: Snapshot | None = None  # the newest snapshot with that connection
         self._terminal: Terminal | None = None
         self._stopped = threading.Event()
         self._gone = False  # the terminal has gone away
@@ -110,7 +110,7 @@ class Screen:
         if self.view.filter != self._filter:
             self._read_filter()
         if self.view.shown is not before:
-            self._told_of = held
+            self._story_snapshot = held
             self._tell()
 
     def _lists(self, snapshot: Snapshot | None) -> Lists:
@@ -145,7 +145,7 @@ class Screen:
         if isinstance(newest, TroubleGroup):
             return
         if newest is not None:
-            self.view.shown, self._told_of = newest, snapshot
+            self.view.shown, self._story_snapshot = newest, snapshot
             self._tell()
 
     def _followed(self, snapshot: Snapshot) -> Iterator[Row]:
@@ -156,7 +156,7 @@ class Screen:
 
     def _tell(self) -> None:
         """Update the ladder of the connection shown."""
-        shown, snapshot = self.view.shown, self._told_of
+        shown, snapshot = self.view.shown, self._story_snapshot
         self._told = None
         if not isinstance(shown, Connection) or snapshot is None or self.story is None:
             return

@@ -1,4 +1,4 @@
-"""The short path leaves the rows that the long one would: of the first data and the first bare ACK of an end, too."""
+"""The fast path leaves the rows that the full one would: of the first data and the first bare ACK of an end, too."""
 
 import ctypes
 from typing import ClassVar
@@ -32,7 +32,7 @@ class LongWay(Tracker):
 
 
 class Watched(Tracker):
-    """Notes which fields of the sender's row the short path changes."""
+    """Notes which fields of the sender's row the fast path changes."""
 
     changed: ClassVar[set[str]] = set()
 
@@ -112,11 +112,11 @@ def test_plain_conversations(steps, stamped, cut):
     spoken = list(conversation(steps, stamped, cut))
     (short, *rest), (long, *others) = rows_of(Tracker, spoken), rows_of(LongWay, spoken)
     differing = {name for one, other in zip(short, long, strict=True) for name in one if one[name] != other[name]}
-    assert not differing, f"the short path and the long one leave another {', '.join(sorted(differing))}"
+    assert not differing, f"the fast path and the full one leave another {', '.join(sorted(differing))}"
     assert rest[:2] == others[:2]
 
 
-def test_what_the_short_path_changes_is_named_plain():
+def test_what_the_fast_path_changes_is_named_plain():
     Watched.changed.clear()
     steps = [(side, size, 3, 1, marks) for marks in (PSH, URG, ECE, CWR) for side in (0, 1) for size in (100, 0)]
     for stamped in (True, False):
@@ -136,7 +136,7 @@ def test_first_words_are_taken_by_the_short_path(monkeypatch):
     assert len(followed) == 3  # the handshake
 
 
-# What rows of `Aftermath` do not hear of plain segments: they are written on the long path alone.
+# What rows of `Aftermath` do not hear of plain segments: they are written on the full path alone.
 UNHEARD = {"quick", "aftermath", "answers", "request_ns", "holed"}
 
 
@@ -209,7 +209,7 @@ def opened(first):
 
 @pytest.mark.parametrize("first", [0, 1], ids=["the client speaks first", "the server does"])
 @pytest.mark.parametrize("name", ODD)
-def test_what_is_not_plain_is_left_to_the_long_path(name, first):
+def test_what_is_not_plain_is_left_to_the_full_path(name, first):
     spoken = opened(first)
     now = spoken[-1][0]
     for at_ms, built in ODD[name]:
