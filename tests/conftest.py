@@ -146,7 +146,7 @@ def hsi(command_server: CommandServer) -> Run:
     def run(*arguments: str | Path, **options: Any) -> "subprocess.CompletedProcess[bytes]":
         words = [str(each) for each in arguments]
         timeout = options.setdefault("timeout", 120)
-        if options.keys() <= {"cwd", "timeout"}:
+        if options.keys() <= {"cwd", "timeout"} and command_server.is_current:
             return command_server.run(words, str(options.get("cwd") or Path.cwd()), timeout)
         # The package under test and no other: not the one that lies in the working directory.
         command = [sys.executable, "-P", "-m", "handshake_inspect", *words]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeAlias
 
-from handshake_inspect.report.model import Finding
+Finding: TypeAlias = Any  # of `report.model`, which shows a headline in notebooks: importing it here would be circular
 
 # What a kind of finding follows from, where both are about the same service.
 FOLLOWS = {

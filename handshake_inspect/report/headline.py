@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from handshake_inspect.report.consequences import shown_together
-from handshake_inspect.report.model import Capture, Finding, Outcome, Outcomes, Report
 from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.report.trouble import ENDED
+from handshake_inspect.report.words import Outcome
 from handshake_inspect.wire.text import listing, plural, printable, share, span
+
+# Classes of `report.model`, which shows a headline in notebooks: importing them here would be circular.
+Capture: TypeAlias = Any
+Finding: TypeAlias = Any
+Outcomes: TypeAlias = Any
+Report: TypeAlias = Any
 
 FEW_SOURCES = 3  # sources named if there are many
 FEW = 20  # no percentages below this number of connections

@@ -194,8 +194,8 @@ def _half_open(row: dict[str, Any]) -> str:
         )
     if not row["decided"] and row["reset_ahead"]:
         return (
-            f"{synacks} and no final ACK, but a RST beyond what was sent: the capture lacks what came before it,"
-            f" or nobody took it."
+            f"{synacks} and no final ACK, but a RST beyond what was sent: the capture lacks what came before it, "
+            "or its receiver dropped it."
         )
     if not row["decided"]:
         return f"{synacks} and no final ACK yet, but the capture ends {age} after the first."

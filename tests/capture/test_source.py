@@ -244,7 +244,7 @@ def test_standard_input_that_is_closed(monkeypatch):
     ids=lambda value: value if isinstance(value, str) else f"{value[:4].hex()}-{len(value)}",
 )
 def test_what_is_no_capture_is_named(tmp_path, data, word, monkeypatch):
-    monkeypatch.setattr(wireshark, "converted", lambda _: None)  # as without tshark
+    monkeypatch.setattr(wireshark, "convert", lambda _: None)  # as without tshark
     path = tmp_path / "thing"
     path.write_bytes(data)
     message = refusal(path)

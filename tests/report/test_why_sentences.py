@@ -13,7 +13,7 @@ PLAIN = {
     "cause": None, "decided": True, "syn_count": 1, "synack_count": 1, "acked": False, "icmp": None, "reporter": None,
     "filtered": False, "age_ns": 3 * SECOND, "answered_from": None, "signed": False, "syn_span_ns": 0,
     "stray": "RST", "waited_ns": 0, "server": SERVER, "simultaneous": False, "missing": None, "first": "client",
-    "reject_ns": None, "translated_to": None,
+    "reject_ns": None, "translated_to": None, "reset_ahead": False,
 }  # fmt: skip
 SYN_ACK_ALONE = "2 SYN-ACKs, but no final ACK in 3 s: the client is gone, spoofed, or its packets are lost."
 FULL = "The client sent the final ACK and thinks it is connected, but the server does not accept it (2 SYN-ACKs in 3 s)"
@@ -108,6 +108,10 @@ def test_pending(known, expected):
         ({"filtered": True}, SYN_ACK_ALONE),
         ({"decided": False}, "2 SYN-ACKs and no final ACK yet, but the capture ends 3 s after the first."),
         ({"decided": False, "filtered": True}, "2 SYN-ACKs; the capture was filtered by flags and has no final ACKs"),
+        (
+            {"decided": False, "reset_ahead": True},
+            "2 SYN-ACKs and no final ACK, but a RST beyond what was sent: the capture",
+        ),
         ({"cause": "reset-by-server"}, "The server answered the SYN with a SYN-ACK, and then reset the attempt before"),
         ({"cause": "reset-by-server", "acked": True}, "The server answered the final ACK with a RST: its accept queue"),
         ({"cause": "reset-by-middlebox"}, "A RST that does not fit the server stopped the handshake"),

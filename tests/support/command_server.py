@@ -25,6 +25,7 @@ class CommandServer:
     """The caller's side: starts the server, which `close` ends."""
 
     def __init__(self, package: Path) -> None:
+        self._inherited = _inherited()
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             environment = os.environ | {"PYTHONPATH": str(package.parent), "OPENBLAS_NUM_THREADS": "1"}
@@ -38,6 +39,11 @@ class CommandServer:
         """End the server."""
         self._socket.close()
         self._process.communicate()
+
+    @property
+    def is_current(self) -> bool:
+        """Whether a child would still inherit what the server did: tests change it."""
+        return _inherited() == self._inherited
 
     def run(self, arguments: list[str], cwd: str, timeout: float) -> "subprocess.CompletedProcess[bytes]":
         """Exit status and output of one command; TimeoutExpired, and the command is killed, after `timeout` seconds."""
@@ -57,6 +63,13 @@ class CommandServer:
         if texts is None:
             raise subprocess.TimeoutExpired(["hsi", *arguments], timeout)
         return subprocess.CompletedProcess(["hsi", *arguments], status, *map(bytes, texts))
+
+
+def _inherited() -> tuple[dict[str, str], int]:
+    """The environment and the network namespace."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    namespace = Path("/proc/thread-self/ns/net")
+    return environment, namespace.stat().st_ino if namespace.exists() else 0
 
 
 def _read_all(texts: dict[int, bytearray], deadline: float) -> list[bytearray] | None:
