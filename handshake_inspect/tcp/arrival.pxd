@@ -14,6 +14,7 @@ from handshake_inspect.tcp cimport (
     order,
     reordering,
     resets,
+    rst_doubts,
     rows,
     simultaneous,
     wireshark,

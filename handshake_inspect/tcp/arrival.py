@@ -18,6 +18,7 @@ from handshake_inspect.tcp import (
     order,
     reordering,
     resets,
+    rst_doubts,
     simultaneous,
     wireshark,
 )
@@ -114,7 +115,7 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
         connection.first_flags = segment.flags & 0xFF
         connection.client = side if sender_is_client(segment) else side ^ 1
     if connection.facts & FACT_RST:
-        resets.see(connection, sender, peer, side)
+        rst_doubts.see(connection, sender, peer, side)
     if closing.is_unsent(sender, peer, segment):
         closing.forget_unsent(connection, sender, peer, segment, side)
         order.drop(table, connection, peer, segment, side ^ 1)
@@ -126,9 +127,9 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
     if sender.checks & CHECK_FIN_DOUBTED and acceptance.is_fin_overwritten(sender, segment):
         sender.checks &= ~CHECK_FIN_DOUBTED & 0xFFFF
     if connection.facts & (FACT_RST | FACT_RST_IGNORED):
-        resets.after_rst(connection, sender, peer, segment, side)
+        rst_doubts.after_rst(connection, sender, peer, segment, side)
     elif sender.state_before_rst:
-        resets.wait_on(connection, sender, segment, side)
+        rst_doubts.wait_on(connection, sender, segment, side)
     dead = connection.facts & FACT_RST
     if worth == ACCEPTED and closing.is_fin_refuted(sender, peer, segment):
         closing.refute_fin(connection, sender, peer, side)

@@ -22,6 +22,7 @@ cdef extern from *:
     const unsigned int MAX_SHIFT "14u"
     const uint64_t LARGE_INDEX "1048576ull"
     const int64_t REORDER_FLOOR_NS "3000000ll"
+    const int64_t RST_SLACK_NS "10000000ll"
     const int64_t STORED_LATE_NS "200000000ll"
     const unsigned int SENT_SINCE "1024u"
     const uint64_t MAX_PROBES "1024ull"

@@ -31,6 +31,7 @@ MAX_SHIFT = 14  # RFC 7323 section 2.3
 LARGE_INDEX = 1 << 20
 
 REORDER_FLOOR_NS = 3_000_000  # as in Wireshark
+RST_SLACK_NS = 10_000_000  # added to the round trip that segments may be in flight after a RST
 STORED_LATE_NS = 200_000_000  # below the time after which any stack resends acknowledged data
 SENT_SINCE = 1024  # maximum number of packets between a segment and its retransmission
 

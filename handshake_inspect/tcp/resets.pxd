@@ -2,32 +2,39 @@ cimport cython
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
-from handshake_inspect.tcp cimport endpoint, final_ack, answering, rows
+from handshake_inspect.tcp cimport answering, endpoint, final_ack, rows, rst_doubts
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport (
     CHECK_DROPPED, CHECK_FIN_UNSEEN, CHECK_RST_BEHIND, CHECK_WENT_ON, FACT_ABORTED, FACT_ACKED, FACT_BAD_SYNACK,
-    FACT_BARE_RST_AFTER_ACK, FACT_CHALLENGE_ACK, FACT_CLIENT_DATA, FACT_LAST_ACK_SEEN, FACT_MIDSTREAM,
-    FACT_REBUFFED, FACT_REFUSED, FACT_RST, FACT_RST_DOUBTED, FACT_RST_IGNORED, FACT_RST_LOST,
-    FACT_SERVER_DATA, FACT_SERVER_PROVED, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK, FACT_SYNACK_AFTER_ACK,
-    FACT_SYNACK_AFTER_RST, FACT_TFO, FACT_UNSEEN_DATA, TRAIT_ACKS, TRAIT_FIN, TRAIT_HOLE, TRAIT_ISS, TRAIT_SEEN,
+    FACT_BARE_RST_AFTER_ACK, FACT_CHALLENGE_ACK, FACT_CLIENT_DATA, FACT_LAST_ACK_SEEN, FACT_MIDSTREAM, FACT_REBUFFED,
+    FACT_REFUSED, FACT_RST, FACT_RST_DOUBTED, FACT_RST_IGNORED, FACT_RST_LOST, FACT_SERVER_DATA, FACT_SERVER_PROVED,
+    FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK, FACT_SYNACK_AFTER_ACK, FACT_SYNACK_AFTER_RST, FACT_TFO,
+    FACT_UNSEEN_DATA, TRAIT_ACKS, TRAIT_FIN, TRAIT_ISS, TRAIT_SEEN,
 )
+from handshake_inspect.tcp.limits cimport RST_SLACK_NS
 from handshake_inspect.tcp.transitions cimport (
-    CLOSED, CLOSE_WAIT, GOT_RST, GOT_SYN_ACK, LAST_ACK, SENT_RST, SENT_SYN_ACK, SYN_ACK_WAS_LOST, SYN_RECEIVED,
-    SYN_SENT, TIME_WAIT,
+    CLOSE_WAIT, GOT_RST, LAST_ACK, SENT_RST, SYN_ACK_WAS_LOST, SYN_RECEIVED, SYN_SENT, TIME_WAIT,
 )
-from handshake_inspect.wire.const cimport ACK, FIN, MASK16, MASK32, MASK64, SYN
+from handshake_inspect.wire.const cimport ACK, MASK16, MASK32, MASK64, SYN
 
-cdef int64_t GRACE_NS
-cdef int64_t SLACK_NS
 cdef int64_t QUICK_NS
 cdef int64_t WAITED_NS
 cdef unsigned int BELIEVED_LOST
 cdef uint64_t OPENING
 
-@cython.locals(facts=uint64_t, again=bint, later=bint, asks=bint, bare=bint)
+@cython.locals(facts=uint64_t, again=bint, later=bint, asks=bint)
 cdef void on_rst(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side,
     bint blind, bint filtered
+) noexcept nogil
+@cython.locals(facts=uint64_t)
+cdef void on_another(rows.Connection *connection, rows.Endpoint *target, int side) noexcept nogil
+cdef void on_closed(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment
+) noexcept nogil
+@cython.locals(bare=bint)
+cdef void end_in_window(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment, int side
 ) noexcept nogil
 cdef bint is_answer_to_bad_ack(
     rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment
@@ -56,27 +63,7 @@ cdef bint comes_later(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment, bint blind,
     bint filtered
 ) noexcept nogil
-@cython.locals(resetter="rows.Endpoint *")
-cdef void see(rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, int side) noexcept nogil
 cdef void doubt(rows.Connection *connection, segment.Segment *segment) noexcept nogil
 cdef void end(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
-) noexcept nogil
-@cython.locals(again=bint)
-cdef bint is_challenged(
-    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment
-) noexcept nogil
-cdef bint is_late(rows.Connection *connection, rows.Endpoint *peer, segment.Segment *segment, int side) noexcept nogil
-cdef bint is_numbered(rows.Connection *connection, rows.Endpoint *end) noexcept nogil
-cdef void wait_on(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment, int side) noexcept nogil
-@cython.locals(late=bint, news=bint)
-cdef void after_rst(
-    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side
-) noexcept nogil
-cdef bint goes_on(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
-@cython.locals(leg=int64_t)
-cdef int64_t grace(rows.Connection *connection, int side, int64_t slack) noexcept nogil
-@cython.locals(server="rows.Endpoint *", client="rows.Endpoint *")
-cdef void revive(
-    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, int side
 ) noexcept nogil

@@ -1,8 +1,11 @@
-"""Process RSTs: which are acceptable (RFC 9293 section 3.10.7, RFC 5961 section 3), and which were ignored."""
+"""Process arriving RSTs: which are acceptable (RFC 9293 section 3.10.7, RFC 5961 section 3), and what they end.
+
+`rst_doubts.py` withdraws those that turn out to be forged or ignored.
+"""
 
 from typing import Any
 
-from handshake_inspect.tcp import answering, endpoint, final_ack
+from handshake_inspect.tcp import answering, endpoint, final_ack, rst_doubts
 from handshake_inspect.tcp.facts import (
     CHECK_DROPPED,
     CHECK_FIN_UNSEEN,
@@ -33,28 +36,23 @@ from handshake_inspect.tcp.facts import (
     FACT_UNSEEN_DATA,
     TRAIT_ACKS,
     TRAIT_FIN,
-    TRAIT_HOLE,
     TRAIT_ISS,
     TRAIT_SEEN,
 )
+from handshake_inspect.tcp.limits import RST_SLACK_NS
 from handshake_inspect.tcp.transitions import (
     CLOSE_WAIT,
-    CLOSED,
     GOT_RST,
-    GOT_SYN_ACK,
     LAST_ACK,
     SENT_RST,
-    SENT_SYN_ACK,
     SYN_ACK_WAS_LOST,
     SYN_RECEIVED,
     SYN_SENT,
     TIME_WAIT,
 )
 from handshake_inspect.wire import seqspace
-from handshake_inspect.wire.const import ACK, FIN, MASK16, MASK32, MASK64, SYN
+from handshake_inspect.wire.const import ACK, MASK16, MASK32, MASK64, SYN
 
-GRACE_NS = 250_000_000  # segments may be in flight this long if the RTT is unknown
-SLACK_NS = 10_000_000
 QUICK_NS = 1_000_000  # a kernel answers within this time
 WAITED_NS = 3_500_000_000  # a SYN-ACK is resent within 3 s (RFC 6298 section 5.7), and timers may be late
 BELIEVED_LOST = 2  # a RST may be lost once; if the server keeps repeating its SYN-ACK, none arrives
@@ -81,23 +79,13 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int, bli
         final_ack.withdraw(connection, peer, sender)
         return
     if facts & FACT_RST:
-        if side != connection.rst_side and peer.checks & CHECK_WENT_ON:
-            endpoint.apply(peer, GOT_RST)  # the target of the forged RST answers that the connection is gone
-        elif side == connection.client and facts & FACT_SYNACK_AFTER_RST:
-            endpoint.apply(peer, GOT_RST)  # as above, for the host that still waits for the ACK
-        elif side == connection.client and facts & FACT_RST_LOST and connection.rst_count <= BELIEVED_LOST:
-            endpoint.apply(peer, GOT_RST)
+        on_another(connection, peer, side)
         return
     if segment.flags & ACK and not facts & (FACT_SYN | FACT_SYNACK | FACT_MIDSTREAM) and not peer.traits & TRAIT_SEEN:
         peer.iss = (segment.ack - 1) & MASK32  # of a SYN that may be stored later
         peer.snd_nxt = segment.ack
     if facts & FACT_LAST_ACK_SEEN:
-        if is_in_window(sender, peer, segment):
-            if peer.state == TIME_WAIT:
-                connection.rst_ns = segment.ts_ns
-                peer.state_before_rst = TIME_WAIT
-            endpoint.apply(peer, GOT_RST)
-            endpoint.apply(sender, SENT_RST)
+        on_closed(connection, sender, peer, segment)
         return
     if side == connection.client and is_challenge_at_last(connection, sender, peer, segment):
         withdraw_proof(connection, sender, peer)
@@ -109,12 +97,7 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int, bli
         else:
             answer_to_syn(connection, sender, peer, segment, side)
     elif is_in_window(sender, peer, segment):
-        bare = side != connection.client and is_bare_answer(connection, sender, segment)
-        end(connection, sender, peer, segment, side)
-        if not facts & FACT_ACKED and facts & FACT_SYN and side == connection.client:
-            connection.facts |= FACT_ABORTED
-        elif bare:
-            connection.facts |= FACT_BARE_RST_AFTER_ACK
+        end_in_window(connection, sender, peer, segment, side)
     elif later:
         if blind:
             sender.checks |= CHECK_RST_BEHIND
@@ -125,6 +108,38 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int, bli
         if is_answer_to_dropped(peer, segment):
             endpoint.apply(sender, SENT_RST)  # it has no connection, or it would answer with an ACK
         doubt(connection, segment)
+
+
+def on_another(connection: Any, target: Any, side: int) -> None:
+    """Process a RST after one that was accepted: it closes a target that did not accept that one, or lost it."""
+    facts = connection.facts
+    if side != connection.rst_side and target.checks & CHECK_WENT_ON:
+        endpoint.apply(target, GOT_RST)  # the target of the forged RST answers that the connection is gone
+    elif side == connection.client and facts & FACT_SYNACK_AFTER_RST:
+        endpoint.apply(target, GOT_RST)  # as above, for the host that still waits for the ACK
+    elif side == connection.client and facts & FACT_RST_LOST and connection.rst_count <= BELIEVED_LOST:
+        endpoint.apply(target, GOT_RST)
+
+
+def on_closed(connection: Any, sender: Any, target: Any, segment: Any) -> None:
+    """Process a RST after the connection was closed by both ends: it ends TIME-WAIT."""
+    if not is_in_window(sender, target, segment):
+        return
+    if target.state == TIME_WAIT:
+        connection.rst_ns = segment.ts_ns
+        target.state_before_rst = TIME_WAIT
+    endpoint.apply(target, GOT_RST)
+    endpoint.apply(sender, SENT_RST)
+
+
+def end_in_window(connection: Any, sender: Any, target: Any, segment: Any, side: int) -> None:
+    """Apply a RST that its target accepts, and record if it ended the handshake."""
+    bare = side != connection.client and is_bare_answer(connection, sender, segment)
+    end(connection, sender, target, segment, side)
+    if not connection.facts & FACT_ACKED and connection.facts & FACT_SYN and side == connection.client:
+        connection.facts |= FACT_ABORTED
+    elif bare:
+        connection.facts |= FACT_BARE_RST_AFTER_ACK
 
 
 def is_answer_to_bad_ack(connection: Any, sender: Any, segment: Any) -> bool:
@@ -167,8 +182,8 @@ def is_bare_answer(connection: Any, server: Any, segment: Any) -> bool:
     That happens at once, unless the server showed before that it did not accept the ACK.  If the client sent data in
     between, a later RST answers the data.
     """
-    slack = QUICK_NS if connection.facts & FACT_CLIENT_DATA else SLACK_NS
-    at_once = segment.ts_ns - connection.ack_ns <= grace(connection, connection.client ^ 1, slack)
+    slack = QUICK_NS if connection.facts & FACT_CLIENT_DATA else RST_SLACK_NS
+    at_once = segment.ts_ns - connection.ack_ns <= rst_doubts.grace(connection, connection.client ^ 1, slack)
     if connection.facts & FACT_RST_IGNORED and connection.rst_side != connection.client and connection.rst_flags & ACK:
         return False  # a RST that came too early acknowledged the handshake
     return (
@@ -282,16 +297,6 @@ def comes_later(connection: Any, sender: Any, target: Any, segment: Any, blind: 
     return waited or own or filtered or (blind and offset < target.window)
 
 
-def see(connection: Any, sender: Any, peer: Any, side: int) -> None:
-    """Withdraw a RST that `comes_later` accepted: the capture is not filtered, since `sender` continues."""
-    resetter = sender if side == connection.rst_side else peer
-    if resetter.checks & CHECK_RST_BEHIND:
-        resetter.checks &= ~CHECK_RST_BEHIND & MASK16
-        revive(connection, sender, peer, side)
-        connection.facts &= ~FACT_RST_IGNORED & MASK64
-        connection.facts |= FACT_RST_DOUBTED
-
-
 def doubt(connection: Any, segment: Any) -> None:
     """Record a RST that its target had to ignore."""
     connection.facts |= FACT_RST_DOUBTED
@@ -316,101 +321,3 @@ def end(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> Non
     sender.before_rst_nxt = sender.snd_nxt
     endpoint.apply(sender, SENT_RST)
     endpoint.apply(peer, GOT_RST)
-
-
-def after_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
-    """Decide from a segment without RST or SYN after a RST if the RST was forged or ignored.
-
-    If the host that it claims to come from continues, it was forged.  If its target continues, it was ignored; that
-    must be distinguished from segments in flight (the target acknowledges what was sent after the RST, or still sends
-    when the RST must have arrived).  A RST beyond all that its sender sent, or beyond missing bytes, was also ignored
-    if it draws a challenge ACK, which repeats the previous acknowledgment (RFC 5961 section 3.2).
-    """
-    if side == connection.rst_side:
-        if goes_on(connection, sender, segment):
-            if connection.facts & FACT_BARE_RST_AFTER_ACK:
-                connection.facts &= ~FACT_BARE_RST_AFTER_ACK & MASK64
-                connection.facts |= FACT_SERVER_PROVED
-            if connection.facts & FACT_RST and not sender.checks & CHECK_WENT_ON:
-                endpoint.restore(sender)
-            sender.checks |= CHECK_WENT_ON
-        return
-    if not connection.facts & FACT_RST or not segment.flags & ACK:
-        return  # not from a connection: those always set ACK
-    if sender.traits & TRAIT_ACKS and seqspace.seq_lt(segment.ack, sender.last_ack):
-        return  # overtaken by a later ACK: sent long before
-    late = is_late(connection, peer, segment, side)
-    news = seqspace.seq_gt(segment.ack, peer.before_rst_nxt)
-    if late or is_challenged(connection, sender, peer, segment) or (news and is_numbered(connection, peer)):
-        revive(connection, sender, peer, side)
-
-
-def is_challenged(connection: Any, sender: Any, peer: Any, segment: Any) -> bool:
-    """Return True for a challenge ACK to a RST beyond missing bytes, or beyond all sent: it repeats the last ACK."""
-    if segment.flags & (ACK | FIN) != ACK or segment.payload_len or seqspace.seq_le(connection.rst_seq, segment.ack):
-        return False
-    if segment.ack == peer.before_rst_nxt or (peer.traits & TRAIT_HOLE and segment.ack == peer.contiguous):
-        return True
-    again = sender.traits & TRAIT_ACKS != 0 and segment.ack == sender.last_ack
-    return again and seqspace.seq_gt(connection.rst_seq, peer.before_rst_nxt)
-
-
-def is_late(connection: Any, peer: Any, segment: Any, side: int) -> bool:
-    """Return True if the target of a RST still sends after that must have arrived.
-
-    This excludes a client whose SYN was refused and never answered, unless the server continues: it has no connection.
-    """
-    if connection.facts & (FACT_REFUSED | FACT_SYNACK) == FACT_REFUSED and not peer.checks & CHECK_WENT_ON:
-        return False
-    return segment.ts_ns - connection.rst_ns > grace(connection, side, SLACK_NS)
-
-
-def is_numbered(connection: Any, end: Any) -> bool:
-    """Return True if the capture shows a sequence number of the endpoint; one that only refused a SYN shows none."""
-    return end.traits & TRAIT_SEEN != 0 and (end.traits & TRAIT_ISS != 0 or not connection.facts & FACT_REFUSED)
-
-
-def wait_on(connection: Any, sender: Any, segment: Any, side: int) -> None:
-    """Restore TIME-WAIT if an ACK follows a RST: hosts that follow RFC 1337 ignore RSTs there, others would reset."""
-    if sender.state != CLOSED or sender.state_before_rst != TIME_WAIT:
-        return
-    if segment.seq == sender.snd_nxt and segment.ts_ns - connection.rst_ns > grace(connection, side, SLACK_NS):
-        endpoint.restore(sender)
-
-
-def goes_on(connection: Any, sender: Any, segment: Any) -> bool:
-    """Return True if an endpoint sends or acknowledges more than before a RST in its name, some time after that.
-
-    After a RST in answer to the final ACK, any further segment shows that the server was synchronized after all.
-    """
-    if connection.facts & FACT_BARE_RST_AFTER_ACK:
-        return segment.flags & ACK != 0 and seqspace.seq_gt(segment.seq, sender.iss)
-    if segment.ts_ns - connection.rst_ns <= SLACK_NS:
-        return False
-    if segment.payload_len and seqspace.seq_ge(segment.seq, sender.before_rst_nxt):
-        return True
-    return (
-        segment.flags & ACK != 0 and sender.traits & TRAIT_ACKS != 0 and seqspace.seq_gt(segment.ack, sender.last_ack)
-    )
-
-
-def grace(connection: Any, side: int, slack: int) -> int:
-    """Return how long segments of `side` may be in flight after a RST passed the capture point, in nanoseconds."""
-    leg = connection.ackdat_max_ns if side == connection.client else connection.synack_max_ns
-    if leg <= 0:
-        return GRACE_NS
-    return leg + leg // 2 + slack
-
-
-def revive(connection: Any, sender: Any, peer: Any, side: int) -> None:
-    """Restore the connection to its state before the RST, which was forged or ignored."""
-    connection.facts &= ~(FACT_RST | FACT_REFUSED | FACT_ABORTED | FACT_BARE_RST_AFTER_ACK) & MASK64
-    connection.facts |= FACT_RST_IGNORED
-    connection.trouble_frame = connection.rst_frame
-    endpoint.restore(sender)
-    endpoint.restore(peer)
-    if connection.facts & FACT_SYNACK and not connection.facts & (FACT_ACKED | FACT_SIMULTANEOUS):
-        server = peer if side == connection.client else sender
-        client = sender if side == connection.client else peer
-        endpoint.apply(server, SENT_SYN_ACK)
-        endpoint.apply(client, GOT_SYN_ACK)
