@@ -7,7 +7,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "handshake_inspect"
 
-# What is promised to programs: the module that holds it, and the names in the order of the page.
+# What is promised to programs: the module to import it from, and the names in the order of the page.
 PUBLIC = {
     "handshake_inspect": ("analyze",),
     "handshake_inspect.engine.analysis": ("Options",),
@@ -28,9 +28,7 @@ def page() -> str:
 
 
 def _entry(module: str, name: str) -> Iterator[str]:
-    file = PACKAGE.parent / module.replace(".", "/")
-    tree = ast.parse((file / "__init__.py" if file.is_dir() else file.with_suffix(".py")).read_text())
-    node = next(each for each in tree.body if getattr(each, "name", "") == name)
+    node = _definition(module, name)
     yield from (f"### `{module}.{name}`", "")
     if isinstance(node, ast.ClassDef):
         bases = ", ".join(map(ast.unparse, node.bases))
@@ -38,6 +36,18 @@ def _entry(module: str, name: str) -> Iterator[str]:
         yield from _members(node)
     else:
         yield from (f"`{_signature(node)}`", "", _doc(node), "")
+
+
+def _definition(module: str, name: str) -> ast.ClassDef | ast.FunctionDef:
+    """The class or function, also where the module only imports it."""
+    file = PACKAGE.parent / module.replace(".", "/")
+    tree = ast.parse((file / "__init__.py" if file.is_dir() else file.with_suffix(".py")).read_text())
+    for each in tree.body:
+        if isinstance(each, ast.ClassDef | ast.FunctionDef) and each.name == name:
+            return each
+        if isinstance(each, ast.ImportFrom) and each.module and name in {alias.name for alias in each.names}:
+            return _definition(each.module, name)
+    raise LookupError(f"{module} has no {name}")
 
 
 def _members(node: ast.ClassDef) -> Iterator[str]:

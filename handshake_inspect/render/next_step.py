@@ -34,9 +34,8 @@ def first_to_explain(report: Report, trouble: Sequence[Connection]) -> int | str
     if quic and quic[0].outcome not in ("established", "pending"):
         return f"q{quic[0].id}"
     for finding, _ in shown_together(report.findings):
-        numbers: list[int] = finding.evidence.connections
-        if numbers:
-            return numbers[0]
+        if finding.evidence.connections:
+            return finding.evidence.connections[0]
     if report.connections:
         return report.connections[0].id
     return f"q{quic[0].id}" if quic else None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
 
-Finding: TypeAlias = Any  # of `report.model`, which shows a headline in notebooks: importing it here would be circular
+from handshake_inspect.report.finding import Finding
 
 # What a kind of finding follows from, where both are about the same service.
 FOLLOWS = {

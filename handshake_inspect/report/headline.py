@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol
 
+from handshake_inspect.report.capture import Capture
 from handshake_inspect.report.consequences import shown_together
+from handshake_inspect.report.finding import Finding
 from handshake_inspect.report.quic import QuicConnection
+from handshake_inspect.report.summary import Outcomes, Summary
 from handshake_inspect.report.trouble import ENDED
 from handshake_inspect.report.words import Outcome
 from handshake_inspect.wire.text import listing, plural, printable, share, span
-
-# Classes of `report.model`, which shows a headline in notebooks: importing them here would be circular.
-Capture: TypeAlias = Any
-Finding: TypeAlias = Any
-Outcomes: TypeAlias = Any
-Report: TypeAlias = Any
 
 FEW_SOURCES = 3  # sources named if there are many
 FEW = 20  # no percentages below this number of connections
@@ -33,6 +30,22 @@ MEANING: dict[Outcome, str] = {
     "unsolicited": "an answer without any SYN in the capture",
     "midstream": "already open when the capture began",
 }
+
+
+class Report(Protocol):
+    """What a headline needs of `report.model.Report`, which itself shows a headline in notebooks."""
+
+    @property
+    def summary(self) -> Summary:
+        """The outcomes."""
+
+    @property
+    def findings(self) -> Sequence[Finding]:
+        """The findings, the most severe first."""
+
+    @property
+    def quic_connections(self) -> Sequence[QuicConnection]:
+        """All QUIC connections."""
 
 
 class Narrowed(NamedTuple):

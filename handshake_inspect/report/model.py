@@ -9,13 +9,13 @@ Python object only when it is accessed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
 
-from handshake_inspect.errors import Problem as Remark
 from handshake_inspect.report.afterwards import Afterwards
+from handshake_inspect.report.capture import Capture, Position, Problem
 from handshake_inspect.report.connection import Connection, Direction, Handshake, Rtt
 from handshake_inspect.report.connection_parts import (
     Aliases,
@@ -28,12 +28,13 @@ from handshake_inspect.report.connection_parts import (
     TsharkAlias,
     ZeekAlias,
 )
+from handshake_inspect.report.finding import Evidence, Finding, Target
 from handshake_inspect.report.host import Host, HostCounters, HostSettings
 from handshake_inspect.report.process import Listener
 from handshake_inspect.report.quic import QuicConnection, QuicService
-from handshake_inspect.report.ranks import Ranked
 from handshake_inspect.report.sequence import Connections, ListedConnections, fair_shares
 from handshake_inspect.report.setup import SetupSummary
+from handshake_inspect.report.summary import Distribution, Outcomes, RttDistributions, Summary
 from handshake_inspect.report.trouble import has_trouble
 from handshake_inspect.report.words import (
     OUTCOMES,
@@ -55,7 +56,6 @@ from handshake_inspect.report.words import (
     TimeNs,
     Word,
 )
-from handshake_inspect.wire.text import endpoint_text
 
 __all__ = [
     "OUTCOMES",
@@ -120,113 +120,6 @@ class Tool(Struct, frozen=True, gc=False):
     version: str
 
 
-class Problem(Struct, frozen=True, gc=False):
-    """Something wrong with the capture itself: where it is cut, damaged, or cannot be trusted.
-
-    `frame` is the last whole frame before it or the frame it is about; `offset` the byte of the uncompressed stream.
-    """
-
-    kind: Word
-    message: str
-    frame: Count | None = None
-    offset: Count | None = None
-
-    @classmethod
-    def of(cls, remark: Remark) -> Problem:
-        """Convert a reader's problem to the report's model."""
-        return cls(*remark)
-
-
-class Position(Struct, frozen=True, gc=False):
-    """Where the capture was made, seen from the connections: `share` of the `connections` that give a hint agree."""
-
-    place: Literal["client", "server", "between"]
-    share: float
-    connections: Count
-
-
-class Capture(Struct, frozen=True, gc=False):
-    """What was read: where from, how much, from when to when.
-
-    `complete` is false when a source was cut or damaged; `dropped_by_kernel` is null if unknown; `host` is null
-    but for live captures on an interface of the capturing host.  `ended_ns` is when the
-    capture is known to have ended, if that was after its last frame.  `filters` are the expressions by which its
-    frames were chosen, each once, as far as the capture says so.
-    """
-
-    sources: list[str]
-    format: str | None
-    link_types: list[str]
-    frames: Count
-    tcp_segments: Count
-    first_ns: TimeNs | None
-    last_ns: TimeNs | None
-    dropped_by_kernel: Count | None
-    complete: bool
-    problems: list[Problem]
-    position: Position | None = None
-    host: Host | None = None
-    ended_ns: TimeNs | None = None
-    filters: list[str] = []
-
-
-class Outcomes(Struct, frozen=True, gc=False, rename="kebab"):
-    """How many connections came to each outcome."""
-
-    established: Count = 0
-    refused: Count = 0
-    rejected: Count = 0
-    timed_out: Count = 0
-    pending: Count = 0
-    half_open: Count = 0
-    aborted: Count = 0
-    unsolicited: Count = 0
-    midstream: Count = 0
-
-    @classmethod
-    def of(cls, counts: Mapping[Outcome, int]) -> Outcomes:
-        """Create from a mapping of outcomes to counts."""
-        return cls(*(counts.get(outcome, 0) for outcome in OUTCOMES))
-
-    def as_dict(self) -> dict[Outcome, int]:
-        """Return all nine outcomes with their counts, in the order of the JSON."""
-        return {outcome: getattr(self, outcome.replace("-", "_")) for outcome in OUTCOMES}
-
-
-class Distribution(Ranked, frozen=True, gc=False):
-    """Percentiles (nearest rank) of the measured values; all null when `count` is 0."""
-
-    count: Count = 0
-    min_ns: DurationNs | None = None
-    p50_ns: DurationNs | None = None
-    p90_ns: DurationNs | None = None
-    p95_ns: DurationNs | None = None
-    p99_ns: DurationNs | None = None
-    max_ns: DurationNs | None = None
-
-
-class RttDistributions(Struct, frozen=True, gc=False):
-    """The three handshake RTTs over all connections where a value can be named."""
-
-    synack: Distribution = Distribution()
-    ackdat: Distribution = Distribution()
-    total: Distribution = Distribution()
-
-
-class Summary(Struct, frozen=True, gc=False):
-    """All connections in a few numbers; `evicted` are those left out to keep memory bounded.
-
-    `setup` is null where nothing was set up over the connections, `afterwards` where none was ever open.
-    """
-
-    connections: Count
-    outcomes: Outcomes
-    rtt: RttDistributions = RttDistributions()
-    evicted: Count = 0
-    setup: SetupSummary | None = None
-    afterwards: Afterwards | None = None
-
-
 class Service(Struct, frozen=True, gc=False):
     """One server address and port, with what became of the attempts to reach it.
 
@@ -239,47 +132,6 @@ class Service(Struct, frozen=True, gc=False):
     rtt: RttDistributions = RttDistributions()
     setup: SetupSummary | None = None
     listener: Listener | None = None
-
-
-class Target(Struct, frozen=True, gc=False):
-    """What a finding is about: a service, or a host (port null); a port scan's target is the scanner.
-
-    A flood on a whole network has its prefix as `ip`, such as 198.51.100.0/24.
-    """
-
-    ip: str
-    port: Port | None = None
-
-    def __str__(self) -> str:
-        return endpoint_text(self.ip, self.port)
-
-
-class Evidence(Struct, frozen=True, gc=False):
-    """Where to look: frame numbers, and ids of connections; of many files also where each of the frames is."""
-
-    frames: list[FrameNumber] = []
-    connections: list[Count] = []
-    in_files: list[FileFrame] = []
-
-
-class Finding(Struct, frozen=True, gc=False):
-    """A judgement about a service, a host or the capture, with its numbers and what to do about it."""
-
-    id: FindingId
-    severity: Severity
-    title: str
-    target: Target | None
-    start_ns: TimeNs | None
-    end_ns: TimeNs | None
-    metrics: dict[str, Any]
-    evidence: Evidence
-    advice: str
-
-    @property
-    def variety(self) -> str | None:
-        """The cause or kind of scan, which distinguishes findings with the same id and target; None if neither."""
-        variety: str | None = self.metrics.get("cause") or self.metrics.get("kind")
-        return variety
 
 
 class Ending(Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Any
 
+from handshake_inspect.report.headline import verdict
 from handshake_inspect.wire.text import plural, printable
 
 _ROWS = 10
@@ -22,8 +23,6 @@ def summary(report: Any) -> str:
 
 def page(report: Any) -> str:
     """Return escaped HTML without styles."""
-    from handshake_inspect.report.headline import verdict  # noqa: PLC0415 - avoids a circular import
-
     outcomes = [(name, count) for name, count in report.summary.outcomes.as_dict().items() if count]
     services = [
         (each.server, each.connections, each.outcomes.established, _ms(each.rtt.total.p50_ns),
