@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len
 from rich.text import Text
 
 from handshake_inspect.render.layout import LOOKS
@@ -129,7 +128,7 @@ def _group(scene: Scene, group: TroubleGroup, width: int, *, selected: bool, unf
     age = f"last {age}" if width >= 90 and age.endswith(" ago") else age
     when = WHEN + 5 * (width >= 90)
     free = width - 2 - COUNT - 1 - OUTCOME - 2 - when - 1
-    cause = min(free - min(SERVER, _longest_server(scene)) - 1, CAUSE) if width >= 70 else 0
+    cause = min(free - min(SERVER, scene.server_width) - 1, CAUSE) if width >= 70 else 0
     room = max(free - (cause + 1 if cause else 0), 6)
     fold = (look.cursor if selected else " ") + (look.unfolded if unfolded else look.folded)
     server = look.elide(f"{look.words.arrow} {look.clean(str(group.server))}", room)
@@ -140,12 +139,6 @@ def _group(scene: Scene, group: TroubleGroup, width: int, *, selected: bool, unf
         f"  {server:<{room}} ", (f"{look.cut(group.cause or '', cause):<{cause}} " if cause else "", ""),
         (f"{age:>{when}}", "dim"),
     )  # fmt: skip
-
-
-def _longest_server(scene: Scene) -> int:
-    """Return the width of the longest server of a group, with its arrow."""
-    groups = (row.of for row in scene.lists["trouble"] if isinstance(row.of, TroubleGroup))
-    return 2 + max((len(scene.look.clean(str(group.server))) for group in groups), default=0)
 
 
 def _connection(scene: Scene, connection: Connection, width: int, *, selected: bool, inside: bool) -> Text:
@@ -166,15 +159,12 @@ def _connection(scene: Scene, connection: Connection, width: int, *, selected: b
 
 
 def _beside(scene: Scene, width: int) -> tuple[int, int]:
-    """Columns of RTT and process that the ends of the connections leave; the same for every row."""
-    listed = [row.of for row in scene.lists["connections"] if isinstance(row.of, Connection)]
-    ends = max((cell_len(scene.look.clean(f"{each.client} > {each.server}")) for each in listed), default=0)
-    ends = ends if ends > _IPV4_ENDS else min(ends, _SHORT_ENDS)
+    """Return the widths of RTT and process that the ends of the connections leave; the same for every row."""
+    ends = scene.ends_width if scene.ends_width > _IPV4_ENDS else min(scene.ends_width, _SHORT_ENDS)
     spare = width - 2 - OUTCOME - 2 - ends - ABOUT - 1
     rtt = RTT + 1 if width >= _WITH_RTT or spare > RTT else 0
     left = _WHOSE if width >= _WITH_WHOSE else min(spare - rtt - 1, _WHOSE)
-    owned = any(each.process is not None for each in listed)
-    return rtt, left if owned and left >= _LEAST_WHOSE else 0
+    return rtt, left if scene.owned and left >= _LEAST_WHOSE else 0
 
 
 def _whose(scene: Scene, connection: Connection) -> str:

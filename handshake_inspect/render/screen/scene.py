@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from rich.cells import cell_len
+
 from handshake_inspect.render.screen.lists import Lists, Panel
 from handshake_inspect.render.screen.look import Look
 from handshake_inspect.render.screen.view import View
-from handshake_inspect.report.model import Service
-from handshake_inspect.report.snapshot import Second, Snapshot
+from handshake_inspect.report.model import Connection, Service
+from handshake_inspect.report.snapshot import Second, Snapshot, TroubleGroup
 from handshake_inspect.wire.const import NS_PER_SECOND
 
 _LONGEST = 600  # limit for seconds of history, because the clock may jump
@@ -41,6 +43,27 @@ class Scene:
     def services(self) -> list[Service]:
         """The services that match the filter, in the selected order."""
         return self.view.services(self.snapshot.services)
+
+    @cached_property
+    def ends_width(self) -> int:
+        """The width of the longest client and server in the list of connections."""
+        ends = (f"{each.client} > {each.server}" for each in self._listed)
+        return max((cell_len(self.look.clean(each)) for each in ends), default=0)
+
+    @cached_property
+    def owned(self) -> bool:
+        """Whether the process of any listed connection is known."""
+        return any(each.process is not None for each in self._listed)
+
+    @cached_property
+    def server_width(self) -> int:
+        """The width of the longest server of a group in the list of trouble, with its arrow."""
+        groups = (row.of for row in self.lists["trouble"] if isinstance(row.of, TroubleGroup))
+        return 2 + max((cell_len(self.look.clean(str(group.server))) for group in groups), default=0)
+
+    @property
+    def _listed(self) -> list[Connection]:
+        return [row.of for row in self.lists["connections"] if isinstance(row.of, Connection)]
 
     @cached_property
     def _pieces(self) -> list[tuple[int, int, Second]]:
