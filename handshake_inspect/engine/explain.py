@@ -72,8 +72,7 @@ def _quic(report: Report, trace: Attempts, query: ConnectionQuery, pump: Pump, l
         return None
     connections = [report.quic_connections[i] for i in ids]
     chosen = next((each for each in connections if each.outcome != "established"), connections[0])
-    entries = (pump.quic.log_storage[i] for i in range(pump.quic.log_count))
-    log = [entry for entry in entries if entry.first_frame == chosen.first_frame]
+    log = _quic_logs(pump, [chosen])[chosen.first_frame]
     if not log:
         raise UsageError(
             f"connection q{chosen.id} was not recorded in this pass: too many QUIC connections came before it"
@@ -116,13 +115,19 @@ def stories(
 
 def _quic_stories(chosen: Sequence[QuicConnection], report: Report, pump: Pump, limit: int) -> Iterator[QuicStory]:
     """Yield the stories of those connections that were logged."""
-    logged: dict[int, list[Any]] = {each.first_frame: [] for each in chosen}
-    for entry in (pump.quic.log_storage[i] for i in range(pump.quic.log_count if chosen else 0)):
-        if entry.first_frame in logged:
-            logged[entry.first_frame].append(entry)
+    logs = _quic_logs(pump, chosen)
     for each in chosen:
-        if log := logged[each.first_frame]:
+        if log := logs[each.first_frame]:
             yield quic_story(each, log, report.capture, report.findings, [each.id], limit=limit)
+
+
+def _quic_logs(pump: Pump, chosen: Sequence[QuicConnection]) -> dict[int, list[Any]]:
+    """Return the logged datagrams of these connections, by the first frame of each."""
+    logs: dict[int, list[Any]] = {each.first_frame: [] for each in chosen}
+    for entry in (pump.quic.log_storage[i] for i in range(pump.quic.log_count)):
+        if entry.first_frame in logs:
+            logs[entry.first_frame].append(entry)
+    return logs
 
 
 def _passing(rows: RowConnections, report: Report, query: ConnectionQuery, where: Predicate) -> list[int]:
