@@ -99,11 +99,10 @@ def gravest_of(report: Report) -> Finding | None:
 def _source_of_failures(report: Report) -> Finding | None:
     """Return the scan or backscatter finding that accounts for most failed connections, or None."""
     failed = report.summary.connections - report.summary.outcomes.established
-    for finding in report.findings:
-        if (counter := FAILURES_OF.get(finding.id)) is not None and failed:
-            counted = sum(each.metrics.get(counter, 0) for each in report.findings if each.id == finding.id)
-            if 2 * counted > failed:
-                return finding
+    for kind, counter in FAILURES_OF.items():
+        findings = [each for each in report.findings if each.id == kind]
+        if findings and 0 < failed < 2 * sum(each.metrics.get(counter, 0) for each in findings):
+            return findings[0]
     return None
 
 
