@@ -22,7 +22,7 @@ class Captured:
     """The connections opened while the block ran; available once the block has ended.
 
     Like the `summary` of a report, it has `connections` (a count), `outcomes` and `rtt`.  Iterate over it or index it
-    to get the connections themselves.  Every property raises `NotCapturedError` until there is a report.
+    to get the connections themselves.  All of that raises `NotCapturedError` until there is a report.
     """
 
     def __init__(self, name: str) -> None:
