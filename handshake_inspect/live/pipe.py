@@ -37,7 +37,7 @@ class PipeSource(LiveSource):
 
     @property
     def complete(self) -> bool:
-        """Ended by nothing but `stop` or its own end, and not in the middle of a record, so far."""
+        """True unless reading failed, the stream is damaged, or it ended in the middle of a record."""
         return super().complete and self.source.complete
 
     def wait(self, timeout_s: float) -> bool:

@@ -16,7 +16,7 @@ PIPES = {"-", "standard input"}  # names of standard input in commands and captu
 
 
 def explaining(capture: Capture, number: int | str, saved: str = "") -> str:
-    """The command that explains a connection, by its id or an end; empty where the capture cannot be read once more.
+    """Return the command that explains a connection, by id or address; empty if the capture cannot be read again.
 
     An interface cannot, but the file that its frames were `saved` to.
     """
@@ -27,7 +27,7 @@ def explaining(capture: Capture, number: int | str, saved: str = "") -> str:
 
 
 def first_to_explain(report: Report, trouble: Sequence[Connection]) -> int | str | None:
-    """The connection to look at first: one in trouble, else one that a finding cites, else the first there is."""
+    """Return the id of the connection to look at first: one in trouble, else one cited by a finding, else the first."""
     if trouble:
         return trouble[0].id
     quic = sorted(report.quic_connections, key=lambda each: each.outcome in ("established", "pending"))
@@ -42,7 +42,7 @@ def first_to_explain(report: Report, trouble: Sequence[Connection]) -> int | str
 
 
 def _more(number: int | str, options: Options) -> str:
-    """What the command shows that this report does not."""
+    """Return what the command shows beyond this report."""
     quic = str(number).startswith("q")
     if options.stories:
         return "with what each datagram did" if quic else "with options and evidence"
@@ -50,7 +50,7 @@ def _more(number: int | str, options: Options) -> str:
 
 
 def next_step(report: Report, number: int | str, options: Options, style: Style) -> Iterator[str]:
-    """An empty line and the command, if there is one."""
+    """Yield an empty line and the command, if there is one."""
     command, remark = explaining(report.capture, number, options.saved), f"  {_more(number, options)}"
     unsaved = report.capture.format == LIVE and not options.saved and not PIPES.intersection(report.capture.sources)
     if unsaved:

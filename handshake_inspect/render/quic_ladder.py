@@ -25,7 +25,7 @@ EARLY = {"accepted": "early data accepted", "offered": "early data", None: ""}
 
 
 def short(story: QuicStory, width: int, style: Style) -> Iterator[str]:
-    """Who with whom, the datagrams without what each of them did, and the verdict in a sentence."""
+    """Yield the lines of the short story: both ends, the datagrams without their events, and the verdict."""
     c = story.connection
     head = f"{c.client} {style.arrow} {named(c.server)}"
     yield style.paint(f"QUIC CONNECTION q{c.id}", "bold") + f"  {style.clean(head)}"
@@ -37,7 +37,7 @@ def short(story: QuicStory, width: int, style: Style) -> Iterator[str]:
 
 
 def page(story: QuicStory, width: int, style: Style) -> Iterator[str]:
-    """All lines."""
+    """Yield the lines of the whole story."""
     yield from _head(story, width, style)
     yield ""
     yield from QuicRungs(story, width, style).lines()
@@ -60,7 +60,7 @@ class QuicRungs:
     """Lays out all datagrams with the same columns."""
 
     def __init__(self, story: QuicStory, width: int, style: Style, *, brief: bool = False) -> None:
-        """`brief` leaves out what goes as it should."""
+        """`brief` omits the events of datagrams, and keeps their anomalies."""
         self.brief = brief
         self.story, self.width, self.style, self.signs = story, width, style, Signs(style)
         steps = story.steps

@@ -18,7 +18,7 @@ def render(story: Story | QuicStory, out: BinaryIO, options: Options) -> None:
 
 
 def lines(story: Story | QuicStory, options: Options, style: Style) -> Iterator[str]:
-    """All lines; of `brief` options the ladder and the verdict."""
+    """Yield all lines; with the option `brief` only ladder and verdict."""
     if isinstance(story, QuicStory):
         return (quic_ladder.short if options.brief else quic_ladder.page)(story, options.width, style)
     return (ladder.short if options.brief else ladder.page)(story, options, style)

@@ -55,9 +55,9 @@ def _share(report: Report, options: Options) -> str:
 
 
 def starring(report: Report, options: Options) -> Sequence[Connection | QuicConnection]:
-    """The single connection of a report, whose ladder is what will be asked for next, where it costs little.
+    """Return the only connection of a report, whose ladder is shown at once; none if the capture is large.
 
-    One of QUIC is single where there is no TCP.
+    A QUIC connection counts only if there is no TCP.
     """
     held = report.connections if len(report.connections) else report.quic_connections
     plain = options.connections and options.verbosity >= 0 and not options.every
@@ -65,7 +65,7 @@ def starring(report: Report, options: Options) -> Sequence[Connection | QuicConn
 
 
 def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
-    """The verdict first, then what explains it and what to do; how it was captured comes last."""
+    """Yield the page: the verdict, its reasons and advice, then details, and how it was captured."""
     yield from _verdict(report, options, style)
     yield from in_one_line(report.capture, options.width, style)
     yield from (style.paint(line, "dim") for line in paragraph(_share(report, options), options.width, ""))
@@ -81,7 +81,7 @@ def _page(report: Report, options: Options, style: Style) -> Iterator[str]:
         yield from _tcp(report, trouble, options, style)
     if not options.stories or report.summary.connections:
         yield from quic(report, options.width, style)
-    whole = bool(options.stories) and options.verbosity > 0  # its story has its set-up, and is all there is to see
+    whole = bool(options.stories) and options.verbosity > 0  # with set-up, and nothing is left to explain
     if not whole:
         yield from setups(report, options.width, style)
     if report.summary.connections and not options.stories:
@@ -97,15 +97,15 @@ def _trouble(report: Report) -> list[Connection]:
 
 
 def _ladder(story: Story | QuicStory, options: Options, style: Style) -> Iterator[str]:
-    """The segments or datagrams of a single connection, which say it all; with -v also what proves it."""
-    from handshake_inspect.render import story as page  # noqa: PLC0415  most captures hold more than one connection
+    """Yield the story of a single connection: in short, and with -v the whole, with its evidence."""
+    from handshake_inspect.render import story as page  # noqa: PLC0415 - most captures hold more than one connection
 
     yield ""
     yield from page.lines(story, replace(options, brief=options.verbosity == 0), style)
 
 
 def _tcp(report: Report, trouble: list[Connection], options: Options, style: Style) -> Iterator[str]:
-    """What became of the connections: first the trouble."""
+    """Yield the sections about TCP connections, trouble first."""
     if options.connections:
         yield from _connections(report, trouble, options, style)
     yield from _outcomes(report, options.width, style)

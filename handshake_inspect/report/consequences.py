@@ -11,9 +11,9 @@ FOLLOWS = {
     "syn-cookies": "syn-flood",  # what a server does when its queue of SYNs is full
     "syn-retransmission": "syn-flood",  # what real clients suffer meanwhile
     "tls-failed": "protocol-mismatch",  # no TLS can come of it
-    "stalled": "idle-timeout",  # data into an entry that is gone, where all that stalled did so
+    "stalled": "idle-timeout",  # data sent after the timeout, if that explains all that stalled
 }
-LOST_SO = {"stalled": "lost_in_silence"}  # what the cause counts of them: it explains no more than these
+LOST_SO = {"stalled": "lost_in_silence"}  # the metric of the cause that counts them: it has to cover all
 
 
 def shown_together(findings: Sequence[Finding]) -> list[tuple[Finding, list[Finding]]]:

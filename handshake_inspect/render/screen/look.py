@@ -113,7 +113,7 @@ class Look:
         return "just now" if ns < NS_PER_SECOND else f"{self.whole_span(ns)} ago"
 
     def about(self, ns: int) -> str:
-        """How long ago, in its largest unit, so that it is short."""
+        """Format an age in its largest unit only, to save room: `2 h ago`."""
         if ns < NS_PER_SECOND:
             return "just now"
         return f"{' '.join(self.whole_span(ns).split(' ')[:2])} ago"

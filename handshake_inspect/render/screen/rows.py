@@ -23,7 +23,7 @@ CAUSE = 24
 SERVER = 23  # an arrow, and an IPv4 address and port
 _TITLES = {"trouble": "TROUBLE", "connections": "CONNECTIONS"}
 _BOTH = 16  # lines from which on both lists stand below each other, however long they are
-_WITH_RTT = 75  # columns from which on a connection has its RTT; below, where its ends leave the room
+_WITH_RTT = 75  # columns from which on a connection has its RTT in any case; below, only if its ends leave room
 _WITH_WHOSE = 110  # likewise its process
 _WHOSE, _LEAST_WHOSE = 26, 14
 _IPV4_ENDS, _SHORT_ENDS = 45, 34  # columns of the longest client and server of IPv4, and of what can be recognised
@@ -52,7 +52,7 @@ def _list(scene: Scene, panel: Panel, width: int, room: int, *, alone: bool) -> 
 
 
 def _title(scene: Scene, panel: Panel, width: int, *, alone: bool) -> Text:
-    """What the list is of and how much there is; bold with the cursor, and what Tab shows instead."""
+    """Return the title of a list: name (marked if it has the cursor), number of rows, what Tab shows."""
     look = scene.look
     marker = f"{look.cursor} " if scene.focus == panel and not alone else ""
     remark = _remark(scene, panel)
@@ -142,7 +142,7 @@ def _group(scene: Scene, group: TroubleGroup, width: int, *, selected: bool, unf
 
 
 def _connection(scene: Scene, connection: Connection, width: int, *, selected: bool, inside: bool) -> Text:
-    """What became of it, from where to where, its RTT, whose it is, and when it began."""
+    """Return the line of a connection: outcome, client and server, RTT, process and age."""
     look = scene.look
     age = look.about(max(scene.snapshot.at_ns - connection.first_ns, 0))
     indent = COUNT + 1 if inside else 0
@@ -176,7 +176,7 @@ def _whose(scene: Scene, connection: Connection) -> str:
 
 
 def _ends(scene: Scene, connection: Connection, room: int) -> str:
-    """Client and server; the server alone where there is no room for both."""
+    """Return client and server, or only the server if there is no room for both."""
     look = scene.look
     client, server = (look.clean(str(end)) for end in (connection.client, connection.server))
     arrow = f" {look.words.arrow} "
