@@ -46,20 +46,32 @@ class Point:
         return (least - MARGIN_NS >= first) & (most + MARGIN_NS <= ended)
 
     @cached_property
-    def reaches(self) -> dict[bool, Ints]:
+    def _reaches(self) -> dict[bool, Ints]:
         """The highest relative sequence number per pair, by sender (True for the client); RSTs do not count."""
-        count = int(self.shared.pair.max(initial=-1)) + 1
         far = {}
         for from_client in (True, False):
             those = (self.shared.from_client == from_client) & (self.shared.flags & RST == 0)
-            far[from_client] = np.full(count + 1, -1, dtype=np.int64)
+            far[from_client] = np.full(self._pairs, -1, dtype=np.int64)
             np.maximum.at(far[from_client], self.shared.pair[those], self.shared.seq[those])
         return far
 
+    @cached_property
+    def _pairs(self) -> int:
+        return int(self.shared.pair.max(initial=-1)) + 1
+
+    @cached_property
+    def _acks(self) -> Ints:
+        """The number of segments per pair that are neither SYN nor RST, and acknowledge something."""
+        acks = self.shared.flags & (ACK | SYN | RST) == ACK
+        return np.bincount(self.shared.pair[acks], minlength=self._pairs)
+
     def reach(self, pair: int, *, from_client: bool) -> int:
         """Return the highest relative sequence number of one pair; -1 if nothing of that end was captured."""
-        far = self.reaches[from_client]
-        return int(far[pair]) if pair < len(far) - 1 else -1
+        return int(self._reaches[from_client][pair]) if pair < self._pairs else -1
+
+    def lacks(self, pair: int, *, from_client: bool) -> bool:
+        """Whether the capture has only the opposite direction of a pair."""
+        return self.reach(pair, from_client=from_client) < 0 and pair < self._pairs and bool(self._acks[pair] >= 2)
 
 
 @dataclass(eq=False)
@@ -124,13 +136,13 @@ class _Lacking:
     def _look(self) -> None:
         """Decide what single segments prove."""
         for at in (at for at, fate in self.fates.items() if fate == "lost"):
-            one_sided = self._is_one_sided(self.near.shared, self.far, at)
+            one_sided = _is_one_sided(self.near.shared, self.far, at)
             if one_sided or (_takes_room(self.near.shared, at) and self._was_received(at)):
                 self.fates[at] = "not-captured"
                 if not one_sided:
                     self._proved[id(self.far)].append(int(self.near.shared.ts[at]) + self.middle)
         for at in self.extra.tolist():
-            one_sided = self._is_one_sided(self.far.shared, self.near, at)
+            one_sided = _is_one_sided(self.far.shared, self.near, at)
             if one_sided or self._went_on(at):
                 self.unseen.add(at)
                 if not one_sided:
@@ -179,14 +191,12 @@ class _Lacking:
             return False
         return self.near.reach(int(shared.pair[at]), from_client=bool(shared.from_client[at])) >= _end(shared, at)
 
-    def _is_one_sided(self, shared: JoinedSegments, other: Point, at: int) -> bool:
-        """Whether the other capture has only the opposite direction of the segment's connection."""
-        sender, pair = bool(shared.from_client[at]), int(shared.pair[at])
-        if shared.flags[at] & RST or other.reach(pair, from_client=sender) >= 0:
-            return False
-        theirs = other.shared.of_pair(pair)
-        answers = other.shared.flags[theirs] & (ACK | SYN | RST) == ACK
-        return int(np.count_nonzero(answers)) >= 2
+
+def _is_one_sided(shared: JoinedSegments, other: Point, at: int) -> bool:
+    """Whether the other capture has only the opposite direction of the segment's connection; never of a RST's."""
+    if shared.flags[at] & RST:
+        return False
+    return other.lacks(int(shared.pair[at]), from_client=bool(shared.from_client[at]))
 
 
 def _is_in(gaps: list[tuple[int, int]], time: int) -> bool:
