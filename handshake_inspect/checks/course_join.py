@@ -26,6 +26,7 @@ from handshake_inspect.checks.pairing import (
     match_unique_keys,
     merge_joins,
 )
+from handshake_inspect.checks.segment_join import joined_segments
 from handshake_inspect.checks.syn_timing_join import SynTimingJoin
 from handshake_inspect.checks.weak_join import with_weak
 from handshake_inspect.report.paired import Basis
@@ -90,7 +91,7 @@ def _with_idents(side: CaptureSide, course: Keys) -> Keys:
 
 def _fit(a: CaptureSide, b: CaptureSide, ids_a: Ints, ids_b: Ints, trusted: int) -> Bools:
     """Return a mask over the pairs after the first `trusted` ones: True if they fit the clock offset of the others."""
-    pair, from_client, apart, span = copies(a, b, ids_a, ids_b)
+    pair, from_client, apart, span = copies(*joined_segments(a, b, ids_a, ids_b), len(ids_a))
     slack = MAX_DRIFT * span + ROUNDING_NS
     ways = []
     for forth in (from_client, ~from_client):  # clients may be nearer to either capture

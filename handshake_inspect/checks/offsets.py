@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.checks.pairing import CaptureSide, ConnectionPairs
-from handshake_inspect.checks.segment_join import JoinedSegments, bases
+from handshake_inspect.checks.segment_join import JoinedSegments, joined_segments
 from handshake_inspect.verdicts.arrays import Bools, Keys
 
 Ints = NDArray[np.int64]
@@ -24,16 +24,13 @@ class Copies(NamedTuple):
     span: Floats
 
 
-def copies(a: CaptureSide, b: CaptureSide, ids_a: Ints, ids_b: Ints) -> Copies:
-    """Return the last copies of equal segments of these pairs."""
-    pairs = ConnectionPairs(ids_a, ids_b, ["course"] * len(ids_a))
-    base_a, base_b = bases(a, b, pairs)
-    one, other = JoinedSegments(a, ids_a, base_a), JoinedSegments(b, ids_b, base_b)
+def copies(one: JoinedSegments, other: JoinedSegments, count: int) -> Copies:
+    """Return the last copies of equal segments of `count` pairs, in A and in B."""
     (keys_a, at_a), (keys_b, at_b) = _last(one.keys()), _last(other.keys())
     _, where_a, where_b = np.intersect1d(keys_a, keys_b, assume_unique=True, return_indices=True)
     at_a, at_b = at_a[where_a], at_b[where_b]
     pair, apart = one.pair[at_a], (other.ts[at_b] - one.ts[at_a]).astype(np.float64)
-    first, last = np.full(len(ids_a), np.inf), np.full(len(ids_a), -np.inf)
+    first, last = np.full(count, np.inf), np.full(count, -np.inf)
     np.minimum.at(first, pair, one.ts[at_a])
     np.maximum.at(last, pair, one.ts[at_a])
     return Copies(pair, one.from_client[at_a], apart, np.maximum(last - first, 0))
@@ -47,7 +44,7 @@ def _last(keys: Keys) -> tuple[Keys, Ints]:
 
 def later(a: CaptureSide, b: CaptureSide, found: ConnectionPairs) -> tuple[int, int] | None:
     """Return minimum and maximum of B's timestamp minus A's (ns) over client packets of all pairs, or None."""
-    known = copies(a, b, found.a, found.b)
+    known = copies(*joined_segments(a, b, found.a, found.b), len(found.a))
     times = known.apart[known.from_client]
     return (int(times.min()), int(times.max())) if len(times) else None
 

@@ -1,8 +1,7 @@
 """Match connections between two captures: by 4-tuple or, through NAT, by ISNs, timestamps and options.
 
 Each step matches only the keys that are unique in both captures, and leaves the rest to the next step.  Matches of
-`WEAK_STEPS` may be coincidences and need further confirmation (`weak_join`).  What a step of `WEAK_STEPS`
-finds may be alike by chance, and needs something else that speaks for it (`weak_join`).
+`WEAK_STEPS` may be coincidences and need further confirmation (`weak_join`).
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from handshake_inspect.report.connection_parts import Server
 from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import Connection
 from handshake_inspect.report.paired import Basis
-from handshake_inspect.report.segment_columns import SegmentColumns
+from handshake_inspect.report.segment_columns import SegmentColumns, grouped
 from handshake_inspect.verdicts.arrays import Keys
 from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.wire.const import ACK, SYN
@@ -50,12 +49,25 @@ class CaptureSide:
         self.count = len(columns.report.connections)
         fields = Columns(columns.report.connections)
         self.isn = {who: self._isn(fields, who) for who in ("client", "server")}
-        syns = columns.from_client & (self.rows["flags"] & (SYN | ACK) == SYN)
+        syns = self._syns()
         answers = ~columns.from_client & (self.rows["flags"] & (SYN | ACK) == SYN | ACK)
         self.syn, self.synack = self._first(syns), self._first(answers)
         # The last of several copies arrived, or the sender would have repeated it.
         self.last_syn, self.last_synack = self._first(syns, last=True), self._first(answers, last=True)
         self.first = self._first(np.ones(len(self.rows), dtype=bool))
+
+    def _syns(self) -> NDArray[np.bool_]:
+        """Return the mask of the segments that are SYNs of clients."""
+        mask: NDArray[np.bool_] = self.columns.from_client & (self.rows["flags"] & (SYN | ACK) == SYN)
+        return mask
+
+    @cached_property
+    def syn_times(self) -> dict[int, list[int]]:
+        """The times of all SYNs (ns, sorted) by id of their connection."""
+        own = self._syns() & (self.columns.owners >= 0)
+        groups = grouped(self.columns.owners[own])
+        times = self.rows["ts_ns"][own]
+        return {number: np.sort(times[places]).tolist() for number, places in groups.items()}
 
     @cached_property
     def made(self) -> list[Connection]:

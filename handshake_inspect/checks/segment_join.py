@@ -70,8 +70,7 @@ class JoinedSegments:
 
 def match_segments(a: CaptureSide, b: CaptureSide, pairs: ConnectionPairs) -> tuple[JoinedSegments, JoinedSegments]:
     """Match the segments of joined connections; return those of A and B with their partners."""
-    base_a, base_b = bases(a, b, pairs)
-    at_a, at_b = JoinedSegments(a, pairs.a, base_a), JoinedSegments(b, pairs.b, base_b)
+    at_a, at_b = joined_segments(a, b, pairs.a, pairs.b)
     _find_timestamped(at_a, at_b, len(pairs.a))
     for fields in (("tsval", "ip_id"), ("tsval",), ()):
         _match(at_a, at_b, fields)
@@ -80,15 +79,21 @@ def match_segments(a: CaptureSide, b: CaptureSide, pairs: ConnectionPairs) -> tu
     return at_a, at_b
 
 
-def bases(a: CaptureSide, b: CaptureSide, pairs: ConnectionPairs) -> tuple[dict[str, Ints], dict[str, Ints]]:
+def joined_segments(a: CaptureSide, b: CaptureSide, ids_a: Ints, ids_b: Ints) -> tuple[JoinedSegments, JoinedSegments]:
+    """Return the segments in A and in B of these pairs of connections, not matched yet."""
+    base_a, base_b = _bases(a, b, ids_a, ids_b)
+    return JoinedSegments(a, ids_a, base_a), JoinedSegments(b, ids_b, base_b)
+
+
+def _bases(a: CaptureSide, b: CaptureSide, ids_a: Ints, ids_b: Ints) -> tuple[dict[str, Ints], dict[str, Ints]]:
     """Return the bases of relative sequence numbers in A and B: ISNs, or values derived from the other capture's."""
     at_a, at_b = {}, {}
     for who in ("client", "server"):
-        mine, theirs = a.isn[who][pairs.a], b.isn[who][pairs.b]
+        mine, theirs = a.isn[who][ids_a], b.isn[who][ids_b]
         unknown = np.flatnonzero((mine < 0) | (theirs < 0))
         shift = np.zeros(len(mine), dtype=np.int64)
         if len(unknown):
-            shift[unknown] = shifts(a, b, pairs.a[unknown], pairs.b[unknown], from_client=who == "client")
+            shift[unknown] = shifts(a, b, ids_a[unknown], ids_b[unknown], from_client=who == "client")
         at_a[who] = np.where(mine >= 0, mine, np.where(theirs >= 0, theirs - shift, 0))
         at_b[who] = np.where(theirs >= 0, theirs, at_a[who] + shift)
     return at_a, at_b

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from handshake_inspect.checks.pairing import CaptureSide, ConnectionPairs
 from handshake_inspect.verdicts.arrays import Keys
 from handshake_inspect.verdicts.sets import host_key
-from handshake_inspect.wire.const import ACK, SYN
 
 SLACK_NS = 1_000_000  # more than the queues of a capture add
 WIDE_SLACK_NS = 1_000_000_000  # queueing delay of an overloaded path
@@ -102,11 +101,8 @@ class _Unmatched:
         for number in ids[side.syn[ids] >= 0].tolist():
             if (known := services.get(int(service[number]))) is not None:
                 self.kind[number] = known, int(courses[number]), bool(side.synack[number] >= 0)
-                self.times[number] = []
-        for number, time in _syns(side):
-            if number in self.times:
-                self.times[number].append(time)
-                self._syns[self.kind[number]].append((time, number))
+                self.times[number] = side.syn_times[number]
+                self._syns[self.kind[number]] += ((time, number) for time in self.times[number])
         for syns in self._syns.values():
             syns.sort()
 
@@ -145,9 +141,3 @@ def _services(a: CaptureSide, b: CaptureSide, found: ConnectionPairs) -> dict[in
     for one, other in set(zip(here[known].tolist(), there[known].tolist(), strict=True)):
         became[one].add(other)
     return {one: others.pop() for one, others in became.items() if len(others) == 1}
-
-
-def _syns(side: CaptureSide) -> list[tuple[int, int]]:
-    """Return connection id and time (ns) of every client SYN."""
-    own = side.columns.from_client & (side.columns.owners >= 0) & (side.rows["flags"] & (SYN | ACK) == SYN)
-    return list(zip(side.columns.owners[own].tolist(), side.rows["ts_ns"][own].tolist(), strict=True))

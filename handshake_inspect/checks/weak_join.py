@@ -15,10 +15,9 @@ import numpy as np
 
 from handshake_inspect.checks.offsets import Copies, Floats, Ints, copies, later
 from handshake_inspect.checks.pairing import WEAK_STEPS, CaptureSide, ConnectionPairs, match_unique_keys, merge_joins
-from handshake_inspect.checks.segment_join import JoinedSegments, bases
+from handshake_inspect.checks.segment_join import JoinedSegments, joined_segments
 from handshake_inspect.report.paired import Basis
 from handshake_inspect.verdicts.arrays import Bools
-from handshake_inspect.wire.const import ACK, SYN
 
 DOUBT_NS = 1_000_000_000  # queueing delay of an overloaded path
 
@@ -41,26 +40,23 @@ def _corroborated(
     a: CaptureSide, b: CaptureSide, ids_a: Ints, ids_b: Ints, basis: Basis, found: ConnectionPairs
 ) -> Bools:
     """Return the mask of pairs that other evidence confirms and nothing contradicts."""
-    good = _cut_alike(a, b, ids_a, ids_b) & _offer_alike(a, b, ids_a, ids_b)
-    known = copies(a, b, ids_a, ids_b)
+    joined, count = joined_segments(a, b, ids_a, ids_b), len(ids_a)
+    good = _cut_alike(*joined, count) & _offer_alike(a, b, ids_a, ids_b)
+    known = copies(*joined, count)
     span = later(a, b, found) or _agreed(known, good)
     if span is not None:
         return good & _are_timely(a, b, ids_a, ids_b, known, span)
     if basis == "isn":
-        alone = len(ids_a) == 1
-        return good & alone & _have_a_port(a, b, ids_a, ids_b)
+        return good & (count == 1) & _have_a_port(a, b, ids_a, ids_b)
     return good
 
 
-def _cut_alike(a: CaptureSide, b: CaptureSide, ids_a: Ints, ids_b: Ints) -> Bools:
-    """Return the mask of pairs that share at least half of the segment boundaries of the smaller one.
+def _cut_alike(one: JoinedSegments, other: JoinedSegments, count: int) -> Bools:
+    """Return the mask of `count` pairs that share at least half of the segment boundaries of the smaller one.
 
     NICs split and merge segments, and captures end at different times, but the boundaries of application writes stay.
     """
-    pairs = ConnectionPairs(ids_a, ids_b, ["isn"] * len(ids_a))
-    base_a, base_b = bases(a, b, pairs)
-    edges = [_edges(JoinedSegments(side, ids, base)) for side, ids, base in ((a, ids_a, base_a), (b, ids_b, base_b))]
-    count = len(ids_a)
+    edges = _edges(one), _edges(other)
     alike = np.ones(count, dtype=np.bool_)
     for way in (True, False):
         mine, theirs = (each[each["from_client"] == way] for each in edges)
@@ -124,23 +120,13 @@ def _are_timely(a: CaptureSide, b: CaptureSide, ids_a: Ints, ids_b: Ints, known:
     middle = _middles(known, len(ids_a))
     timely: Bools = (middle >= low) & (middle <= high)
     silent = ~timely & (a.synack[ids_a] < 0) & (b.synack[ids_b] < 0)
-    if silent.any():
-        syns = _syn_times(a), _syn_times(b)
-        for at in np.flatnonzero(silent).tolist():
-            mine, theirs = syns[0].get(int(ids_a[at]), []), syns[1].get(int(ids_b[at]), [])
-            timely[at] = any(_has_within(theirs, time + low, time + high) for time in mine)
+    for at in np.flatnonzero(silent).tolist():
+        mine, theirs = a.syn_times.get(int(ids_a[at]), []), b.syn_times.get(int(ids_b[at]), [])
+        timely[at] = any(_has_within(theirs, time + low, time + high) for time in mine)
     return timely
 
 
-def _syn_times(side: CaptureSide) -> dict[int, list[float]]:
-    own = side.columns.from_client & (side.columns.owners >= 0) & (side.rows["flags"] & (SYN | ACK) == SYN)
-    times: dict[int, list[float]] = {}
-    for number, time in zip(side.columns.owners[own].tolist(), side.rows["ts_ns"][own].tolist(), strict=True):
-        times.setdefault(number, []).append(time)
-    return {number: sorted(each) for number, each in times.items()}
-
-
-def _has_within(times: list[float], low: float, high: float) -> bool:
+def _has_within(times: list[int], low: float, high: float) -> bool:
     at = bisect_left(times, low)
     return at < len(times) and times[at] <= high
 
