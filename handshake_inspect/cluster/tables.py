@@ -2,13 +2,13 @@
 
 The result has the attributes of a pump that a report needs (`engine.reporting`).  Rows refer to each other by number;
 when tables are concatenated, these numbers are offset by the rows before them.  Parts are merged one by one and freed,
-into arrays of the final size (`Sizes`), which are files where memory is short (`room`).
+into arrays of the final size, which are files where memory is short (`room`).
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +53,6 @@ ROW_TYPES = {
     "rows": np.dtype(QUIC_ROWS["Quic"]),
     "kept": np.dtype(QUIC_ROWS["Kept"]),
 }
-NAMED = (*TABLE_ROWS, *SETUP_ROWS, "exchange", "high"), ("rows", "kept")
 
 Counts = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 
@@ -72,12 +71,11 @@ class Pumped:
     names: list[bytes]  # strings of hellos, from number 1 on
     refused: int  # strings rejected by the memory limit
     senders: set[tuple[int, int]]  # hosts that sent anything but TCP
-    quics: dict[str, Array] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the rows."""
-        return sum(rows.nbytes for rows in (*self.rows.values(), *self.quics.values()))
+        return sum(rows.nbytes for rows in self.rows.values())
 
 
 def pumped(pump: Pump) -> Pumped:
@@ -99,18 +97,15 @@ def pumped(pump: Pump) -> Pumped:
         "quic": _counts(quic, QUICS),
     }
     names = [setups.names.text(number) for number in range(1, setups.names.count + 1)]
-    made = Pumped(
+    if quic.row_storage is not None:
+        rows["rows"] = _array(quic.row_storage, QUIC_ROWS["Quic"], quic.count)
+        rows["kept"] = _array(quic.kept_storage, QUIC_ROWS["Kept"], quic.kept_count)
+    return Pumped(
         counted, (pump.first_ns, pump.last_ns) if pump.has_times else None, pump.reassembler.reassembled,
         tracker.stray_icmp,
         dict(pump.unsupported), dict(pump.unread), rows, names, setups.names.refused,
         set(pump.senders.hosts),
     )  # fmt: skip
-    if quic.row_storage is not None:
-        made.quics = {
-            "rows": _array(quic.row_storage, QUIC_ROWS["Quic"], quic.count),
-            "kept": _array(quic.kept_storage, QUIC_ROWS["Kept"], quic.kept_count),
-        }
-    return made
 
 
 def _counts(thing: Any, counts: Counts) -> dict[str, int]:
@@ -142,19 +137,12 @@ class NameTable:
         return unpack(self.text(number))
 
 
-class Sizes(NamedTuple):
-    """How many rows of each kind a part has."""
-
-    rows: dict[str, int]
-    quics: dict[str, int]
+def sizes_of(part: Pumped) -> dict[str, int]:
+    """Count the rows of a part, by name of their array."""
+    return {name: len(rows) for name, rows in part.rows.items()}
 
 
-def sizes_of(part: Pumped) -> Sizes:
-    """Count the rows of a part."""
-    return Sizes(*({name: len(rows) for name, rows in kind.items()} for kind in (part.rows, part.quics)))
-
-
-def merged(sizes: Sequence[Sizes], parts: Iterable[Pumped], lookups: Lookups) -> Any:
+def merged(sizes: Sequence[dict[str, int]], parts: Iterable[Pumped], lookups: Lookups) -> Any:
     """Merge the results of several pumps into an object with the attributes of a pump that a report needs.
 
     `sizes` are those of the parts, whose rows are taken out of them.
@@ -200,23 +188,19 @@ def _summed(counts: Iterable[dict[int, int]]) -> dict[int, int]:
 class _Whole:
     """The concatenated rows of all tables."""
 
-    def __init__(self, sizes: Sequence[Sizes]) -> None:
-        named = [each.rows for each in sizes], [each.quics for each in sizes]
-        totals, quics = ({name: sum(each.get(name, 0) for each in some) for name in NAMED[number]}
-                         for number, some in enumerate(named))  # fmt: skip
-        if not any("high" in each.rows for each in sizes):
-            del totals["high"]
-        else:
+    def __init__(self, sizes: Sequence[dict[str, int]]) -> None:
+        totals = {name: sum(each.get(name, 0) for each in sizes) for name in ROW_TYPES}
+        if any("high" in each for each in sizes):
             totals["high"] = totals["embryo"]
-        types = {name: ROW_TYPES[name] for name in (*totals, *quics)}
-        space = room({**totals, **quics}, types)
-        self._rows, self._quics = ({name: space[name] for name in some} for some in (totals, quics))
-        self._before = dict.fromkeys(space, 0)
+        else:
+            del totals["high"]
+        self._rows = room(totals, ROW_TYPES)
+        self._before = dict.fromkeys(totals, 0)
         self._names: dict[bytes, int] = {}
 
     def take(self, part: Pumped) -> Pumped:
         """Append the rows of a part, offset their numbers, and return the part without them."""
-        mine = {name: self._placed(name, rows) for name, rows in (*part.rows.items(), *part.quics.items())}
+        mine = {name: self._placed(name, rows) for name, rows in part.rows.items()}
         if "high" in self._rows and "high" not in part.rows:
             begin = self._before["high"]
             self._rows["high"][begin : begin + len(mine["embryo"])] = 0
@@ -224,12 +208,12 @@ class _Whole:
         _shift(mine, self._before, self._names, part.names)
         for name, rows in mine.items():
             self._before[name] += len(rows)
-        part.rows, part.quics, part.names = {}, {}, []  # to free them now
+        part.rows, part.names = {}, []  # to free them now
         return part
 
     def _placed(self, name: str, rows: Array) -> Array:
         begin = self._before[name]
-        own: Array = (self._rows if name in self._rows else self._quics)[name][begin : begin + len(rows)]
+        own = self._rows[name][begin : begin + len(rows)]
         own[:] = rows
         return own
 
@@ -253,7 +237,7 @@ class _Whole:
     def quic_table(self, known: Sequence[Pumped]) -> SimpleNamespace:
         """Return the same for QUIC connections and their kept datagrams."""
         quics = _added(known, "quic", QUICS)
-        quics.row_storage, quics.kept_storage = self._quics["rows"], self._quics["kept"]
+        quics.row_storage, quics.kept_storage = self._rows["rows"], self._rows["kept"]
         quics.count, quics.kept_count = len(quics.row_storage), len(quics.kept_storage)
         return quics
 

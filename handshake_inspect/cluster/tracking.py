@@ -14,7 +14,7 @@ from handshake_inspect.cluster.records import Records, track_records
 from handshake_inspect.cluster.scanning import Fragment, checks_of
 from handshake_inspect.cluster.sharing import Shared
 from handshake_inspect.cluster.sieves import KeySet, SplittingSieve
-from handshake_inspect.cluster.tables import Pumped, Sizes, pumped, sizes_of
+from handshake_inspect.cluster.tables import Pumped, pumped, sizes_of
 from handshake_inspect.dns.lookups import Client, Lookups
 from handshake_inspect.engine import Options
 from handshake_inspect.engine.pump import Pump
@@ -47,7 +47,7 @@ class Brief(NamedTuple):
     has_datagrams: bool
     has_messages: bool
     files: list[FileSummary]
-    sizes: Sizes
+    sizes: dict[str, int]  # rows, by name of their array
 
 
 def brief(tracked: Tracked) -> Brief:
