@@ -58,9 +58,9 @@ def _votes(a: CaptureSide, b: CaptureSide, left_a: Ints, left_b: Ints, fields: t
     at_a, at_b, ids_a, ids_b = at_a[unseen], at_b[unseen], ids_a[unseen], ids_b[unseen]
     pairs, number = np.unique(ids_a * b.count + ids_b, return_inverse=True)
     same = a.columns.from_client[at_a] == b.columns.from_client[at_b]
-    count = np.bincount(number, minlength=len(pairs))
-    agreed = np.bincount(number, weights=same, minlength=len(pairs)).astype(np.int64)
-    return _Votes(*np.divmod(pairs, max(b.count, 1)), count, agreed)
+    agreed = np.bincount(number, minlength=len(pairs))
+    same_end = np.bincount(number[same], minlength=len(pairs))
+    return _Votes(*np.divmod(pairs, b.count), agreed, same_end)
 
 
 def _once(side: CaptureSide, left: Ints, fields: tuple[str, ...]) -> tuple[Keys, Ints]:

@@ -52,9 +52,7 @@ def pair_captures(a: SegmentColumns, b: SegmentColumns, wanted: int | None = Non
     work = _Pairing(side_a, side_b, found)
     connections = [work.connection(number) for number in range(len(found.a))]
     alone = [*work.alone("a"), *work.alone("b")]
-    counted: Counter[str] = Counter(
-        change.what for each in connections for change in {c.what: c for c in each.changes}.values()
-    )
+    counted = Counter(what for each in connections for what in {change.what for change in each.changes})
     summary = PairSummary(
         len(connections), sum(each.capture == "a" for each in alone), sum(each.capture == "b" for each in alone),
         work.passage(None, "a-to-b"), work.passage(None, "b-to-a"), dict(sorted(counted.items())),
@@ -150,24 +148,26 @@ class _Pairing:
         )  # fmt: skip
 
     @cached_property
-    def _indices_by_pair(self) -> dict[str, dict[int, Ints]]:
-        """Indices of `sent`, `born` and `missed`, by direction and kind, then by pair."""
+    def _indices_by_pair(self) -> dict[Way, tuple[dict[int, Ints], ...]]:
+        """Indices of the segments sent, born and missed, by direction, then by pair."""
         return {
-            f"{way} {kind}": grouped(shared.pair, places)
-            for way, each in self.ways.items()
-            for kind, shared, places in (
-                ("sent", each.first, each.sent),
-                ("born", each.second, each.born),
-                ("missed", each.second, each.missed),
+            way: (
+                grouped(each.first.pair, each.sent),
+                grouped(each.second.pair, each.born),
+                grouped(each.second.pair, each.missed),
             )
+            for way, each in self.ways.items()
         }
+
+    def _indices(self, number: int, way: Way) -> tuple[Ints, ...]:
+        """Return the indices of the segments of a pair that were sent, born and missed in one direction."""
+        return tuple(by_pair.get(number, NOTHING) for by_pair in self._indices_by_pair[way])
 
     def passage(self, number: int | None, way: Way) -> Passage:
         """Return counts of the segments of one direction by fate, for one pair or (`number` None) for all."""
         direction = self.ways[way]
-        sent = direction.sent if number is None else self._indices_by_pair[f"{way} sent"].get(number, NOTHING)
-        born = direction.born if number is None else self._indices_by_pair[f"{way} born"].get(number, NOTHING)
-        missed = direction.missed if number is None else self._indices_by_pair[f"{way} missed"].get(number, NOTHING)
+        every = direction.sent, direction.born, direction.missed
+        sent, born, missed = every if number is None else self._indices(number, way)
         first, second = direction.first, direction.second
         lacking = sent[(first.partner[sent] < 0) & ~first.covered[sent]].tolist()
         fates = Counter(direction.fates[at] for at in lacking)
@@ -243,11 +243,10 @@ class _Pairing:
         offset = 0 if self.clock.offset is None else (self.clock.offset.min + self.clock.offset.max) // 2
         for way, direction in self.ways.items():
             partner = direction.first.partner
-            of_kind = {kind: self._indices_by_pair[f"{way} {kind}"].get(number, NOTHING).tolist()
-                       for kind in ("sent", "born", "missed")}  # fmt: skip
-            listed += [self._segment(direction, at, partner[at]) for at in of_kind["sent"]]
-            listed += [self._segment(direction, -1, at) for at in of_kind["born"]]
-            listed += [self._segment(direction, -1, at, "not-captured") for at in of_kind["missed"]]
+            sent, born, missed = (each.tolist() for each in self._indices(number, way))
+            listed += [self._segment(direction, at, partner[at]) for at in sent]
+            listed += [self._segment(direction, -1, at) for at in born]
+            listed += [self._segment(direction, -1, at, "not-captured") for at in missed]
         listed.sort(key=lambda each: each.a_ns if each.a_ns is not None else (each.b_ns or 0) - offset)
         return listed
 
