@@ -108,13 +108,9 @@ class MergedSource(Closable):
         sensors = [
             ([file.rank for file in sensor.files[: len(sensor.starts)]], sensor.starts) for sensor in self.sensors
         ]
-        pages = (
-            self._sensor_pages
-            if self._sensor_pages is not None
-            else []
-            if self._merge is None
-            else self._merge.sensor_pages()
-        )
+        pages = self._sensor_pages
+        if pages is None:
+            pages = [] if self._merge is None else self._merge.sensor_pages()
         return FrameLocator(self.names, sensors, pages)
 
     def set_results(self, starts: Sequence[Sequence[int]], frames: int, sensor_pages: Sequence[bytes]) -> None:

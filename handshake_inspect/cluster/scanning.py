@@ -109,7 +109,7 @@ class NoLookups:
 
 
 def scan(part: Part, ranked: bool) -> Scanned:
-    """ScanSieve a part; `ranked`: there are several sensors, so that frame times are needed."""
+    """Scan a part; `ranked`: there are several sensors, so that frame times are needed."""
     pump = _pump()
     pump.sieve = sieve = ScanSieve(pump)
     timed = TimeRecordingReader() if ranked else None

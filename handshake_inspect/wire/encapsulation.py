@@ -144,11 +144,7 @@ _LAYERS = {
     "geneve": LAYER_GENEVE, "gtp": LAYER_GTP, "erspan": LAYER_ERSPAN, "erspan3": LAYER_ERSPAN3, "wccp": LAYER_WCCP,
     "control": LAYER_CONTROL,
 }  # fmt: skip
-TUNNEL_TO, TUNNEL_FROM, TUNNEL_OPAQUE = (
-    1,
-    2,
-    4,
-)  # by destination port, by source port, encrypted
+TUNNEL_TO, TUNNEL_FROM, TUNNEL_OPAQUE = 1, 2, 4  # by destination port, by source port, encrypted
 
 
 def _table(codes: Mapping[int, int], size: int = 1 << 16) -> bytes:
