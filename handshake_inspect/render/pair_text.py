@@ -118,7 +118,7 @@ def _passages(found: Paired, options: Options, style: Style) -> Iterator[str]:
     yield from Table(options.width, style).lines(columns)
     for name, other, way in (("A", "B", ways[0]), ("B", "A", ways[1])):
         if way.missed:
-            said = f"{name} did not capture {plural(way.missed, 'segment')} that passed it and came to {other}"
+            said = f"{name} did not capture {plural(way.missed, 'segment')} that passed it and reached {other}"
             yield from paragraph(said, options.width, INDENT)
 
 

@@ -18,18 +18,18 @@ Ns = Annotated[int, Meta(description="Nanoseconds, which may be negative.")]
 
 
 class Interval(Struct, frozen=True, gc=False):
-    """The truth lies between `min` and `max`, as far as the two clocks can be compared."""
+    """Bounds of a value that depends on both clocks: it lies between `min` and `max`."""
 
     min: Ns
     max: Ns
 
 
 class Clock(Struct, frozen=True, gc=False):
-    """The clock of B less that of A: `offset` in the middle of the traffic that both captures hold.
+    """The clock of B minus that of A: `offset` is that in the middle of the traffic of both captures.
 
-    Bounds follow from packets in both directions, none of which arrives before it was sent.  `drift` is in parts per
-    billion, and null where the time is too short to say more than is assumed: 500 ppm.  `consistent` is false where no
-    clocks that drift apart by at most so much explain the times: one of them was set.
+    The bounds follow from packets in both directions, none of which arrives before it was sent.  `drift` is in parts
+    per billion, and null if the bounds are not narrower than the assumed maximum of 500 ppm.  `consistent` is false if
+    no clocks that drift apart by at most that much explain all times: one of them was set.
     """
 
     offset: Interval | None
@@ -38,7 +38,7 @@ class Clock(Struct, frozen=True, gc=False):
 
 
 class Delays(Struct, frozen=True, gc=False):
-    """One-way delays, each an interval: the least, the median and the greatest of `count` packets."""
+    """One-way delays as intervals: minimum, median and maximum of `count` packets."""
 
     count: Count
     least: Interval
@@ -47,13 +47,14 @@ class Delays(Struct, frozen=True, gc=False):
 
 
 class Passage(Struct, frozen=True, gc=False):
-    """What became of the segments of one direction between the captures.
+    """Counts of the segments of one direction by their fate between the captures.
 
-    `sent` are those of the capture nearer to the sender, `arrived` those of them that the other one has, whole or in
-    pieces; `lost` went by the one and never came to the other; `not_captured` neither, but the receiver acknowledged
-    them; of `undecided` ones the other capture cannot know (it had not begun, or had ended).  `born` are segments that
-    only the capture nearer to the receiver has, since a box between made them, and `missed` those that the other one
-    did not capture, though they were sent there.  `lost_frames` and `born_frames` are the first numbers, at most 100.
+    `sent` are those in the capture nearer to the sender: `arrived` are in the other one as well, whole or in pieces;
+    `lost` are not, although it was running; `not_captured` are not because it missed them; for `undecided` ones nothing
+    shows whether they arrived, for instance if it had not begun or had ended.  Of the segments that only the capture
+    nearer to the receiver has, `born` were made by a middlebox, and `missed` were missed by the capture nearer to the
+    sender.  `lost_bytes` is the payload of lost segments, `born_resets` counts the RSTs among `born`; `lost_frames` and
+    `born_frames` list the frame numbers of the first 100.
     """
 
     way: Way
@@ -73,7 +74,7 @@ class Passage(Struct, frozen=True, gc=False):
 
 
 class Change(Struct, frozen=True, gc=False):
-    """What a box between changed: `what`, as it is at A, and at B."""
+    """A change by a middlebox: `what` was changed, and its values at A and B."""
 
     what: Word
     a: str
@@ -81,7 +82,7 @@ class Change(Struct, frozen=True, gc=False):
 
 
 class PairedConnection(Struct, frozen=True, gc=False):
-    """A connection in both captures: its ids there, how it was recognised, and what became of it on the way."""
+    """A connection in both captures: its ids, the basis of the match, the fate of its segments, and changes."""
 
     a: Count
     b: Count
@@ -96,7 +97,7 @@ class PairedConnection(Struct, frozen=True, gc=False):
 
 
 class Alone(Struct, frozen=True, gc=False):
-    """A connection that only one capture has; `lost` where the other was running and had traffic of this server."""
+    """A connection that only one capture has; `lost` if the other one was running and has traffic of this server."""
 
     capture: Literal["a", "b"]
     id: Count
@@ -108,7 +109,7 @@ class Alone(Struct, frozen=True, gc=False):
 
 
 class PairSummary(Struct, frozen=True, gc=False):
-    """All of it in a few numbers: connections in both and in one, and the passages in sum."""
+    """Totals: connections in both captures and in one, segments by fate, and connections by kind of change."""
 
     joined: Count
     alone_a: Count
@@ -119,9 +120,9 @@ class PairSummary(Struct, frozen=True, gc=False):
 
 
 class PairedSegment(Struct, frozen=True, gc=False):
-    """A segment between the captures, for two ladders side by side: where and when each of them has it.
+    """A segment with its frame and time in each capture, for two ladders side by side.
 
-    Times are of each capture's own clock.  `seq` counts from the initial sequence number.
+    Times are by each capture's own clock (ns since the epoch).  `seq` is relative to the initial sequence number.
     """
 
     way: Way
@@ -138,9 +139,9 @@ class PairedSegment(Struct, frozen=True, gc=False):
 
 
 class Paired(Struct, frozen=True, kw_only=True):
-    """What `hsi pair -T json` prints.
+    """The output of `hsi pair -T json`.
 
-    `explained` is the id in A of a connection that was asked for, and `segments` are its segments; null for none.
+    `explained` is the id in A of the connection given with `--explain`, `segments` are its segments; null without it.
     """
 
     schema: Literal["hsi-pair/1"] = "hsi-pair/1"
