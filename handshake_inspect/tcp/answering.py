@@ -222,6 +222,8 @@ def asks_after_ack(connection: Any, segment: Any) -> None:
 def asks_after_rst(connection: Any, server: Any, segment: Any) -> None:
     """Note a SYN-ACK repeated after a RST: a client's that was lost, or one in the server's own name."""
     since = segment.ts_ns - connection.rst_ns
+    if since > RST_OVERTAKEN_NS and not connection.facts & FACT_ACKED:
+        connection.facts &= ~FACT_SERVER_PROVED & MASK64  # a RST far ahead seemed to show it
     if connection.rst_side != connection.client:
         if since > RST_OVERTAKEN_NS and connection.rst_seq == (server.iss + 1) & MASK32:
             connection.facts |= FACT_SYNACK_AFTER_RST

@@ -19,6 +19,7 @@ from handshake_inspect.wire.const cimport ACK, MASK16, MASK32, MASK64, SYN
 
 cdef int64_t QUICK_NS
 cdef int64_t WAITED_NS
+cdef int MAX_DOUBLINGS
 cdef unsigned int BELIEVED_LOST
 cdef uint64_t OPENING
 
@@ -58,11 +59,13 @@ cdef void own_rst(
 ) noexcept nogil
 @cython.locals(low=uint32_t, offset=int64_t, beyond=uint32_t)
 cdef bint is_in_window(rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment) noexcept nogil
-@cython.locals(offset=int64_t, waited=bint, own=bint)
+@cython.locals(offset=int64_t)
 cdef bint comes_later(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment, bint blind,
     bint filtered
 ) noexcept nogil
+@cython.locals(doublings=int, waited=bint)
+cdef bint is_proof(rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment) noexcept nogil
 cdef void doubt(rows.Connection *connection, segment.Segment *segment) noexcept nogil
 cdef void end(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment, int side

@@ -54,7 +54,8 @@ from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, MASK16, MASK32, MASK64, SYN
 
 QUICK_NS = 1_000_000  # a kernel answers within this time
-WAITED_NS = 3_500_000_000  # a SYN-ACK is resent within 3 s (RFC 6298 section 5.7), and timers may be late
+WAITED_NS = 3_500_000_000  # a SYN-ACK is first resent within 3 s (RFC 6298 section 2.1), and timers may be late
+MAX_DOUBLINGS = 6  # of that time, one per repetition (RFC 6298 section 5.5): kernels wait for 120 s at most
 BELIEVED_LOST = 2  # a RST may be lost once; if the server keeps repeating its SYN-ACK, none arrives
 
 OPENING = FACT_SYN | FACT_SYNACK | FACT_ACKED | FACT_CHALLENGE_ACK | FACT_SIMULTANEOUS | FACT_TFO | FACT_UNSEEN_DATA
@@ -99,10 +100,10 @@ def on_rst(connection: Any, sender: Any, peer: Any, segment: Any, side: int, bli
     elif is_in_window(sender, peer, segment):
         end_in_window(connection, sender, peer, segment, side)
     elif later:
-        if blind:
-            sender.checks |= CHECK_RST_BEHIND
-        else:
+        if is_proof(connection, sender, segment):
             connection.facts |= FACT_SERVER_PROVED
+        else:
+            sender.checks |= CHECK_RST_BEHIND
         end(connection, sender, peer, segment, side)
     else:
         if is_answer_to_dropped(peer, segment):
@@ -280,10 +281,9 @@ def is_in_window(sender: Any, target: Any, segment: Any) -> bool:
 def comes_later(connection: Any, sender: Any, target: Any, segment: Any, blind: bool, filtered: bool) -> bool:
     """Return True if a RST belongs to the connection after a handshake whose final ACK was not captured.
 
-    Its number is beyond the handshake, and how far the window had advanced is unknown.  Within the offered window, a
-    request socket answers it with a challenge ACK, if the capture has any; beyond, it drops it silently, but would have
-    resent its SYN-ACK by now if it still waited.  A RST with ACK from the server itself shows that it had sent more.  A
-    host without a connection would use the number that was acknowledged.
+    Its number is beyond the handshake, and how far the window had advanced is unknown.  Without proof that it completed,
+    a filter on flags must seem to hide that: a request socket answers a RST within the offered window with a challenge
+    ACK; beyond, it drops it silently.  A host without a connection would use the number that was acknowledged.
     """
     if connection.facts & OPENING != FACT_SYN | FACT_SYNACK or connection.syn_payload or segment.flags & SYN:
         return False
@@ -292,9 +292,18 @@ def comes_later(connection: Any, sender: Any, target: Any, segment: Any, blind: 
     offset = seqspace.seq_diff(segment.seq, (sender.iss + 1) & MASK32)
     if offset <= 0:
         return False
-    waited = segment.ts_ns - connection.last_synack_ns >= WAITED_NS
-    own = sender.state == SYN_RECEIVED and segment.flags & ACK != 0
-    return waited or own or filtered or (blind and offset < target.window)
+    return is_proof(connection, sender, segment) or filtered or (blind and offset < target.window)
+
+
+def is_proof(connection: Any, sender: Any, segment: Any) -> bool:
+    """Return True if a RST beyond the handshake shows that this completed, whatever else the capture lacks.
+
+    A server that still waited would have resent its SYN-ACK by now.  A RST with ACK from the server itself belongs to a
+    connection in which it had sent more.
+    """
+    doublings = min(connection.synack_count - 1, MAX_DOUBLINGS)
+    waited = segment.ts_ns - connection.last_synack_ns >= WAITED_NS << doublings
+    return waited or (sender.state == SYN_RECEIVED and segment.flags & ACK != 0)
 
 
 def doubt(connection: Any, segment: Any) -> None:

@@ -34,6 +34,7 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK,
     FACT_TFO,
     FACT_TWO_ISNS,
+    RST_OVERTAKEN_NS,
 )
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.attempts import Attempts
@@ -81,7 +82,15 @@ def completed_unseen(trace: Attempts) -> ConnectionRows:
     sent = trace.aliases["rst_seq"][rows, server - 2 * rows]  # relative to the ISN; 0 for none
     left = trace.aliases["rst_seq"][rows, client - 2 * rows]
     believed = trace.facts[rows] & FACT_RST != 0  # else it may be a stray one, far ahead and soon
-    return rows[(closed | is_later(sent) | (believed & is_later(left))) & ~is_denied(trace, rows)]
+    reset = believed & (is_later(sent) | is_later(left)) & ~waits_on(trace, rows)
+    return rows[(closed | reset) & ~is_denied(trace, rows)]
+
+
+def waits_on(trace: Attempts, rows: ConnectionRows) -> Bools:
+    """Return a mask: the server resent its SYN-ACK after the RST, so this did not come behind the handshake."""
+    c = trace.connections
+    waits: Bools = c["last_synack_ns"][rows] - c["rst_ns"][rows] > RST_OVERTAKEN_NS
+    return waits & (c["synack_count"][rows] > 1)
 
 
 def is_later(numbers: NDArray[np.uint32]) -> Bools:

@@ -27,7 +27,7 @@ from handshake_inspect.verdicts.repeats import last_gap_ns, last_syn_ns
 from handshake_inspect.verdicts.visibility import sees_both
 
 FIRST_RTO_NS = 1_000_000_000  # RFC 6298 section 2.1
-LONGEST_FIRST_RTO_NS = 6_500_000_000  # twice the 3 s of old stacks (RFC 6298 section 5.7), plus slack
+LONGEST_FIRST_RTO_NS = 6_500_000_000  # twice the 3 s of old stacks (RFC 6298 section 2.1), plus slack
 REACTION_NS = 500_000_000  # longer than any path on Earth; no SYN-ACK is retransmitted sooner
 
 AFTER_TWO_MSL = np.array([next_state(Event.TWO_MSL, state) for state in TcpState], dtype=np.uint8)

@@ -284,30 +284,98 @@ def test_a_lone_reset_beyond_the_window_may_be_a_stray():
         assert connection["decided"] is False or again
 
 
-@pytest.mark.parametrize("flags", ["R", "RA"])
-@pytest.mark.parametrize(("who", "ahead", "since", "found"), [
-    ("client", 500, 3600 * MS, "established"), ("client", 9_000_000, 3600 * MS, "established"),
-    ("server", 9_000_000, 3600 * MS, "established"), ("client", 9_000_000, 3400 * MS, "half-open"),
-    ("client", 500, SECOND, "half-open"),
-])  # fmt: skip
-def test_a_gap_behind_the_syn_ack_and_then_a_reset(who, ahead, since, found, flags):
-    """The server would have sent its SYN-ACK again."""
+@pytest.mark.parametrize(("count", "found"), [(3, ("half-open", False)), (4, ("established", True))])
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_resets_beyond_the_window_show_a_filter_where_several_connections_lack_the_rest(who, count, found):
+    def reset(wire, number):
+        wire.handshake()
+        end = getattr(wire, who)
+        end.rst(seq=end.snd_nxt + 9_000_000)
+
+    report = kept(crowd(count, reset, every=5 * MS), openings_and_ends)
+    assert {(one["outcome"], one["decided"]) for one in report["connections"]} == {found}
+
+
+def reset_behind_a_gap(who, ahead, since, *, flags="R", syn_acks=1, again=False, others=3):
+    """A connection of which the capture lacks all between the last of so many SYN-ACKs and a RST."""
 
     def act(wire, number):
         wire.client.syn()
         wire.server.syn_ack()
+        for doubled in range(syn_acks - 1):
+            wire.wait(SECOND << doubled)
+            wire.server.syn_ack()
         wire.wait(since)
         end = getattr(wire, who)
         end.send(flags, seq=end.snd_nxt + ahead, stay=True)
+        if again:
+            wire.wait(SECOND)
+            wire.server.syn_ack()
         wire.quiet(10 * SECOND)
 
-    report = merged(*crowd(1, act), *crowd(3, healthy, address="192.0.2.99"))
+    report = merged(*crowd(1, act), *crowd(others, healthy, address="192.0.2.99"))
     (one,) = (each for each in report["connections"] if each["client"]["ip"] == "192.0.2.1")
+    return one
+
+
+@pytest.mark.parametrize("others", [0, 3], ids=["alone", "among others"])
+@pytest.mark.parametrize("flags", ["R", "RA"])
+@pytest.mark.parametrize(("who", "ahead", "since", "found"), [
+    ("client", 500, 3500 * MS, "established"), ("client", 9_000_000, 3500 * MS, "established"),
+    ("server", 9_000_000, 3600 * MS, "established"), ("client", 9_000_000, 3500 * MS - 1, "half-open"),
+    ("client", 70_000, SECOND, "half-open"),
+])  # fmt: skip
+def test_a_gap_behind_the_syn_ack_and_then_a_reset(who, ahead, since, found, flags, others):
+    """The server would have sent its SYN-ACK again."""
+    one = reset_behind_a_gap(who, ahead, since, flags=flags, others=others)
     assert (one["outcome"], one["decided"]) == (found, found == "established")
     if found == "established":
         assert (one["cause"], one["rtt"]["ackdat"]["method"]) == (f"reset-by-{who}", "none")
     else:
         assert "RST beyond what was sent" in one["why"]
+
+
+@pytest.mark.parametrize(("syn_acks", "since"), [(2, 7), (3, 14), (7, 224), (8, 224)])
+def test_a_server_waits_twice_as_long_after_each_syn_ack(syn_acks, since):
+    """It still waits a moment before that; and no kernel waits longer than two minutes."""
+    found = [
+        reset_behind_a_gap("client", 9_000_000, since * SECOND - before, syn_acks=syn_acks)["outcome"]
+        for before in (0, 1)
+    ]
+    assert found == ["established", "half-open"]
+
+
+@pytest.mark.parametrize(("flags", "found"), [
+    ("RA", ("established", "reset-by-server", True)), ("R", ("half-open", "no-final-ack", False)),
+])  # fmt: skip
+def test_a_server_that_acknowledges_in_its_reset_had_sent_what_lies_before(flags, found):
+    """One without ACK may only reject a segment, with whatever number that acknowledged."""
+    one = reset_behind_a_gap("server", 9_000_000, 10 * MS, flags=flags)
+    assert (one["outcome"], one["cause"], one["decided"]) == found
+
+
+@pytest.mark.parametrize(("who", "flags", "since"), [
+    ("client", "R", 3600 * MS), ("server", "R", 3600 * MS), ("server", "RA", 10 * MS),
+])  # fmt: skip
+@pytest.mark.parametrize("others", [0, 3], ids=["alone", "among others"])
+def test_a_syn_ack_after_the_reset_refutes_it(who, flags, since, others):
+    one = reset_behind_a_gap(who, 9_000_000, since, flags=flags, again=True, others=others)
+    assert (one["outcome"], one["decided"]) == ("half-open", True)
+
+
+@pytest.mark.parametrize("flags", ["R", "RA"])
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_a_syn_ack_after_the_reset_refutes_it_in_a_filtered_capture_too(who, flags):
+    def waits(wire, number):
+        wire.client.syn()
+        wire.server.syn_ack()
+        end = getattr(wire, who)
+        end.send(flags, seq=end.snd_nxt + 9_000_000)
+        wire.wait(SECOND)
+        wire.server.syn_ack()
+
+    report = kept(crowd(5, waits, every=5 * MS), openings_and_ends)
+    assert "established" not in {one["outcome"] for one in report["connections"]}
 
 
 @pytest.mark.parametrize("who", ["client", "server"])
