@@ -93,9 +93,11 @@ def test_an_answer_behind_a_part_that_never_comes():
     assert {each.name: each.rcode for each in lookups} == {"a.example": -1, "b.example": 0}
 
 
-def test_a_stream_takes_no_more_than_so_many_parts_out_of_order():
+@pytest.mark.parametrize("step", [20, -20], ids=["ascending", "descending"])
+def test_a_stream_takes_no_more_than_so_many_parts_out_of_order(step):
     begun = [
-        frames.data(b"\xff\xff" + bytes(8), src=CLIENT, dst=RESOLVER, seq=1000 + 20 * at) for at in range(MAX_LATER + 9)
+        frames.data(b"\xff\xff" + bytes(8), src=CLIENT, dst=RESOLVER, seq=9000 + step * at)
+        for at in range(MAX_LATER + 9)
     ]
     (stream,) = pumped(*begun).lookups.streams.begun.values()
     assert len(stream.later) == MAX_LATER
