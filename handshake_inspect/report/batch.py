@@ -159,7 +159,7 @@ class Batch(Parts):
 
     @cached_property
     def _resets_ahead(self) -> Array:
-        """Whether they have a RST that lies behind the handshake."""
+        """A mask: an end sent a RST beyond its SYN or SYN-ACK."""
         return has_reset_ahead(self.trace, ConnectionRows(self.rows))
 
     @cached_property

@@ -208,7 +208,7 @@ def of_tls(of: Callable[[Seen], Array]) -> Coded:
 
 
 def tls_flag(of: Callable[[Seen], tuple[Array, Array]]) -> Make:
-    """Return a column function for SETUP_* bits."""
+    """Return a column function for a flag of TLS, given as a mask and the mask of those where it is known."""
 
     def column(setup: Setup) -> tuple[Array, Array]:
         so, known = of(setup.seen)

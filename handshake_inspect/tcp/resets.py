@@ -281,9 +281,10 @@ def is_in_window(sender: Any, target: Any, segment: Any) -> bool:
 def comes_later(connection: Any, sender: Any, target: Any, segment: Any, blind: bool, filtered: bool) -> bool:
     """Return True if a RST belongs to the connection after a handshake whose final ACK was not captured.
 
-    Its number is beyond the handshake, and how far the window had advanced is unknown.  Without proof that it completed,
-    a filter on flags must seem to hide that: a request socket answers a RST within the offered window with a challenge
-    ACK; beyond, it drops it silently.  A host without a connection would use the number that was acknowledged.
+    Its number is beyond the handshake, and how far the window had advanced is unknown.  If that is no proof, it counts
+    where a filter on flags seems to hide the rest: within the offered window, a request socket would answer it with a
+    challenge ACK; beyond, it drops it silently, so several connections must lack the rest.  A host without a connection
+    would use the number that was acknowledged.
     """
     if connection.facts & OPENING != FACT_SYN | FACT_SYNACK or connection.syn_payload or segment.flags & SYN:
         return False

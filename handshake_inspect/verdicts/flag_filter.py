@@ -11,8 +11,9 @@ ACK proves nothing about a connection (nor does a RST of the server, which may h
 - `MIN_FORGED` or more attempts were not made by a kernel (their SYNs offer none of window scale, SACK and timestamps).
 
 Later segments show that the handshake completed: the client's FIN, even if it acknowledges server data that was
-filtered out, or a RST of either end whose sequence number is beyond its SYN or SYN-ACK; except a RST with exactly the
-number that the other end acknowledged, which rejects that acknowledgment.
+filtered out, or a RST of either end whose sequence number is beyond its SYN or SYN-ACK; except one that may be a stray
+(`tcp/resets.py`), one after which the SYN-ACK comes again, and one with exactly the number that the other end
+acknowledged, which rejects that acknowledgment.
 
 If RSTs are missing, too, and no recorded filter passes them, a refused SYN looks like an unanswered one; in a capture
 of SYNs alone, every SYN does. Only a client that sends its SYN `MIN_SYNS` times or more shows that nothing answered.
@@ -111,13 +112,13 @@ def hidden_final_acks(trace: Attempts, waiting: ConnectionRows) -> Bools:
 
 
 def may_have_gone_on(trace: Attempts, waiting: ConnectionRows) -> Bools:
-    """Return which half-open connections have a RST far ahead: a stray one, or one behind a gap in the capture."""
+    """Return a mask over half-open connections: a RST is far ahead, either a stray or after a gap in the capture."""
     soon = trace.connections["synack_count"][waiting] < 2
     return soon & has_reset_ahead(trace, waiting)
 
 
 def has_reset_ahead(trace: Attempts, rows: ConnectionRows) -> Bools:
-    """Return a mask: an end sent a RST behind its SYN or SYN-ACK, other than to deny an acknowledgment."""
+    """Return a mask: an end sent a RST beyond its SYN or SYN-ACK, other than to reject an acknowledgment."""
     later = is_later(trace.aliases["rst_seq"][rows])
     return (later[:, 0] | later[:, 1]) & ~is_denied(trace, rows)
 

@@ -51,7 +51,7 @@ class AttachedRows:
 class RowStore:
     """The rows of one capture, and the capture's own times."""
 
-    connections: Any  # Rows, Gathered
+    connections: Any  # Rows, then CachedColumns
     endpoints: Any  # like `connections`, two rows per connection
     aliases: Rows
     retries: Rows

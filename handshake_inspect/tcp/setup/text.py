@@ -276,7 +276,7 @@ def looks_like_server_hello(data: Any, at: int, count: int) -> bool:
 
 
 def looks_like_ciphertext(data: Any, at: int, count: int) -> bool:
-    """Whether so many bytes are the beginning of a record that comes behind the hellos."""
+    """Return True if `count` bytes begin a record that follows the hellos."""
     if count < RECORD_HEADER or data[at] not in (CHANGE_CIPHER_SPEC, APPLICATION_DATA):
         return False
     length = big_endian.be16(data, at + 3)
@@ -284,7 +284,7 @@ def looks_like_ciphertext(data: Any, at: int, count: int) -> bool:
 
 
 def lose_hellos(focus: Any) -> None:
-    """TLS began, and the capture lacks both hellos: what was said in text is no exchange, and no more is known."""
+    """Stop parsing TLS without captured hellos: the text before was not request and response, and no more is known."""
     upgrade(focus)
     focus.exchange.setup |= EXCHANGE_UNREAD
     focus.finish()

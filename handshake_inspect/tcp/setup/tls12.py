@@ -145,9 +145,9 @@ def on_server_data(focus: Any) -> None:
 
 
 def may_be_asked(focus: Any) -> bool:
-    """Whether the client may have sent a request that cannot be seen: missing, or behind what the snap length left.
+    """Return True if the client may have sent a request that was not seen: missing, or cut off by the snap length.
 
-    Or behind a Finished that was not recognised, for want of a ServerHello that was captured late.
+    It may also follow a Finished that was not recognised because ServerHello was captured late.
     """
     reading = focus.reading
     client = focus.side ^ 1

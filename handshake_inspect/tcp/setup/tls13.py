@@ -235,7 +235,7 @@ def finish(focus: Any) -> None:
     tls12.finish_client(focus)
     if not setup.flags & SETUP_SERVER_FINISHED:
         if focus.lacks(reading.ack[focus.side]):
-            reading.finished_end = reading.ack[focus.side]  # at the most: it is among what is missing
+            reading.finished_end = reading.ack[focus.side]  # at most: it is among the missing bytes
         else:
             tls12.finish_server(focus, reading.last_ns, reading.last_frame)
     if setup.flags & SETUP_EARLY_SENT and not setup.flags & SETUP_EARLY_ENDED:
@@ -268,7 +268,7 @@ def on_server(focus: Any, kind: int) -> None:
     setup = focus.setup
     side = focus.side
     if kind == CHANGE_CIPHER_SPEC and not setup.flags & SETUP_HELLO_RETRY:
-        setup.flags |= SETUP_FIRST_HELLO  # it stands behind the first message (RFC 8446 appendix D.4)
+        setup.flags |= SETUP_FIRST_HELLO  # it follows the first handshake message (RFC 8446 appendix D.4)
     if kind != APPLICATION_DATA:
         return
     if setup.flags & SETUP_CLIENT_FINISHED and seqspace.seq_ge(reading.header[side], reading.finished_end):
@@ -285,7 +285,7 @@ def on_server(focus: Any, kind: int) -> None:
 
 
 def finish_late(focus: Any) -> None:
-    """The server goes on behind all that the client's Finished acknowledges, some of which was captured late."""
+    """Record the server's Finished from a later server record; part of its flight was captured late."""
     if not focus.setup.flags & SETUP_SERVER_FINISHED:
         tls12.finish_server(focus, focus.reading.last_ns, focus.reading.last_frame)
 

@@ -4,8 +4,8 @@ An unsolicited answer is a connection that begins with a SYN-ACK or a RST, witho
 nothing but RSTs. A host sends backscatter if such answers go to `MIN_ADDRESSES` addresses or more that never sent a
 SYN, and either
 
-- the capture is two-sided (it holds both directions of some connection, or RSTs with which those answer that sent no
-  SYN), and the host does not serve connections of which only its half was captured; or
+- the capture is two-sided (it holds both directions of some connection, or RSTs from addresses that sent no SYN),
+  and the host does not serve connections of which only its half was captured; or
 - the host sends nothing but answers (`verdicts/unsolicited.py`): a real server in a one-sided capture sooner or later
   sends data or a FIN.
 

@@ -75,7 +75,7 @@ class Seen:
 
     @cached_property
     def _setups(self) -> tuple[NDArray[np.intp], NDArray[Any]]:
-        """Which connections have a row of set-up, and those rows side by side: nearly every field of them is asked."""
+        """The connections that have a set-up row, and copies of these rows, of which nearly every field is used."""
         assert self.trace.setups is not None  # noqa: S101
         there = np.flatnonzero(self.number)
         return there, take_rows(self.trace.setups, self.number[there] - 1)
@@ -151,7 +151,7 @@ class Seen:
     def to_server(self) -> Interval:
         """The round trip between the capture and the server: the smallest one seen.
 
-        Without the server's SYN-ACK and bare acknowledgments, it may hold the server's own time.
+        Without the server's SYN-ACK and bare acknowledgments, it may include the server's own time.
         """
         path = self.exchange["path"].astype(np.int64)
         leg = _interval(self.legs[0])
@@ -159,7 +159,7 @@ class Seen:
         return leg.least(bounded(np.where(path > 0, low, -1), np.where(path > 0, path, -1)))
 
     def _is_answer(self, path: Times) -> Bools:
-        """Where the way took as long as ServerHello or the response, whose server had to think first."""
+        """Return a mask: the round trip is that of ServerHello or the response, with the server's own time."""
         first = np.where(self.is_13, self["candidate_ns"][:, 0], self["response_seen_ns"])
         answer = np.where(first > 0, first, self.time("response"))
         sent = np.where(self["request_sent_ns"] > 0, self["request_sent_ns"], self.time("request"))

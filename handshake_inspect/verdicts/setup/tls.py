@@ -126,10 +126,10 @@ def early_data(seen: Seen) -> NDArray[np.int64]:
 
 
 def asks_again(seen: Seen) -> tuple[Bools, Bools]:
-    """Whether the server sent a HelloRetryRequest, and whether the capture shows that.
+    """Return two masks: the server sent a HelloRetryRequest, and the capture shows whether it did.
 
-    Only TLS 1.3 has it (RFC 8446 section 4.1.4).  Where the first ClientHello is missing, what the server said before
-    its ServerHello may be, too.
+    Only TLS 1.3 has it (RFC 8446 section 4.1.4). If the first ClientHello is missing, a HelloRetryRequest before
+    ServerHello may be, too.
     """
     retried = seen.flag(SETUP_HELLO_RETRY)
     answered = seen.flag(SETUP_SERVER_HELLO)
@@ -139,9 +139,9 @@ def asks_again(seen: Seen) -> tuple[Bools, Bools]:
 
 
 def starts_early(seen: Seen) -> tuple[Bools, Bools]:
-    """Whether the client sent its request before it had the server's Finished, and whether the capture shows that.
+    """Return two masks: the client made a false start (RFC 7918), and the capture shows whether it did.
 
-    That is called a false start of TLS 1.2 and older (RFC 7918) alone.
+    It then sends its request before it has the server's Finished; only TLS 1.2 and older have it.
     """
     early = seen.flag(SETUP_FALSE_START)
     waited = seen.there("request") & seen.there("server_finished")
