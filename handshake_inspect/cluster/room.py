@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,15 +17,26 @@ from handshake_inspect.errors import ClusterError
 from handshake_inspect.verdicts.arrays import Array
 
 SHARE = 4  # rows may take a quarter of the memory
+CONTAINER_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))  # v2, v1
+NO_LIMIT = 1 << 63
 LARGE = 1 << 24  # bytes from which returning memory is worth a call
 
 
 def memory() -> int:
-    """Return the physical memory of this machine, in bytes."""
+    """Return the memory of this machine, or the limit of its container if that is less, in bytes."""
     try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):
-        return 1 << 34
+        physical = 1 << 34
+    return min([physical, *map(_limit, CONTAINER_LIMITS)])
+
+
+def _limit(path: Path) -> int:
+    """Return the limit that a file of the cgroup file system holds, in bytes; `NO_LIMIT` if there is none."""
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # no such cgroup, or `max`
+        return NO_LIMIT
 
 
 def room(counts: Mapping[str, int], types: Mapping[str, Any]) -> dict[str, Array]:

@@ -28,6 +28,18 @@ def test_the_report_is_that_of_one_pass(little_memory, tmp_path, name):
         check(cut(data, [5, 20, 300], tmp_path), runner)
 
 
+@pytest.mark.parametrize(("text", "limited"), [("1048576\n", True), ("max\n", False), (None, False)])
+def test_a_container_has_the_memory_of_its_limit(monkeypatch, tmp_path, text, limited):
+    monkeypatch.setattr(room, "CONTAINER_LIMITS", ())
+    whole = room.memory()
+    path = tmp_path / "memory.max"
+    if text is not None:
+        path.write_text(text)
+    monkeypatch.setattr(room, "CONTAINER_LIMITS", (path, tmp_path / "of another version"))
+    assert whole > 1 << 20
+    assert room.memory() == (1 << 20 if limited else whole)
+
+
 def test_rows_lie_in_memory_where_they_are_few():
     made = room.room({"few": 3}, {"few": np.dtype(np.uint64)})
     assert made["few"].base is None
