@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.checks.pairing import CaptureSide, ConnectionPairs, hash_rows, merge_joins
+from handshake_inspect.checks.pairing import CaptureSide, ConnectionPairs, hash_rows, merge_joins, unique_keys
 from handshake_inspect.report.paired import Basis
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.wire.const import ACK, FIN, RST, SYN
@@ -72,8 +72,8 @@ def _once(side: CaptureSide, left: Ints, fields: tuple[str, ...]) -> tuple[Keys,
     at = np.flatnonzero(says & (owners >= 0) & np.isin(owners, left) & (rows["flags"] & (SYN | RST) == 0))
     flags = rows["flags"][at] & (FIN | ACK)
     keys = hash_rows(rows["payload_len"][at], flags, *(rows[name][at] for name in fields))
-    known, first, counts = np.unique(keys, return_index=True, return_counts=True)
-    return known[counts == 1], at[first[counts == 1]]
+    once, places = unique_keys(keys)
+    return once, at[places]
 
 
 def _most(ids: Ints, count: Ints) -> Bools:

@@ -158,9 +158,14 @@ def match_unique_keys(
 def _unique(keys: Keys, remaining: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the remaining connections whose key is unique among them; key 0 means unknown."""
     known = remaining[keys[remaining] != 0]
-    _, first, counts = np.unique(keys[known], return_index=True, return_counts=True)
-    unique: NDArray[np.int64] = known[first[counts == 1]]
+    unique: NDArray[np.int64] = known[unique_keys(keys[known])[1]]
     return unique
+
+
+def unique_keys(keys: Keys) -> tuple[Keys, NDArray[np.int64]]:
+    """Return the keys that occur exactly once, sorted, and the index of each."""
+    distinct, first, counts = np.unique(keys, return_index=True, return_counts=True)
+    return distinct[counts == 1], first[counts == 1]
 
 
 def known_keys(keys: Keys, known: NDArray[np.bool_]) -> Keys:

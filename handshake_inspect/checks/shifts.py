@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.checks.pairing import CaptureSide, hash_rows
+from handshake_inspect.checks.pairing import CaptureSide, hash_rows, unique_keys
 from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.sets import run_starts
 from handshake_inspect.wire.const import FIN, MASK32, RST, SYN
@@ -38,10 +38,9 @@ def _once(side: CaptureSide, ids: Ints, from_client: bool) -> tuple[NDArray[np.u
     )
     stamp = rows["tsval"][at]
     ident = np.where(stamp > 0, 0, rows["ip_id"][at])
-    keys = hash_rows(pairs[at], stamp, ident, rows["payload_len"][at], rows["flags"][at] & FIN)
-    known, first, counts = np.unique(keys, return_index=True, return_counts=True)
-    at = at[first[counts == 1]]
-    return known[counts == 1], rows["seq"][at].astype(np.int64), pairs[at]
+    keys, places = unique_keys(hash_rows(pairs[at], stamp, ident, rows["payload_len"][at], rows["flags"][at] & FIN))
+    at = at[places]
+    return keys, rows["seq"][at].astype(np.int64), pairs[at]
 
 
 def _commonest(pair: Ints, apart: Ints, count: int) -> Ints:
