@@ -76,12 +76,11 @@ def same_isn_rows(trace: Attempts) -> tuple[ConnectionRows, NDArray[np.uint64]]:
     They are few, so nothing else needs sorting.
     """
     rows = ConnectionRows(marked(trace.facts & FACT_SYN != 0))
-    numbers = np.empty(len(rows), dtype=np.uint64)
+    numbers = both_isns(trace, rows)
     for some in batches(len(rows)):
         clients = trace.client_rows[rows[some]]
         stamps, idents = (take_column(trace.endpoints[name], clients) for name in ("syn_tsval", "syn_ip_id"))
-        isns = both_isns(trace, ConnectionRows(rows[some]))
-        numbers[some] = isns ^ np.where(stamps, stamps, idents).astype(np.uint64) * MIX
+        numbers[some] ^= np.where(stamps, stamps, idents).astype(np.uint64) * MIX
     same = is_member(numbers, frequent(numbers, 2))
     return rows[same], numbers[same]
 
@@ -101,9 +100,12 @@ def repeated_syn_rows(trace: Attempts) -> tuple[ConnectionRows, NDArray[np.uint6
 
 def both_isns(trace: Attempts, rows: ConnectionRows) -> NDArray[np.uint64]:
     """Return both ISNs of each connection as one number."""
-    clients = trace.client_rows[rows]
-    mine, theirs = (take_column(trace.endpoints["iss"], ends) for ends in (clients, clients ^ 1))
-    return mine.astype(np.uint64) << np.uint64(32) | theirs
+    numbers = np.empty(len(rows), dtype=np.uint64)
+    for some in batches(len(rows)):
+        clients = trace.client_rows[rows[some]]
+        mine, theirs = (take_column(trace.endpoints["iss"], ends) for ends in (clients, clients ^ 1))
+        numbers[some] = mine.astype(np.uint64) << np.uint64(32) | theirs
+    return numbers
 
 
 def are_translated_at_last(trace: Attempts, ones: ConnectionRows, others: ConnectionRows) -> Bools:
