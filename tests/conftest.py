@@ -62,7 +62,8 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In the pure build, leave out what says nothing of a build, and most rows of wide tables.
 
-    The rules are the same lines in both builds; as plain Python they take about 50 times as long.  HSI_EVERY_ROW=1: all.
+    The rules are the same lines in both builds; as plain Python they take about 50 times as long.
+    HSI_EVERY_ROW=1 runs all.
     """
     if tested_build() != "pure" or os.environ.get("HSI_EVERY_ROW"):
         return
