@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.checks import setup_rule_results
-from handshake_inspect.checks.rules import CountLimit, Expectation, RttLimit, Rules
+from handshake_inspect.checks.limits import CountLimit, TimeLimit
+from handshake_inspect.checks.rules import Expectation, Rules, counted
 from handshake_inspect.expression.predicates import Predicate
 from handshake_inspect.expression.select import selected
 from handshake_inspect.report.checked import Assertion, Breach, Checked
@@ -18,8 +19,7 @@ from handshake_inspect.report.columns import Columns
 from handshake_inspect.report.fields import Field, find
 from handshake_inspect.report.model import Finding, Report
 from handshake_inspect.report.words import Severity
-from handshake_inspect.verdicts.percentiles import nearest_rank
-from handshake_inspect.wire.text import duration, plural, share
+from handshake_inspect.wire.text import plural, share
 
 MAX_BREACHES = 20  # connections listed per failed assertion
 FINDINGS_SHOWN = 100
@@ -58,9 +58,7 @@ class RuleEvaluation:
         self.decided_mask: Mask = ~ignored & (decided.values != 0)
 
     def _fields(self) -> Iterator[Field]:
-        tests = [test for _, test in self.rules.ignore] + [
-            count_limit.counted for count_limit in self.rules.count_limits
-        ]
+        tests = [test for _, test in self.rules.ignore] + [counted(limit.rule) for limit in self.rules.count_limits]
         for test in tests:
             yield from test.fields()
 
@@ -88,7 +86,7 @@ class RuleEvaluation:
         yield self._min_connections()
         if self.rules.undecided == "fail":
             yield self._undecided()
-        yield from map(self._ceiling, self.rules.count_limits)
+        yield from map(self._count, self.rules.count_limits)
         yield from map(self._rtt, self.rules.rtt)
         yield from setup_rule_results.assertions(self)
         yield from map(self._expectation, self.rules.expect)
@@ -109,20 +107,21 @@ class RuleEvaluation:
 
     def _undecided(self) -> Assertion:
         total = int((~self.ignored).sum())
-        return self._count_assertion("undecided fail", self.undecided, total, 0, "none")
+        return self.count_assertion("undecided fail", self.undecided, total, 0, "none")
 
-    def _ceiling(self, rule: CountLimit) -> Assertion:
+    def _count(self, rule: CountLimit) -> Assertion:
         in_scope = self.in_scope(rule.text, rule.server)
         total = int(in_scope.sum())
-        limit = int(rule.number * total / 100) if rule.percent else int(rule.number)
-        most = f"{rule.number.normalize():f} %" if rule.percent else f"{limit:,}"
-        allowed = "none" if not rule.number else f"at most {most}"
-        return self._count_assertion(rule.text, in_scope & rule.counted.mask(self.columns), total, limit, allowed)
+        mask = in_scope & counted(rule.rule).mask(self.columns)
+        return self.count_assertion(rule.text, mask, total, rule.most(total), rule.allowed)
 
-    def _count_assertion(self, text: str, mask: Mask, total: int, limit: int, allowed: str) -> Assertion:
-        count = int(mask.sum())
+    def count_assertion(
+        self, text: str, mask: Mask, total: int, limit: int, allowed: str, noun: str = "connection", others: int = 0
+    ) -> Assertion:
+        """Compare the number of connections in `mask`, and `others` that have no column, with a limit."""
+        count = int(mask.sum()) + others
         failed = count > limit
-        measured = f"{count:,} of {plural(total, 'connection')}" + (f" ({share(count, total)})" if count else "")
+        measured = f"{count:,} of {plural(total, noun)}" + (f" ({share(count, total)})" if count else "")
         return Assertion(
             text, "failed" if failed else "passed", measured, allowed,
             "connections", count, limit, total, count if failed else 0, self.breaches(mask) if failed else [],
@@ -137,27 +136,15 @@ class RuleEvaluation:
             self.notes.append(f"{text}: matches no connection")
         return in_scope
 
-    def _rtt(self, rule: RttLimit) -> Assertion:
-        column = self.columns.of(find(f"rtt.{rule.leg}"))
+    def _rtt(self, rule: TimeLimit) -> Assertion:
+        column = self.columns.of(find(f"rtt.{rule.measure}"))
         assert isinstance(column, Numbers)  # noqa: S101
         matched = self.in_scope(rule.text, rule.server)
         in_scope = matched & column.known
-        values = np.sort(column.values[in_scope])
-        sign = "at most" if rule.inclusive else "below"
-        allowed = f"{sign} {rule.written}"
-        if not len(values):
-            if matched.any():
-                self.notes.append(f"{rule.text}: no RTT was measured")
-            return Assertion(rule.text, "failed", "nothing measured", allowed, "ns", None, rule.limit_ns, 0)
-        measured = _statistic(values, rule.statistic)
-        measured_text = f"{duration(measured)} over {plural(len(values), 'connection')}"
-        held = measured <= rule.limit_ns if rule.inclusive else measured < rule.limit_ns
-        over = in_scope & (column.values > rule.limit_ns if rule.inclusive else column.values >= rule.limit_ns)
-        return Assertion(
-            rule.text, "passed" if held else "failed", measured_text, allowed, "ns",
-            measured, rule.limit_ns, len(values), 0 if held else int(over.sum()),
-            [] if held else self.breaches(over, column.values),
-        )  # fmt: skip
+        if matched.any() and not in_scope.any():
+            self.notes.append(f"{rule.text}: no RTT was measured")
+        over = in_scope & rule.exceeded(column.values)
+        return rule.assertion(column.values[in_scope], int(over.sum()), lambda: self.breaches(over, column.values))
 
     def _expectation(self, rule: Expectation) -> Assertion:
         in_scope = self.in_scope(rule.text, rule.server)
@@ -235,13 +222,6 @@ class RuleEvaluation:
             "strict", "failed" if lost else "passed", "; ".join(lost) or "complete", "a complete capture", "problems",
             len(lost), 0, capture.frames,
         )  # fmt: skip
-
-
-def _statistic(values: np.ndarray, name: str) -> int:
-    """Return a statistic of sorted values: `min`, `max` or a percentile such as `p99.9` (nearest rank)."""
-    if name in ("min", "max"):
-        return int(values[0 if name == "min" else -1])
-    return nearest_rank(values, name[1:])
 
 
 def _range(least: int | None, most: int | None) -> str:

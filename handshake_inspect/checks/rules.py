@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from decimal import Decimal
+from functools import cache
 from typing import Literal, get_args
 
 from handshake_inspect.checks import patterns
+from handshake_inspect.checks.limits import STATISTIC, CountLimit, TimeLimit
 from handshake_inspect.checks.setup_rules import (
     AllowedServer,
     MinResumedShare,
     MinTlsVersion,
-    SetupCountLimit,
-    SpanLimit,
 )
 from handshake_inspect.errors import UsageError
 from handshake_inspect.expression.language import parse
@@ -35,11 +34,7 @@ COUNT_EXPRESSIONS = {
 }
 Undecided = Literal["fail", "ignore"]
 
-_CEILING = re.compile(r"(?:(?P<server>\S+) +)?(?P<number>[0-9]{1,12}(?:\.[0-9]{1,6})?)(?P<percent> ?%)?")
-_RTT = re.compile(
-    r"(?:(?P<server>\S+) +)?(?P<leg>synack|ackdat|total)\.(?P<statistic>min|max|median|p[0-9]{1,3}(?:\.[0-9]{1,3})?)"
-    r" *(?P<sign><=?) *(?P<limit>[0-9.]+ ?[a-zµμ]+)"
-)
+_RTT = re.compile(r"(?:(?P<server>\S+) +)?(?P<leg>synack|ackdat|total)" + STATISTIC)
 # Shorthands for limits on the total handshake RTT, and the statistic that each limits.
 RTT_SHORTHANDS = {"max-rtt": "max", "max-p50": "p50", "max-p90": "p90", "max-p95": "p95", "max-p99": "p99"}
 _LIMIT = re.compile(r"(?:(?P<server>\S+) +)?(?P<limit>[0-9.]+ ?[a-zµμ]+)")
@@ -49,68 +44,29 @@ _EXPECT = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class CountLimit:
-    """A limit on the number or percentage of connections of a kind."""
-
-    text: str
-    kind: str
-    counted: Predicate
-    number: Decimal
-    percent: bool
-    server: Predicate | None = None
-
-    @classmethod
-    def of(cls, kind: str, text: str) -> CountLimit:
-        """Parse `5`, `2.5%` or `10.0.0.2:443 5`."""
-        match = _CEILING.fullmatch(text.strip())
-        number = Decimal(match["number"]) if match else Decimal(-1)
-        percent = bool(match and match["percent"])
-        if match is None or (number > 100 if percent else number != int(number)):
-            raise UsageError(f"max-{kind}: {text!r} is neither a number nor a percentage (such as 3, 5%, or '*:443 0')")
-        server = patterns.server_of(match)
-        return cls(f"max-{kind} {text.strip()}", kind, parse(COUNT_EXPRESSIONS[kind]), number, percent, server)
+@cache
+def counted(rule: str) -> Predicate:
+    """Return the connections that a rule such as `max-refused` counts."""
+    return parse(COUNT_EXPRESSIONS[rule.removeprefix("max-")])
 
 
-@dataclass(frozen=True)
-class RttLimit:
-    """A limit on a statistic of an RTT leg; `written` is the limit as typed."""
+def rtt_limit(text: str) -> TimeLimit:
+    """Parse `total.p95<50ms` or `10.0.0.2:443 synack.max <= 5 ms`."""
+    match = _RTT.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(
+            f"rtt: {text!r} is not a valid rule: write leg.statistic<limit, such as total.p95<50ms"
+            " or '10.0.0.2:443 synack.max<5ms'"
+        )
+    return TimeLimit.of("rtt", text, match, match["leg"])
 
-    text: str
-    leg: str
-    statistic: str
-    inclusive: bool
-    limit_ns: int
-    written: str
-    server: Predicate | None = None
 
-    @classmethod
-    def of(cls, text: str) -> RttLimit:
-        """Parse `total.p95<50ms` or `10.0.0.2:443 synack.max <= 5 ms`."""
-        match = _RTT.fullmatch(text.strip())
-        if match is None:
-            raise UsageError(
-                f"rtt: {text!r} is not a valid rule: write leg.statistic<limit, such as total.p95<50ms"
-                " or '10.0.0.2:443 synack.max<5ms'"
-            )
-        statistic = patterns.statistic_of("rtt", text, match)
-        return cls._read("rtt", text, match, match["leg"], statistic, inclusive=match["sign"] == "<=")
-
-    @classmethod
-    def short(cls, rule: str, text: str) -> RttLimit:
-        """Parse `50ms` or `10.0.0.2:443 5ms` for a shorthand such as `max-p95`: an inclusive limit on the total RTT."""
-        match = _LIMIT.fullmatch(text.strip())
-        if match is None:
-            raise UsageError(f"{rule}: {text!r} is not a time: write 50ms, or '10.0.0.2:443 5ms'")
-        return cls._read(rule, text, match, "total", RTT_SHORTHANDS[rule], inclusive=True)
-
-    @classmethod
-    def _read(
-        cls, rule: str, text: str, match: re.Match[str], leg: str, statistic: str, *, inclusive: bool
-    ) -> RttLimit:
-        limit = patterns.limit_ns(rule, text, match)
-        written, server = match["limit"], patterns.server_of(match)
-        return cls(f"{rule} {text.strip()}", leg, statistic, inclusive, limit, written, server)
+def total_rtt_limit(rule: str, text: str) -> TimeLimit:
+    """Parse `50ms` or `10.0.0.2:443 5ms` for a shorthand such as `max-p95`: an inclusive limit on the total RTT."""
+    match = _LIMIT.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(f"{rule}: {text!r} is not a time: write 50ms, or '10.0.0.2:443 5ms'")
+    return TimeLimit.of(rule, text, match, "total", RTT_SHORTHANDS[rule], inclusive=True)
 
 
 @dataclass(frozen=True)
@@ -163,12 +119,12 @@ class Rules:
     """All rules of one run of `hsi check`."""
 
     count_limits: tuple[CountLimit, ...] = ()
-    rtt: tuple[RttLimit, ...] = ()
-    setup: tuple[SpanLimit, ...] = ()
+    rtt: tuple[TimeLimit, ...] = ()
+    setup: tuple[TimeLimit, ...] = ()
     min_tls: tuple[MinTlsVersion, ...] = ()
     min_resumed: tuple[MinResumedShare, ...] = ()
-    max_tls_failed: tuple[SetupCountLimit, ...] = ()
-    max_extra_round_trips: tuple[SetupCountLimit, ...] = ()
+    max_tls_failed: tuple[CountLimit, ...] = ()
+    max_extra_round_trips: tuple[CountLimit, ...] = ()
     allow: tuple[AllowedServer, ...] = ()
     expect: tuple[Expectation, ...] = ()
     no_finding: tuple[str, ...] = ()

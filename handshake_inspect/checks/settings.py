@@ -9,23 +9,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from handshake_inspect.checks.limits import CountLimit
 from handshake_inspect.checks.rules import (
     COUNT_EXPRESSIONS,
     RTT_SHORTHANDS,
-    CountLimit,
     Expectation,
-    RttLimit,
     Rules,
     finding_id,
     ignored,
+    rtt_limit,
     severity,
+    total_rtt_limit,
 )
 from handshake_inspect.checks.setup_rules import (
     AllowedServer,
     MinResumedShare,
     MinTlsVersion,
-    SetupCountLimit,
-    SpanLimit,
+    span_limit,
 )
 from handshake_inspect.errors import UsageError
 
@@ -102,20 +102,18 @@ class _RuleParser:
     def rules(self) -> Rules:
         return Rules(
             count_limits=tuple(
-                count_limit
-                for kind in COUNT_EXPRESSIONS
-                for count_limit in self._all(f"max-{kind}", partial(CountLimit.of, kind))
+                count_limit for name in MAXIMA for count_limit in self._all(name, partial(CountLimit.of, name))
             ),
             rtt=(
-                *self._all("rtt", RttLimit.of),
-                *(limit for name in RTT_SHORTHANDS for limit in self._all(name, partial(RttLimit.short, name))),
+                *self._all("rtt", rtt_limit),
+                *(limit for name in RTT_SHORTHANDS for limit in self._all(name, partial(total_rtt_limit, name))),
             ),
-            setup=tuple(self._all("setup", SpanLimit.of)),
+            setup=tuple(self._all("setup", span_limit)),
             min_tls=tuple(self._all("min-tls", MinTlsVersion.of)),
             min_resumed=tuple(self._all("min-resumed", MinResumedShare.of)),
-            max_tls_failed=tuple(self._all("max-tls-failed", partial(SetupCountLimit.of, "max-tls-failed"))),
+            max_tls_failed=tuple(self._all("max-tls-failed", partial(CountLimit.of, "max-tls-failed"))),
             max_extra_round_trips=tuple(
-                self._all("max-extra-round-trips", partial(SetupCountLimit.of, "max-extra-round-trips"))
+                self._all("max-extra-round-trips", partial(CountLimit.of, "max-extra-round-trips"))
             ),
             allow=tuple(self._all("allow", AllowedServer.of)),
             expect=tuple(self._all("expect", Expectation.of)),

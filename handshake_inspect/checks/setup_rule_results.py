@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.checks import patterns, setup_rules
+from handshake_inspect.checks.limits import CountLimit, TimeLimit
 from handshake_inspect.checks.rules import Rules
 from handshake_inspect.checks.setup_rules import (
     QUIC,
@@ -18,8 +19,6 @@ from handshake_inspect.checks.setup_rules import (
     AllowedServer,
     MinResumedShare,
     MinTlsVersion,
-    SetupCountLimit,
-    SpanLimit,
 )
 from handshake_inspect.expression.predicates import Predicate
 from handshake_inspect.report.checked import Assertion, Breach
@@ -29,8 +28,7 @@ from handshake_inspect.report.connection_parts import Server
 from handshake_inspect.report.fields import find
 from handshake_inspect.report.model import Report
 from handshake_inspect.report.setup import Setup
-from handshake_inspect.verdicts.percentiles import nearest_rank
-from handshake_inspect.wire.text import duration, plural, printable, share
+from handshake_inspect.wire.text import plural, printable, share
 
 MAX_SERVERS = 100  # servers listed by the `allow` assertion
 
@@ -50,6 +48,11 @@ class EvaluationContext(Protocol):
 
     def breaches(self, mask: Mask, values: NDArray[Any] | None = None) -> list[Breach]:
         """Mark these connections as broken; return the first of them, or those with the largest `values`."""
+
+    def count_assertion(
+        self, text: str, mask: Mask, total: int, limit: int, allowed: str, noun: str = "connection", others: int = 0
+    ) -> Assertion:
+        """Compare the number of connections in `mask`, and `others` that have no column, with a limit."""
 
 
 def assertions(context: EvaluationContext) -> Iterator[Assertion]:
@@ -80,38 +83,33 @@ def _words(context: EvaluationContext, name: str) -> Words:
 # -- durations of spans ----------------------------------------------------------------------------------------------
 
 
-def _span(context: EvaluationContext, rule: SpanLimit) -> Assertion:
+def _span(context: EvaluationContext, rule: TimeLimit) -> Assertion:
     """Evaluate a limit on a span of TCP and QUIC connections; spans with bounds only count with their upper bound."""
     of_quic = _quic_times(context, rule)
-    late = int(_over(rule, of_quic).sum())
-    if rule.span == QUIC:
-        return _limit(rule, of_quic, late, list)
-    value, most = (_numbers(context, f"{SPANS[rule.span]}.{part}") for part in ("value_ns", "max_ns"))
+    late = int(rule.exceeded(of_quic).sum())
+    if rule.measure == QUIC:
+        return rule.assertion(of_quic, late, list)
+    value, most = (_numbers(context, f"{SPANS[rule.measure]}.{part}") for part in ("value_ns", "max_ns"))
     matched = _in_scope(context, rule, bool(len(of_quic)))
     in_scope = matched & most.known
     times = np.where(value.known, value.values, most.values)
-    over = in_scope & _over(rule, times)
+    over = in_scope & rule.exceeded(times)
     if matched.any() and not in_scope.any() and not len(of_quic):
         context.notes.append(f"{rule.text}: nothing was measured")
     every = np.concatenate([times[in_scope], of_quic])
-    return _limit(rule, every, int(over.sum()) + late, lambda: context.breaches(over, times))
+    return rule.assertion(every, int(over.sum()) + late, lambda: context.breaches(over, times))
 
 
-def _in_scope(context: EvaluationContext, rule: SpanLimit | SetupCountLimit, of_quic: bool) -> Mask:
+def _in_scope(context: EvaluationContext, rule: TimeLimit | CountLimit, of_quic: bool) -> Mask:
     """Return a mask of the TCP connections to the rule's server; it may be empty if QUIC connections match."""
     if of_quic and rule.server is not None:
         return context.decided_mask & rule.server.mask(context.columns)
     return context.in_scope(rule.text, rule.server)
 
 
-def _over(rule: SpanLimit, times: NDArray[Any]) -> Mask:
-    over: Mask = times > rule.limit_ns if rule.inclusive else times >= rule.limit_ns
-    return over
-
-
-def _quic_times(context: EvaluationContext, rule: SpanLimit) -> NDArray[np.int64]:
+def _quic_times(context: EvaluationContext, rule: TimeLimit) -> NDArray[np.int64]:
     """Return the durations of the span (ns) in the QUIC connections to the rule's server."""
-    part = attrgetter(SPANS.get(rule.span, f"setup.spans.{QUIC}").removeprefix("setup."))
+    part = attrgetter(SPANS.get(rule.measure, f"setup.spans.{QUIC}").removeprefix("setup."))
     parts = [part(setup) for setup in _quic_setups(context, rule.server)]
     found = [each.max_ns if each.value_ns is None else each.value_ns for each in parts if each is not None]
     return np.array([took for took in found if took is not None], dtype=np.int64)
@@ -123,21 +121,6 @@ def _quic_setups(context: EvaluationContext, server: Predicate | None) -> list[S
         each for each in context.report.quic_connections if patterns.names(server, each.server.ip, each.server.port)
     ]
     return [each.setup for each in mine if each.setup is not None]
-
-
-def _limit(rule: SpanLimit, times: NDArray[Any], over: int, breaches: Callable[[], list[Breach]]) -> Assertion:
-    allowed = f"{'at most' if rule.inclusive else 'below'} {rule.written}"
-    if not len(times):
-        return Assertion(rule.text, "failed", "nothing measured", allowed, "ns", None, rule.limit_ns, 0)
-    ordered = np.sort(times)
-    edge = {"min": 0, "max": -1}.get(rule.statistic)
-    measured = int(ordered[edge]) if edge is not None else nearest_rank(ordered, rule.statistic[1:])
-    held = measured <= rule.limit_ns if rule.inclusive else measured < rule.limit_ns
-    measured_text = f"{duration(measured)} over {plural(len(times), 'connection')}"
-    return Assertion(
-        rule.text, "passed" if held else "failed", measured_text, allowed, "ns", measured, rule.limit_ns, len(times),
-        0 if held else over, [] if held else breaches(),
-    )  # fmt: skip
 
 
 # -- TLS and round trips ---------------------------------------------------------------------------------------------
@@ -167,38 +150,26 @@ def _resumed(context: EvaluationContext, rule: MinResumedShare) -> Assertion:
     )  # fmt: skip
 
 
-def _tls_failed(context: EvaluationContext, rule: SetupCountLimit) -> Assertion:
+def _tls_failed(context: EvaluationContext, rule: CountLimit) -> Assertion:
     in_scope = context.in_scope(rule.text, rule.server) & setup_rules.begun.mask(context.columns)
-    return _ceiling(context, rule, in_scope, in_scope & setup_rules.failed.mask(context.columns), "TLS connection")
+    return _count(context, rule, in_scope, in_scope & setup_rules.failed.mask(context.columns), "TLS connection")
 
 
-def _extra(context: EvaluationContext, rule: SetupCountLimit) -> Assertion:
+def _extra(context: EvaluationContext, rule: CountLimit) -> Assertion:
     of_quic = [bool(setup.extra_round_trips) for setup in _quic_setups(context, rule.server)]
     in_scope = _in_scope(context, rule, bool(of_quic)) & _words(context, "setup.protocol").known
     extra = np.zeros(len(in_scope), dtype=bool)
     for place in np.flatnonzero(in_scope).tolist():
         setup = context.report.connections[place].setup
         extra[place] = setup is not None and bool(setup.extra_round_trips)
-    return _ceiling(context, rule, in_scope, extra, "connection", of_quic)
+    return _count(context, rule, in_scope, extra, "connection", of_quic)
 
 
-def _ceiling(
-    context: EvaluationContext,
-    rule: SetupCountLimit,
-    in_scope: Mask,
-    counted: Mask,
-    noun: str,
-    others: Sequence[bool] = (),
+def _count(
+    context: EvaluationContext, rule: CountLimit, in_scope: Mask, counted: Mask, noun: str, others: Sequence[bool] = ()
 ) -> Assertion:
-    count, total = int(counted.sum()) + sum(others), int(in_scope.sum()) + len(others)
-    limit = int(rule.number * total / 100) if rule.percent else int(rule.number)
-    most = f"{rule.number.normalize():f} %" if rule.percent else f"{limit:,}"
-    failed = count > limit
-    measured = f"{count:,} of {plural(total, noun)}" + (f" ({share(count, total)})" if count else "")
-    return Assertion(
-        rule.text, "failed" if failed else "passed", measured, f"at most {most}" if rule.number else "none",
-        "connections", count, limit, total, count if failed else 0, context.breaches(counted) if failed else [],
-    )  # fmt: skip
+    total = int(in_scope.sum()) + len(others)
+    return context.count_assertion(rule.text, counted, total, rule.most(total), rule.allowed, noun, sum(others))
 
 
 # -- allowed servers -------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 
 from handshake_inspect.checks import patterns
+from handshake_inspect.checks.limits import STATISTIC, TimeLimit
 from handshake_inspect.errors import UsageError
 from handshake_inspect.expression.language import parse
 from handshake_inspect.expression.predicates import Predicate
@@ -29,44 +30,22 @@ TLS_BEGUN = 'tls.outcome in {"established", "failed", "no-answer", "not-tls"}'
 TLS_FAILED = 'tls.outcome in {"failed", "no-answer", "not-tls"}'
 TLS_ESTABLISHED = 'tls.outcome == "established"'
 
-_SETUP = re.compile(
-    r"(?:(?P<server>\S+) +)?(?P<span>[a-z_]+(?:\.[a-z_]+)?)\.(?P<statistic>min|max|median|p[0-9]{1,3}(?:\.[0-9]{1,3})?)"
-    r" *(?P<sign><=?) *(?P<limit>[0-9.]+ ?[a-zµμ]+)"
-)
+_SETUP = re.compile(r"(?:(?P<server>\S+) +)?(?P<span>[a-z_]+(?:\.[a-z_]+)?)" + STATISTIC)
 _VERSION = re.compile(r"(?:(?P<server>\S+) +)?(?P<version>1\.[0-3])")
 _SHARE = re.compile(r"(?:(?P<server>\S+) +)?(?P<number>[0-9]{1,3}(?:\.[0-9]{1,6})?) ?%")
-_CEILING = re.compile(r"(?:(?P<server>\S+) +)?(?P<number>[0-9]{1,12}(?:\.[0-9]{1,6})?)(?P<percent> ?%)?")
 
 
-@dataclass(frozen=True)
-class SpanLimit:
-    """A limit on a statistic of a span; `written` is the limit as typed."""
-
-    text: str
-    span: str
-    statistic: str
-    inclusive: bool
-    limit_ns: int
-    written: str
-    server: Predicate | None = None
-
-    @classmethod
-    def of(cls, text: str) -> SpanLimit:
-        """Parse `tls.p95<100ms`, `*:443 first_byte.median<300ms` or `server.hello.max<=50 ms`."""
-        match = _SETUP.fullmatch(text.strip())
-        if match is None:
-            raise UsageError(
-                f"setup: {text!r} is not a valid rule: write span.statistic<limit, such as tls.p95<100ms"
-                " or '*:443 first_byte.median<300ms'"
-            )
-        if match["span"] not in (*SPANS, QUIC):
-            raise UsageError(f"setup: {text!r}: no span {match['span']}; choose from {', '.join((*SPANS, QUIC))}")
-        statistic = patterns.statistic_of("setup", text, match)
-        limit = patterns.limit_ns("setup", text, match)
-        inclusive, written = match["sign"] == "<=", match["limit"]
-        return cls(
-            f"setup {text.strip()}", match["span"], statistic, inclusive, limit, written, patterns.server_of(match)
+def span_limit(text: str) -> TimeLimit:
+    """Parse `tls.p95<100ms`, `*:443 first_byte.median<300ms` or `server.hello.max<=50 ms`."""
+    match = _SETUP.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(
+            f"setup: {text!r} is not a valid rule: write span.statistic<limit, such as tls.p95<100ms"
+            " or '*:443 first_byte.median<300ms'"
         )
+    if match["span"] not in (*SPANS, QUIC):
+        raise UsageError(f"setup: {text!r}: no span {match['span']}; choose from {', '.join((*SPANS, QUIC))}")
+    return TimeLimit.of("setup", text, match, match["span"])
 
 
 @dataclass(frozen=True)
@@ -106,27 +85,6 @@ class MinResumedShare:
         if match is None or Decimal(match["number"]) > 100:
             raise UsageError(f"min-resumed: {text!r} is not a percentage (such as 50%, or '*:443 80%')")
         return cls(f"min-resumed {text.strip()}", Decimal(match["number"]), patterns.server_of(match))
-
-
-@dataclass(frozen=True)
-class SetupCountLimit:
-    """A limit on the number or percentage of connections with a set-up problem."""
-
-    text: str
-    kind: str
-    number: Decimal
-    percent: bool
-    server: Predicate | None = None
-
-    @classmethod
-    def of(cls, kind: str, text: str) -> SetupCountLimit:
-        """Parse `0`, `5%` or `*:443 2`."""
-        match = _CEILING.fullmatch(text.strip())
-        number = Decimal(match["number"]) if match else Decimal(-1)
-        percent = bool(match and match["percent"])
-        if match is None or (number > 100 if percent else number != int(number)):
-            raise UsageError(f"{kind}: {text!r} is neither a number nor a percentage (such as 3, 5%, or '*:443 0')")
-        return cls(f"{kind} {text.strip()}", kind, number, percent, patterns.server_of(match))
 
 
 @dataclass(frozen=True)
