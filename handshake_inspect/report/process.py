@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from handshake_inspect.report.words import Count, DurationNs, TcpState
+from handshake_inspect.verdicts.sockets import is_full
 
 if TYPE_CHECKING:
     from handshake_inspect.report.attempt_columns import AttemptColumns
@@ -63,6 +64,11 @@ class Listener(Struct, frozen=True, gc=False):
     container: str | None
     queued: Count
     backlog: Count
+
+    @property
+    def is_full(self) -> bool:
+        """Return True if more connections wait than the backlog allows."""
+        return is_full(self)
 
 
 class Process(Struct, frozen=True, gc=False):

@@ -14,6 +14,11 @@ _EARLY_NS = 10_000_000  # a poll may see a socket before its SYN gets its timest
 _ANY = ((0, 0), (0, 0xFFFF << 32))  # wildcard addresses of listeners
 
 
+def is_full(listener: Any) -> bool:
+    """Return True if the accept queue of a listener holds more connections than its backlog."""
+    return bool(listener.queued > listener.backlog)
+
+
 class Sockets:
     """Connected sockets by both endpoints, listeners by their own."""
 
@@ -43,7 +48,7 @@ class Sockets:
 
     def full(self, addresses: Iterable[Address]) -> list[End]:
         """Return the listeners at these addresses whose accept queue was full when last seen."""
-        full = [each for each, found in self._listening.items() if found.queued > found.backlog]
+        full = [each for each, found in self._listening.items() if is_full(found)]
         some = {each for each in full if each[:2] not in _ANY}
         return sorted(some | {(*own, each[2]) for own in addresses for each in full if each[:2] in _ANY})
 

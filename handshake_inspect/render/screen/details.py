@@ -97,7 +97,7 @@ def _listener(scene: Scene, c: Connection) -> Iterator[Text]:
     listener = next((each.listener for each in services if each.server == c.server.service), None)
     if listener is None:
         return
-    full = listener.queued > listener.backlog
+    full = listener.is_full
     waiting = f"{listener.queued:,} waiting for accept(), backlog {listener.backlog:,}"
     mark = f"{scene.look.words.warning} full: " if full else ""
     yield scene.look.line((f"  {'listener':<11}", "dim"), (f"{mark}{waiting}", "bold yellow" if full else ""))

@@ -18,6 +18,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding
 from handshake_inspect.verdicts.findings.base import client
 from handshake_inspect.verdicts.host import WORDS, HostEvidence, counted, set_to
+from handshake_inspect.verdicts.sockets import is_full
 
 
 def with_host(case: Case, found: Finding) -> Finding:
@@ -43,7 +44,7 @@ def with_full_queue(case: Case, found: Finding) -> Finding:
     if case.sockets is None or found.host is None or found.port is None or found.metrics.get("cause") != "syn-dropped":
         return found
     listener = case.sockets.listener((*found.host, found.port), is_local=True)
-    if listener is None or listener.queued <= listener.backlog:
+    if listener is None or not is_full(listener):
         return found
     return replace(
         found,
