@@ -19,7 +19,6 @@ from handshake_inspect.report.quic import (
     QuicRtt,
     QuicService,
 )
-from handshake_inspect.report.quic_why import sentence
 from handshake_inspect.report.server_names import Waited, chosen, waited_of
 from handshake_inspect.report.setup import (
     ExtraRoundTrip,
@@ -35,6 +34,7 @@ from handshake_inspect.report.setup import (
 )
 from handshake_inspect.report.setup_names import text
 from handshake_inspect.report.setup_summary import group_of, of_setups
+from handshake_inspect.report.why import quic_sentence
 from handshake_inspect.tls.facts import read_client_hello
 from handshake_inspect.verdicts.quic.outcome import QuicVerdicts
 from handshake_inspect.verdicts.quic.quic_case import QuicCase
@@ -108,7 +108,7 @@ class QuicReport:
             outcome=outcome,
             cause=cause,
             decided=bool(judged.decided[i]),
-            why=sentence(outcome, cause, close, int(row["client_frames"]), took if took >= 0 else None),
+            why=quic_sentence(outcome, cause, close, int(row["client_frames"]), took if took >= 0 else None),
             evidence=evidence,
             version=f"0x{int(row['version']):08x}",
             retry=bool(flags & RETRY),

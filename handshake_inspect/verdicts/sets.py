@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from handshake_inspect.verdicts.arrays import Bools, Keys
+from handshake_inspect.verdicts.arrays import Bools, Indices, Keys
 from handshake_inspect.verdicts.columns import batches
 
 
@@ -16,6 +16,13 @@ def run_starts(ordered: NDArray[Any]) -> Bools:
     if len(ordered) > 1:
         np.not_equal(ordered[1:], ordered[:-1], out=starts[1:])
     return starts
+
+
+def count_distinct(keys: NDArray[Any], rows: Indices | None = None) -> int:
+    """Count the distinct keys, of all rows or of `rows`."""
+    mine = keys.copy() if rows is None else keys[rows]
+    mine.sort()  # 3 million plain integers take 0.1 s, `np.unique` of random ones takes seconds
+    return int(np.count_nonzero(run_starts(mine)))
 
 
 def distinct(keys: NDArray[Any]) -> NDArray[Any]:

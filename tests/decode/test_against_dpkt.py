@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import frames
 
-from handshake_inspect.decode.describe import describe
 from handshake_inspect.wire import const
 from handshake_inspect.wire.address import address_text
+from tests.support.described import describe
 
 ports = st.integers(0, 0xFFFF)
 numbers = st.integers(0, 0xFFFFFFFF)

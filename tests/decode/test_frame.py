@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from support import frames
 from support.frames import CLIENT, CLIENT6, SERVER, SERVER6, ethernet, raw
 
-from handshake_inspect.decode.describe import describe
 from handshake_inspect.wire import const
+from tests.support.described import describe
 
 LINK_IPV4, LINK_IPV6 = 228, 229
 ETHERNET_LEN = 14

@@ -11,8 +11,8 @@ from support.frames import CLIENT, CLIENT6, SERVER, SERVER6, raw
 
 from handshake_inspect.decode import frame as fast
 from handshake_inspect.decode import segment
-from handshake_inspect.decode.describe import describe, frame_fields
 from handshake_inspect.wire import const
+from tests.support.described import describe, frame_fields
 
 LINK_TYPES = [0, 1, 12, 14, 101, 108, 113, 228, 229, 276, 9, 147]
 SAMPLES = [

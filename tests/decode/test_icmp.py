@@ -4,9 +4,9 @@ import pytest
 from support import frames
 from support.frames import CLIENT, CLIENT6, SERVER, SERVER6, raw
 
-from handshake_inspect.decode.describe import describe
 from handshake_inspect.wire import const
 from handshake_inspect.wire.address import address_halves
+from tests.support.described import describe
 
 SYN4 = frames.syn(seq=0xFEDCBA98, link=raw)
 SYN6 = frames.syn(CLIENT6, SERVER6, seq=0xFEDCBA98, link=raw)

@@ -6,9 +6,9 @@ import pytest
 from support import frames
 from support.frames import CLIENT, CLIENT6, LINK_RAW, SERVER, SERVER6, raw
 
-from handshake_inspect.decode.describe import describe
 from handshake_inspect.wire import const
 from handshake_inspect.wire.address import address_halves
+from tests.support.described import describe
 
 
 def seen(packet, wire_len=None):

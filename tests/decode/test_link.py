@@ -6,8 +6,8 @@ import pytest
 from support import frames
 from support.frames import CLIENT, CLIENT6, SERVER, SERVER6, raw
 
-from handshake_inspect.decode.describe import describe
 from handshake_inspect.wire import const
+from tests.support.described import describe
 
 V4 = frames.data(b"four", CLIENT, SERVER, link=raw)
 V6 = frames.data(b"six", CLIENT6, SERVER6, link=raw)

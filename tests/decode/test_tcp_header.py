@@ -3,10 +3,10 @@
 import pytest
 from support import frames
 
-from handshake_inspect.decode.describe import describe
 from handshake_inspect.wire import const
 from handshake_inspect.wire.address import address_halves
 from handshake_inspect.wire.fourtuple import hash_four_tuple
+from tests.support.described import describe
 
 BOTH_VERSIONS = pytest.mark.parametrize(
     ("src", "dst"), [(frames.CLIENT, frames.SERVER), (frames.CLIENT6, frames.SERVER6)], ids=["v4", "v6"]

@@ -9,9 +9,9 @@ from support import frames
 from support.frames import CLIENT, CLIENT6, SERVER, SERVER6, raw
 
 from handshake_inspect.decode import segment
-from handshake_inspect.decode.describe import describe, frame_fields
 from handshake_inspect.decode.uncommon import decode_uncommon
 from handshake_inspect.wire import const, encapsulation
+from tests.support.described import describe, frame_fields
 
 V4 = frames.data(b"four", CLIENT, SERVER, link=raw)
 V6 = frames.data(b"six", CLIENT6, SERVER6, link=raw)

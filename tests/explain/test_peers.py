@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from handshake_inspect import engine
-from handshake_inspect.report import anomalies, hindsight, narrate, words
+from handshake_inspect.report import anomalies, explain, narrate, words
 from handshake_inspect.tcp.transitions import TcpState
 
 COMPLETENESS = {  # as Wireshark writes tcp.completeness
@@ -49,7 +49,7 @@ def test_every_outcome_state_and_option_has_its_row(page):
 
 
 def test_every_anomaly_has_its_row_or_needs_none(page):
-    source = "".join(Path(module.__file__).read_text() for module in (anomalies, narrate, hindsight))
+    source = "".join(Path(module.__file__).read_text() for module in (anomalies, narrate, explain))
     named = set(re.findall(r'[^t]Mark\(\s*"([a-z-]+)"', source))
     without_a_peer = {"rst-again", "rst-of-stray-answer", "soft-error", "stored-late", "rejected", "rejected-again"}
     without_a_peer |= {"other-ttl", "rst-ttl", "syn-cookie"}

@@ -3,7 +3,6 @@
 import pytest
 
 from handshake_inspect.decode import layers, udp_tunnels
-from handshake_inspect.decode.describe import describe
 from handshake_inspect.wire import const, encapsulation
 from handshake_inspect.wire.encapsulation import (
     ETHERTYPE_LAYERS,
@@ -18,6 +17,7 @@ from handshake_inspect.wire.encapsulation import (
     TUNNELS,
     link_type_name,
 )
+from tests.support.described import describe
 
 PACKETS = {"ipv4", "ipv6", "ip", "family"}  # that the fast decoder reads
 APART = {"pktap"}  # which decode.uncommon takes off itself

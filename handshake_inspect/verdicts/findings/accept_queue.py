@@ -44,13 +44,13 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.dropped_acks import dropped_acks
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import addr, cite, largest, median, ratio, span, target
-from handshake_inspect.verdicts.findings.keys import count_distinct, distinct, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import HostEvidence
 from handshake_inspect.verdicts.listeners import defers, final_acks_lost
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, chained
 from handshake_inspect.verdicts.resets import from_middlebox, two_hosts
+from handshake_inspect.verdicts.sets import count_distinct, distinct, is_member
 from handshake_inspect.verdicts.words import CAUSE, ESTABLISHED, HALF_OPEN, TIMED_OUT
 from handshake_inspect.wire.text import duration, plural
 

@@ -24,12 +24,13 @@ import numpy as np
 
 from handshake_inspect.tcp.facts import FACT_RST, FACT_SYNACK_AFTER_RST, FACT_TWO_ISNS
 from handshake_inspect.verdicts import grouping
+from handshake_inspect.verdicts.arrays import Indices
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import CITED, addr, cite, largest, span, target
-from handshake_inspect.verdicts.findings.keys import Indices, count_distinct
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.resets import two_hosts
+from handshake_inspect.verdicts.sets import count_distinct
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.text import plural
 

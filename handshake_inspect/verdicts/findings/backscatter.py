@@ -26,13 +26,12 @@ from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import addr, capped, cite, endpoint, span
-from handshake_inspect.verdicts.findings.keys import count_distinct, counts, distinct, frequent, is_member
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.findings.syn_flood import floods
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.sets import host_key
+from handshake_inspect.verdicts.sets import count_distinct, counts, distinct, frequent, host_key, is_member
 from handshake_inspect.verdicts.unsolicited import MIN_ADDRESSES
 from handshake_inspect.verdicts.visibility import answers_only, sees_both, serves_unseen
 from handshake_inspect.verdicts.words import UNSOLICITED

@@ -27,9 +27,9 @@ from handshake_inspect.verdicts.findings.flooding import (
     judge,
     narrow,
 )
-from handshake_inspect.verdicts.findings.keys import count_distinct, frequent, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import AttemptRows, ascending, chained
+from handshake_inspect.verdicts.sets import count_distinct, frequent, is_member
 from handshake_inspect.wire.address import is_ipv4
 
 MIN_CARPET_HOSTS = 4

@@ -24,14 +24,14 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_ACKED, FACT_CLIENT_DATA, FACT_RST, FACT_SERVER_DATA, FACT_SYN, FACT_SYNACK
 from handshake_inspect.verdicts import grouping, resets
-from handshake_inspect.verdicts.arrays import Bools, Times
+from handshake_inspect.verdicts.arrays import Bools, Indices, Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import rst_injection
 from handshake_inspect.verdicts.findings.base import addr, cite, largest, median, ratio, span, target
-from handshake_inspect.verdicts.findings.keys import Indices, count_distinct, distinct, is_member
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.sets import count_distinct, distinct, is_member
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.const import ACK
 from handshake_inspect.wire.text import plural

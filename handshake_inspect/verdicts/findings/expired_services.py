@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from handshake_inspect.tcp.facts import FACT_CLIENT_DATA, FACT_RST, FACT_SERVER_DATA, TRAIT_FIN
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.findings.keys import is_member
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
+from handshake_inspect.verdicts.sets import is_member
 
 MAX_PAIRS = 200_000  # client-service pairs; beyond that the oldest are dropped
 GREETING = 512  # bytes; the greetings of SSH, SMTP, MySQL and the like are shorter

@@ -16,9 +16,9 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches
 from handshake_inspect.verdicts.finding import Metric
 from handshake_inspect.verdicts.findings.base import client, ratio
-from handshake_inspect.verdicts.findings.keys import counts
 from handshake_inspect.verdicts.impossible import bogons
 from handshake_inspect.verdicts.numbering import AttemptRows, ascending
+from handshake_inspect.verdicts.sets import counts
 from handshake_inspect.verdicts.syn_offers import is_bare, is_poor
 
 LOOKED_AT = 10_000

@@ -13,9 +13,9 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import BATCH, batches, marked
 from handshake_inspect.verdicts.findings.base import Host
 from handshake_inspect.verdicts.findings.flood_signs import from_everywhere, spoofing_signs
-from handshake_inspect.verdicts.findings.keys import count_distinct, counts, distinct, frequent, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, ascending, chained
+from handshake_inspect.verdicts.sets import count_distinct, counts, distinct, frequent, is_member
 from handshake_inspect.verdicts.words import ABORTED, CAUSE, ESTABLISHED, HALF_OPEN, PENDING, TIMED_OUT
 
 MIN_ATTEMPTS = 100

@@ -29,10 +29,10 @@ from handshake_inspect.verdicts.findings.base import (
     target,
     window,
 )
-from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, ascending
+from handshake_inspect.verdicts.sets import count_distinct
 from handshake_inspect.wire.text import bounds, duration, plural
 
 LEAST = 3

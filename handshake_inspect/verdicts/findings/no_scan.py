@@ -13,7 +13,6 @@ from handshake_inspect.verdicts.arrays import Bools, Keys, Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.findings.expired_failures import expired_attempts
 from handshake_inspect.verdicts.findings.expired_services import is_used
-from handshake_inspect.verdicts.findings.keys import count_distinct, counts, distinct, is_member, run_starts
 from handshake_inspect.verdicts.findings.probes import ACK_SCAN, MAIMON_SCAN, SYN_SCAN
 from handshake_inspect.verdicts.findings.suspects import (
     FEW_PORTS,
@@ -27,6 +26,7 @@ from handshake_inspect.verdicts.findings.suspects import (
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
+from handshake_inspect.verdicts.sets import count_distinct, counts, distinct, is_member, run_starts
 from handshake_inspect.verdicts.syn_offers import is_poor
 from handshake_inspect.verdicts.visibility import blind, sees_both
 from handshake_inspect.verdicts.words import ABORTED, CAUSE, ESTABLISHED, HALF_OPEN, PENDING, REJECTED, TIMED_OUT

@@ -52,10 +52,10 @@ from handshake_inspect.verdicts.findings.blocked_segments import (
     passed_on,
     too_big_of,
 )
-from handshake_inspect.verdicts.findings.keys import distinct, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained
+from handshake_inspect.verdicts.sets import distinct, is_member
 from handshake_inspect.wire.text import plural
 
 

@@ -59,13 +59,13 @@ from handshake_inspect.verdicts.findings.base import (
     endpoint,
     target,
 )
-from handshake_inspect.verdicts.findings.keys import count_distinct, counts
 from handshake_inspect.verdicts.findings.no_scan import confirmed, is_raw
 from handshake_inspect.verdicts.findings.probes import ACK_SCAN, SCAN_WORDS, SYN_SCAN
 from handshake_inspect.verdicts.findings.suspects import Scan, candidates, target_ports
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import AttemptRows, ascending, chained
+from handshake_inspect.verdicts.sets import count_distinct, counts
 from handshake_inspect.verdicts.words import ABORTED, ESTABLISHED, HALF_OPEN, REFUSED
 from handshake_inspect.wire.text import plural
 

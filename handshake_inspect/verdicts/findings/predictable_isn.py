@@ -29,9 +29,9 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import BATCH, marked, take_column
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import addr, earliest, endpoint, largest, ratio, window
-from handshake_inspect.verdicts.findings.keys import distinct, run_starts
 from handshake_inspect.verdicts.numbering import ConnectionRows, EndpointRows, chained
 from handshake_inspect.verdicts.pairs import hosts_of
+from handshake_inspect.verdicts.sets import distinct, run_starts
 from handshake_inspect.verdicts.words import ESTABLISHED
 
 LEAST = 10

@@ -15,11 +15,10 @@ from handshake_inspect.tcp.setup.facts import EXCHANGE_ALERTED, SETUP_NOT_TLS
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import addr, capped, cite, target, window
-from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.findings.setups import handshakes
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.sets import distinct
+from handshake_inspect.verdicts.sets import count_distinct, distinct
 from handshake_inspect.verdicts.setup.handshakes import Handshakes
 from handshake_inspect.verdicts.setup.seen import Seen
 from handshake_inspect.verdicts.setup.setups import setups_of

@@ -23,11 +23,10 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import addr, capped, cite, endpoint, span
 from handshake_inspect.verdicts.findings.flooding import peak_rate
-from handshake_inspect.verdicts.findings.keys import count_distinct, counts, distinct, frequent, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, ascending
-from handshake_inspect.verdicts.sets import host_key, pair_key
+from handshake_inspect.verdicts.sets import count_distinct, counts, distinct, frequent, host_key, is_member, pair_key
 from handshake_inspect.verdicts.words import CAUSE, UNSOLICITED
 from handshake_inspect.wire.const import ACK
 from handshake_inspect.wire.text import plural

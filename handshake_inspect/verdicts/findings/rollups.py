@@ -17,14 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from handshake_inspect.verdicts.arrays import Bools, Keys
+from handshake_inspect.verdicts.arrays import Bools, Indices, Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import Host, addr, capped, largest, ratio, target
 from handshake_inspect.verdicts.findings.expired_failures import ExpiredAttempts, expired_attempts, reasons
 from handshake_inspect.verdicts.findings.explained import explained
 from handshake_inspect.verdicts.findings.failure_advice import advice, place
-from handshake_inspect.verdicts.findings.keys import Indices
 from handshake_inspect.verdicts.findings.tally import REPORTERS, Tally
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence

@@ -31,17 +31,16 @@ from handshake_inspect.tcp.facts import (
     FACT_SYNACK,
     TRAIT_SEEN,
 )
-from handshake_inspect.verdicts.arrays import Bools, Keys, Times
+from handshake_inspect.verdicts.arrays import Bools, Indices, Keys, Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import addr, cite, endpoint, span
 from handshake_inspect.verdicts.findings.flooding import peak_rate
-from handshake_inspect.verdicts.findings.keys import Indices, count_distinct, counts, distinct, frequent, is_member
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows, chained
-from handshake_inspect.verdicts.sets import host_key
+from handshake_inspect.verdicts.sets import count_distinct, counts, distinct, frequent, host_key, is_member
 from handshake_inspect.verdicts.words import MIDSTREAM, UNSOLICITED
 from handshake_inspect.wire.const import ACK, FIN, RST, SYN
 from handshake_inspect.wire.text import duration

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handshake_inspect.tcp.facts import FACT_SYN
-from handshake_inspect.verdicts.arrays import Bools, Keys
+from handshake_inspect.verdicts.arrays import Bools, Indices, Keys
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.findings.keys import Indices, counts, frequent, is_member, run_starts
 from handshake_inspect.verdicts.findings.probes import SYN_SCAN, Probes, all_probes
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import AttemptRows
-from handshake_inspect.verdicts.sets import pair_key
+from handshake_inspect.verdicts.sets import counts, frequent, is_member, pair_key, run_starts
 
 MIN_PORTS = 15
 MIN_HOSTS = 25

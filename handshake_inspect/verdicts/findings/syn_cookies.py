@@ -22,11 +22,11 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.cookies import Proof
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import addr, capped, cite, ratio, span, target
-from handshake_inspect.verdicts.findings.keys import distinct
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.sets import distinct
 from handshake_inspect.verdicts.words import CAUSE, ESTABLISHED, HALF_OPEN
 
 MIN_LOAD = 20

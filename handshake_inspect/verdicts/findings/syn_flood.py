@@ -56,11 +56,11 @@ from handshake_inspect.verdicts.findings.flooding import (
     narrow,
     unfinished,
 )
-from handshake_inspect.verdicts.findings.keys import count_distinct, distinct, is_member
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import AttemptRows
+from handshake_inspect.verdicts.sets import count_distinct, distinct, is_member
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.address import prefix_text
 from handshake_inspect.wire.text import duration, plural

@@ -11,9 +11,9 @@ from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.elsewhere import server_of
 from handshake_inspect.verdicts.findings.base import CITED, Host, cite, client, target
-from handshake_inspect.verdicts.findings.keys import run_starts
 from handshake_inspect.verdicts.numbering import AttemptRows, ReportIds
 from handshake_inspect.verdicts.paws import older
+from handshake_inspect.verdicts.sets import run_starts
 from handshake_inspect.verdicts.words import CAUSE, REFUSED, REJECTED
 from handshake_inspect.wire.address import address_text
 from handshake_inspect.wire.const import OPT_SIGNED

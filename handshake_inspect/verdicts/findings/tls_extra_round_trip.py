@@ -30,9 +30,9 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings import quic_services
 from handshake_inspect.verdicts.findings.base import addr, capped, cite, median, ratio, target, window
-from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.findings.setups import Places, by_service, handshakes
 from handshake_inspect.verdicts.quic.quics import Quics
+from handshake_inspect.verdicts.sets import count_distinct
 from handshake_inspect.verdicts.setup.handshakes import Handshakes
 from handshake_inspect.verdicts.setup.words import TLS_ESTABLISHED
 from handshake_inspect.wire.text import duration, plural

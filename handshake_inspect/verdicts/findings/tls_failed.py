@@ -24,8 +24,8 @@ from handshake_inspect.verdicts.arrays import Bools
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import addr, capped, cite, ratio, target, window
-from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.findings.setups import Places, by_keys, handshakes
+from handshake_inspect.verdicts.sets import count_distinct
 from handshake_inspect.verdicts.setup.handshakes import Handshakes
 from handshake_inspect.verdicts.setup.seen import Seen
 from handshake_inspect.verdicts.setup.tls import has_ended

@@ -16,8 +16,8 @@ from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import addr, capped, cite, client, median, quantiles, target, window
-from handshake_inspect.verdicts.findings.keys import count_distinct
 from handshake_inspect.verdicts.findings.setups import Places, by_keys, by_service, handshakes
+from handshake_inspect.verdicts.sets import count_distinct
 from handshake_inspect.verdicts.setup.handshakes import Handshakes
 from handshake_inspect.wire.text import duration, plural
 

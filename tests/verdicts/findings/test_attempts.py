@@ -10,7 +10,7 @@ from support import frames as wire
 from support.captures import pcap
 
 from handshake_inspect import engine
-from handshake_inspect.verdicts.findings import keys
+from handshake_inspect.verdicts import sets
 
 SECOND = 1_000_000_000
 MS = 1_000_000
@@ -503,13 +503,13 @@ def test_membership_is_exact(members):
     dice = np.random.default_rng(7)
     pool = dice.integers(0, 2**64, 20_000, dtype=np.uint64)
     wanted = np.sort(pool[:members])
-    assert (keys.is_member(pool, wanted) == np.isin(pool, wanted)).all()
+    assert (sets.is_member(pool, wanted) == np.isin(pool, wanted)).all()
 
 
 def test_frequent_and_distinct():
     values = np.array([5, 1, 5, 9, 5, 9, 2], dtype=np.uint64)
-    assert keys.frequent(values, 2).tolist() == [5, 9]
-    assert keys.frequent(values, 8).tolist() == []
-    assert keys.distinct(values).tolist() == [1, 2, 5, 9]
-    assert keys.count_distinct(values) == 4
-    assert keys.count_distinct(values, np.array([0, 2, 3])) == 2
+    assert sets.frequent(values, 2).tolist() == [5, 9]
+    assert sets.frequent(values, 8).tolist() == []
+    assert sets.distinct(values).tolist() == [1, 2, 5, 9]
+    assert sets.count_distinct(values) == 4
+    assert sets.count_distinct(values, np.array([0, 2, 3])) == 2

@@ -1,4 +1,4 @@
-"""Decode a frame to a dictionary, for tests and for debugging."""
+"""Decode a frame to a dictionary."""
 
 from typing import Any
 
