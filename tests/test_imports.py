@@ -86,6 +86,13 @@ def test_a_plain_report_loads_no_more_than_it_needs(pcaps):
     assert [name for name in loaded if name.startswith(aside)] == []
 
 
+def test_no_sample_loads_masked_arrays(pcaps):
+    """`np.unique` without indices or counts imports `numpy.ma`, which takes as long as reading 100,000 frames."""
+    captures = sorted(str(path) for path in pcaps.glob("*.pcap*"))
+    code = f"import handshake_inspect; [handshake_inspect.analyze(path) for path in {captures!r}]"
+    assert "numpy.ma" not in loaded_after(code)
+
+
 @cache
 def layers() -> list[set[str]]:
     """The order of the stages as pyproject.toml has it for import-linter, lowest first."""

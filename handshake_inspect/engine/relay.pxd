@@ -19,6 +19,7 @@ cdef class Relay:
     cdef object size_rows
     cdef int64_t *sizes
     cdef int64_t decoded
+    cdef int64_t worth_waking
     cdef int64_t before
     cdef object changed
     cdef bint over
@@ -34,4 +35,5 @@ cdef class Relay:
     cdef int run(self) except -1 nogil
     cdef bint is_over(self) except -1 nogil
     cdef bint sleep(self) except -1 with gil
+    cdef bint is_worth_waking(self) noexcept nogil
     cdef int wake(self) except -1 with gil

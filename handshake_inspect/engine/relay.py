@@ -1,7 +1,8 @@
 """A bounded queue of segment batches from the decoding thread to the tracking thread.
 
 Batches pass through a ring of slots, in order.  Payloads stay in the blocks that were read: while one block is decoded,
-the block before it may still be tracked, but no earlier one.  A thread that is ahead sleeps until enough work is done.
+the block before it may still be tracked, but no earlier one.  A thread that is ahead sleeps until enough work is done:
+waking it costs more than tracking a batch.
 """
 
 import threading
@@ -32,6 +33,7 @@ class Relay:
         self.size_rows = counters.counters(slots)
         self.sizes = counters.counters_of(self.size_rows)
         self.decoded = 0
+        self.worth_waking = max(1, slots // 8)  # batches
         self.before = 0  # `decoded` at the end of the previous block
         self.tracked = 0  # of the tracking thread
         self.over = False
@@ -45,7 +47,7 @@ class Relay:
         counters.publish(self.sizes, self.decoded % self.slots, held)
         self.decoded += 1
         counters.publish(self.counters, DECODED, self.decoded)
-        if counters.seen(self.counters, SLEEPING):
+        if counters.seen(self.counters, SLEEPING) and self.is_worth_waking():
             self.wake()
         if self.decoded - counters.seen(self.counters, TRACKED) >= self.slots:
             self.wait(self.decoded - self.slots // 4)
@@ -66,6 +68,7 @@ class Relay:
         """Sleep until `count` batches are tracked."""
         with self.changed:
             counters.publish(self.counters, AWAITED, count)
+            self.changed.notify_all()
             while counters.seen(self.counters, TRACKED) < count:
                 self.changed.wait()
             counters.publish(self.counters, AWAITED, 0)
@@ -98,13 +101,17 @@ class Relay:
         return counters.seen(self.counters, DECODED) == self.tracked and self.sleep()
 
     def sleep(self) -> bool:
-        """Sleep until a batch arrives or the relay is closed; return True if there is no batch."""
+        """Sleep until several batches wait, one is awaited or the relay is closed; return True if there is none."""
         with self.changed:
             counters.publish(self.counters, SLEEPING, 1)
-            while counters.seen(self.counters, DECODED) == self.tracked and not self.over:
+            while not (self.is_worth_waking() or self.over or counters.seen(self.counters, AWAITED) > self.tracked):
                 self.changed.wait()
             counters.publish(self.counters, SLEEPING, 0)
         return counters.seen(self.counters, DECODED) == self.tracked
+
+    def is_worth_waking(self) -> bool:
+        """Return True if enough batches are waiting."""
+        return counters.seen(self.counters, DECODED) - counters.seen(self.counters, TRACKED) >= self.worth_waking
 
     def fail(self, error: BaseException) -> None:
         """Record the exception that ended tracking, and wake the decoding thread."""

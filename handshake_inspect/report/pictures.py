@@ -20,7 +20,7 @@ from handshake_inspect.report.model import OUTCOMES, Endpoint, Outcome, Report
 from handshake_inspect.report.scales import cells, log_place, scale_of
 from handshake_inspect.report.trouble import trouble_kinds
 from handshake_inspect.verdicts.arrays import Array
-from handshake_inspect.verdicts.sets import host_key, run_starts
+from handshake_inspect.verdicts.sets import distinct, host_key, run_starts
 from handshake_inspect.wire.address import address_text, are_ipv4, halves_within
 from handshake_inspect.wire.text import endpoint_text
 
@@ -276,7 +276,7 @@ class Pictures:
         first, cause = int(places[0]), self._words("cause")
         server, ports = self._addresses("server").at(places), self._numbers("server.port").values[places]
         clients, began = self._addresses("client").at(places), self._numbers("first_ns").values[places]
-        one_host = len(np.unique(host_key(server.hi, server.lo))) == 1
+        one_host = len(distinct(host_key(server.hi, server.lo))) == 1
         one_port = one_host and bool((ports == ports[0]).all())
         name = address_text(int(server.hi[0]), int(server.lo[0])) if one_host else ""
         return Trouble(
@@ -285,8 +285,8 @@ class Pictures:
             int(self._kinds[first]),
             endpoint_text(name, int(ports[0]) if one_port else None),
             len(places),
-            len(np.unique(host_key(server.hi, server.lo, ports))),
-            len(np.unique(host_key(clients.hi, clients.lo))),
+            len(distinct(host_key(server.hi, server.lo, ports))),
+            len(distinct(host_key(clients.hi, clients.lo))),
             int(began.min()),
             int(began.max()),
             places[:examples].tolist(),
@@ -315,7 +315,7 @@ class Pictures:
         if port is not None:
             chosen &= self._numbers("server.port").values == port
         clients = self._addresses("client").at(np.flatnonzero(chosen))
-        four = np.unique(clients.lo[are_ipv4(clients.hi, clients.lo)])
+        four = distinct(clients.lo[are_ipv4(clients.hi, clients.lo)])
         found: list[int] = np.bincount(
             (four >> np.uint64(24) & np.uint64(0xFF)).astype(np.intp), minlength=256
         ).tolist()

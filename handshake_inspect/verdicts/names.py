@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.dns.lookups import Lookup
 from handshake_inspect.dns.messages import AAAA, HTTPS, A
-from handshake_inspect.verdicts.sets import host_key, pair_key, run_starts
+from handshake_inspect.verdicts.sets import distinct, host_key, is_member, pair_key, run_starts
 
 LIVES_NS = 600_000_000_000  # programs keep answers for longer than they should
 AT_ONCE_NS = 1_000_000_000  # a connection that waited for a lookup begins within this of the answer
@@ -100,7 +100,7 @@ class Names:
         keys = self._entries[0]
         if not len(keys):
             return np.zeros(0, dtype=np.intp)
-        return np.flatnonzero(np.isin(self._attempt_keys, keys))
+        return np.flatnonzero(is_member(self._attempt_keys, distinct(keys)))
 
     @cached_property
     def _attempt_keys(self) -> NDArray[np.uint64]:
@@ -125,8 +125,8 @@ class Names:
         if not given:
             return {}
         servers, clients = self.attempts.server_host, self.attempts.client_host
-        rows = self.attempts.where(np.isin(servers, np.array(list(given), dtype=np.uint64)))
-        rows = rows[~np.isin(clients[rows], np.array(list(asked), dtype=np.uint64))]
+        rows = self.attempts.where(is_member(servers, np.sort(np.array(list(given), dtype=np.uint64))))
+        rows = rows[~is_member(clients[rows], np.sort(np.array(list(asked), dtype=np.uint64)))]
         rows = rows[np.argsort(self.attempts.first_frames(rows))]
         found: dict[np.uint64, np.uint64] = {}
         tries: dict[int, int] = {}

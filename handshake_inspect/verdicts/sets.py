@@ -142,6 +142,13 @@ def is_member(keys: Keys, members: Keys) -> Bools:
     return found
 
 
+def is_port_of(ports: NDArray[Any], wanted: NDArray[Any]) -> Bools:
+    """Return a mask over port numbers: it is one of `wanted`."""
+    table = np.zeros(1 << 16, dtype=bool)
+    table[wanted] = True
+    return table[ports]
+
+
 def pair_key(first: Keys, second: Keys) -> Keys:
     """Return one key for an ordered pair of keys."""
     pair: Keys = first * np.uint64(0x9E3779B97F4A7C15) ^ second

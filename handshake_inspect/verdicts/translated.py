@@ -39,7 +39,7 @@ from handshake_inspect.verdicts.columns import Rows, batches, marked, take_colum
 from handshake_inspect.verdicts.gathering import without
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.sets import frequent, host_key, is_member
+from handshake_inspect.verdicts.sets import distinct, frequent, host_key, is_member
 
 APART_NS = 1_000_000_000
 TOGETHER_NS = 2_000_000
@@ -94,7 +94,7 @@ def repeated_syn_rows(trace: Attempts) -> tuple[ConnectionRows, NDArray[np.uint6
         return repeated, np.empty(0, dtype=np.uint64)
     rows = ConnectionRows(marked(completed))
     numbers = both_isns(trace, rows)
-    same = is_member(numbers, np.unique(both_isns(trace, repeated)))
+    same = is_member(numbers, distinct(both_isns(trace, repeated)))
     return rows[same], numbers[same]
 
 

@@ -45,3 +45,13 @@ def test_chosen_groups():
     groups = grouping.group(keys_of(5_000, 30), np.arange(5_000))
     some = groups.select(np.array([3, 4, 17]))
     assert [some.of(at).tolist() for at in range(3)] == [groups.of(g).tolist() for g in (3, 4, 17)]
+
+
+def test_ports():
+    assert sets.is_port_of(np.array([0, 21, 22, 65535]), np.array([21, 65535], dtype=np.uint16)).tolist() == [
+        False,
+        True,
+        False,
+        True,
+    ]
+    assert not len(sets.is_port_of(np.zeros(0, dtype=np.int64), np.array([21])))

@@ -30,7 +30,7 @@ from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import CITED, addr, cite, largest, span, target
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.resets import two_hosts
-from handshake_inspect.verdicts.sets import count_distinct
+from handshake_inspect.verdicts.sets import count_distinct, distinct
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.text import plural
 
@@ -115,4 +115,4 @@ def ttls(case: Case, rows: ConnectionRows) -> list[int]:
     trace, c = case.attempts, case.attempts.connections
     ended = rows[(trace.facts[rows] & FACT_RST != 0) & (c["rst_side"][rows] != c["client"][rows])]
     said = np.concatenate([trace.endpoints["syn_ttl"][trace.server_rows[rows]], c["rst_ttl"][ended]])
-    return [int(ttl) for ttl in np.unique(said) if ttl][:CITED]
+    return [int(ttl) for ttl in distinct(said) if ttl][:CITED]

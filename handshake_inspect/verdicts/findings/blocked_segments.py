@@ -11,7 +11,7 @@ from handshake_inspect.verdicts import packet_sizes, silence
 from handshake_inspect.verdicts.arrays import Bools, Rows
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.sets import pair_key
+from handshake_inspect.verdicts.sets import distinct, pair_key
 from handshake_inspect.wire.const import MASK32
 
 REPEATS = 3
@@ -145,7 +145,7 @@ def goes_on_elsewhere(trace: Attempts, failed: Failed, before: Numbers, others: 
     c, facts = trace.connections, trace.facts
     since, until = failed.of(trace, "first_ns") + REPEATED_NS, failed.of(trace, "repeated_ns")
     until = np.where(failed.of(trace, "waited_ns") == 0, trace.last_ns, until)
-    opened = np.unique(np.concatenate([others, failed.rows]))
+    opened = distinct(np.concatenate([others, failed.rows]))
     opened = opened[facts[opened] & (FACT_SYNACK | FACT_ACKED) == FACT_SYNACK | FACT_ACKED]
     alive = others[trace.both_ends[others] & TRAIT_SEEN != 0]
     times = np.sort(np.concatenate([c["synack_ns"][opened], c["last_ns"][alive]]))

@@ -15,6 +15,7 @@ from handshake_inspect.verdicts.findings.base import addr, capped, cite, median,
 from handshake_inspect.verdicts.findings.setups import Places, Waits, nagle_waits
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.sets import distinct
 from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.wire.text import duration, plural
 
@@ -33,7 +34,7 @@ def detect(case: Case) -> list[Finding]:
     hit = []
     for each in map(groups.of, range(len(groups))):
         total = int(totals[service[waits.rows[each[0]]]])
-        if total >= LEAST and len(np.unique(waits.rows[each])) >= SHARE * total:
+        if total >= LEAST and len(distinct(waits.rows[each])) >= SHARE * total:
             hit.append((each, total))
     hit.sort(key=lambda each: -len(each[0]))
     return capped(KIND, "services with Nagle's algorithm in the way", hit, lambda each: finding(case, waits, *each))
@@ -58,7 +59,7 @@ KIND = Kind(
 
 def finding(case: Case, waits: Waits, places: Places, total: int) -> Finding:
     """Return the finding for one service."""
-    rows = ConnectionRows(np.unique(waits.rows[places]))
+    rows = ConnectionRows(distinct(waits.rows[places]))
     host, port = target(case.attempts, int(rows[0]))
     side = "client" if 2 * np.count_nonzero(waits.by_client[places]) >= len(places) else "server"
     delayed = int(np.count_nonzero(waits.delayed[places]))

@@ -26,7 +26,7 @@ from handshake_inspect.verdicts.findings.suspects import (
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
-from handshake_inspect.verdicts.sets import count_distinct, counts, distinct, is_member, run_starts
+from handshake_inspect.verdicts.sets import count_distinct, counts, distinct, is_member, is_port_of, run_starts
 from handshake_inspect.verdicts.syn_offers import is_poor
 from handshake_inspect.verdicts.visibility import blind, sees_both
 from handshake_inspect.verdicts.words import ABORTED, CAUSE, ESTABLISHED, HALF_OPEN, PENDING, REJECTED, TIMED_OUT
@@ -88,7 +88,7 @@ class SourceUse:
     @property
     def guides(self) -> Keys:
         """Return the hosts that may have directed the client to other ports, sorted."""
-        return distinct(self.host[np.isin(self.port, GUIDES)])
+        return distinct(self.host[is_port_of(self.port, GUIDES)])
 
 
 @once
@@ -183,7 +183,7 @@ def without_guided(case: Case, scan: Scan, use: SourceUse) -> Scan:
 def guided_callers(case: Case, source: int) -> Keys:
     """Return the hosts that used such a service of this source, as with active FTP: they chose their ports."""
     rows = of_host(used_by_server(case), source)
-    return case.attempts.client_host[rows[np.isin(target_ports(case, rows), GUIDES)]]
+    return case.attempts.client_host[rows[is_port_of(target_ports(case, rows), GUIDES)]]
 
 
 def is_in_use(case: Case, scan: Scan, use: SourceUse, *, by_kernel: bool) -> bool:
@@ -192,7 +192,7 @@ def is_in_use(case: Case, scan: Scan, use: SourceUse, *, by_kernel: bool) -> boo
     on_hosts = use.on(hosts)
     if scan.is_small and by_kernel and (on_hosts & ~is_member(use.service, distinct(scan.probes.service))).any():
         return True
-    mine = on_hosts | np.isin(use.port, ports)
+    mine = on_hosts | is_port_of(use.port, ports)
     most = MAX_USED
     if np.mean(ports >= UNPRIVILEGED) >= MOSTLY:  # peers choose their own ports
         mine |= use.port >= UNPRIVILEGED
@@ -283,7 +283,7 @@ def is_slower_family(case: Case, scan: Scan) -> bool:
     """
     trace, ports = case.attempts, distinct(target_ports(case, scan.rows))
     rows = used_rows(case)
-    rows = rows[np.isin(target_ports(case, rows), ports)]
+    rows = rows[is_port_of(target_ports(case, rows), ports)]
     rows = rows[trace.is_ipv4(rows) != trace.is_ipv4(scan.rows[:1])[0]]
     rows = rows[np.argsort(trace.connection("first_ns", rows), kind="stable")]
     begun, asked = trace.connection("first_ns", rows), np.sort(trace.connection("first_ns", scan.rows))

@@ -148,7 +148,7 @@ def hole(trace: Attempts, failed: Failed, pairs: Pairs, dead: NDArray[np.uint64]
     if not (too_big or own.any()):
         return None
     short = [value for value in (*passed[late].tolist(), *before.tolist()) if value < least]
-    changed = len(np.unique(failed.rows[before >= failed.lengths]))
+    changed = len(distinct(failed.rows[before >= failed.lengths]))
     return Hole(failed, max(short, default=0), too_big, mtu, changed)
 
 
@@ -200,9 +200,9 @@ def finding(trace: Attempts, found: Hole) -> Finding:
     header = packet_sizes.HEADERS[version] + int(packet_sizes.timestamped(trace, failed.rows).max())
     mss = packet_sizes.clamp(version, found.passed + header, least + header, found.mtu)
     first, last = failed.of(trace, "first_ns"), failed.of(trace, "repeated_ns")
-    ports = np.unique(trace.server("port")[failed.rows])
+    ports = distinct(trace.server("port")[failed.rows])
     metrics: dict[str, Any] = {
-        "connections": len(np.unique(failed.rows)),
+        "connections": len(distinct(failed.rows)),
         "passed_before": found.changed,
         "recovered": int(failed.recovered.sum()),
         "direction": f"{addr(sender)} > {addr(receiver)}",

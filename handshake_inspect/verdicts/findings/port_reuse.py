@@ -25,6 +25,7 @@ from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import addr, earliest, largest, quantiles, target, window
 from handshake_inspect.verdicts.host import PORT_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.sets import distinct
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.text import duration, plural
 
@@ -129,7 +130,7 @@ def service_finding(case: Case, rows: ConnectionRows, gaps: NDArray[np.int64]) -
             "not_closed_before": int((~closed).sum()),
             "failed": failed,
             "syn_repeated": repeated,
-            "clients": len(np.unique(trace.client_host[rows])),
+            "clients": len(distinct(trace.client_host[rows])),
         },
         advice=sentence(STEPS) if failed or repeated else "Nothing needs to be done while all of them work.",
         frames=tuple(c["syn_frame"][cited].tolist()),

@@ -27,7 +27,7 @@ from handshake_inspect.verdicts.findings import quic_services
 from handshake_inspect.verdicts.findings.base import addr, capped, median
 from handshake_inspect.verdicts.findings.quic_services import Places
 from handshake_inspect.verdicts.quic.words import REJECTED, TIMED_OUT
-from handshake_inspect.verdicts.sets import host_key
+from handshake_inspect.verdicts.sets import distinct, host_key, is_member
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.text import duration, plural
 
@@ -84,7 +84,7 @@ def blocked(case: Case) -> Places:
     late = np.zeros(len(rows), dtype=bool)
     late[there] = is_late(case, there)
     unanswered = ((outcome == TIMED_OUT) | late) & (rows["client_frames"] >= LEAST_INITIALS) | (outcome == REJECTED)
-    answered = np.isin(quic.quics.pair, quic.quics.pair[quic.judged.answered])
+    answered = is_member(quic.quics.pair, distinct(quic.quics.pair[quic.judged.answered]))
     return np.flatnonzero(unanswered & works & ~answered)
 
 

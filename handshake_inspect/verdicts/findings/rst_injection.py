@@ -27,6 +27,7 @@ from handshake_inspect.verdicts.findings.base import CITED, addr, earliest, larg
 from handshake_inspect.verdicts.flag_filter import hides_final_acks
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.sets import distinct
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.text import plural
 
@@ -118,7 +119,7 @@ def service_finding(
         "odd_timing": int(signs.timing[rows].sum()),
         "odd_ip_id": int(signs.ip_id[rows].sum()),
         "sender_went_on": int(signs.went_on[rows].sum()),
-        "rst_ttls": sorted({int(ttl) for ttl in np.unique(c["rst_ttl"][known])})[:CITED],
+        "rst_ttls": sorted({int(ttl) for ttl in distinct(c["rst_ttl"][known])})[:CITED],
         "host_ttls": host_ttls(trace, known),
     }
     host, port = target(trace, int(rows[0]))

@@ -195,7 +195,7 @@ def service_finding(case: Case, half: Half, measured: int, late: ConnectionRows,
         "outlier_ratio": ratio(len(late), measured),
         "usual_p50_ns": usual,
         **excess,
-        "clients": len(np.unique(trace.client_host[late])),
+        "clients": len(distinct(trace.client_host[late])),
         "capture_position": position.place,
     }
     host, port = target(trace, int(late[0]))

@@ -38,7 +38,7 @@ from handshake_inspect.verdicts.findings.base import addr, earliest, endpoint, l
 from handshake_inspect.verdicts.findings.reflection import reflected_rows
 from handshake_inspect.verdicts.findings.stray_flood import stray_rows
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.sets import host_key
+from handshake_inspect.verdicts.sets import distinct, host_key
 from handshake_inspect.verdicts.words import ESTABLISHED
 from handshake_inspect.wire.const import ACK
 from handshake_inspect.wire.text import plural
@@ -157,4 +157,4 @@ def peers(trace: Attempts, rows: ConnectionRows, sides: NDArray[np.integer]) -> 
     """Count the hosts at the other end."""
     c = trace.connections
     hi, lo = (np.where(sides == 0, c[f"{part}1"][rows], c[f"{part}0"][rows]) for part in ("hi", "lo"))
-    return len(np.unique(host_key(hi, lo)))
+    return len(distinct(host_key(hi, lo)))

@@ -27,6 +27,7 @@ from handshake_inspect.verdicts.findings.base import CITED, addr, largest, media
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.sets import distinct
 from handshake_inspect.verdicts.silence import Silence
 from handshake_inspect.wire.text import duration, plural
 
@@ -91,7 +92,7 @@ def finding(trace: Attempts, waiting: Silence) -> Finding:
     host, port = target(trace, int(waiting.rows[0]))
     first, last = waiting.since(trace), waiting.until(trace)
     idle = waiting.idle(trace)
-    connections = len(np.unique(waiting.rows))
+    connections = len(distinct(waiting.rows))
     by_client = waiting.sides == trace.connections["client"][waiting.rows]
     after = idle[idle >= IDLE_NS]
     metrics: dict[str, Any] = {
@@ -126,7 +127,7 @@ def finding(trace: Attempts, waiting: Silence) -> Finding:
 
 def endings(trace: Attempts, waiting: Silence) -> dict[str, int]:
     """Count how the connections ended: given up by a kernel or an application, closed, or open."""
-    rows = ConnectionRows(np.unique(waiting.rows))
+    rows = ConnectionRows(distinct(waiting.rows))
     reset = trace.facts[rows] & FACT_RST != 0
     dead = silence.has_given_up(trace, rows)
     closed = (trace.either_end[rows] & TRAIT_FIN != 0) & ~reset

@@ -9,6 +9,7 @@ from handshake_inspect.verdicts.arrays import Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.legs import Legs
 from handshake_inspect.verdicts.quic.quics import Quics
+from handshake_inspect.verdicts.sets import distinct, is_member
 
 TOGETHER_NS = 10_000_000_000
 
@@ -39,7 +40,7 @@ def nearest(own: Starts, others: Starts) -> Places:
     """Return the index of the nearest of `others` with the same key for each of `own`, -1 if none is near enough."""
     keys, times, _ = own
     found = np.full(len(keys), -1, dtype=np.int64)
-    mine = np.flatnonzero(np.isin(keys, others.keys))
+    mine = np.flatnonzero(is_member(keys, distinct(others.keys)))
     if not len(mine):
         return found
     # One number that sorts by key, then by time: ranks fit into 32 bits each.
@@ -60,7 +61,7 @@ def nearest(own: Starts, others: Starts) -> Places:
 def least_round_trips(attempts: Attempts, legs: Legs, quics: Quics) -> Times:
     """Return the smallest TCP round trip between the same ends for every QUIC connection, -1 for none."""
     least = np.full(len(quics), -1, dtype=np.int64)
-    rows = np.flatnonzero(np.isin(attempts.pair, quics.pair)) if len(quics) else np.zeros(0, dtype=np.intp)
+    rows = np.flatnonzero(is_member(attempts.pair, distinct(quics.pair))) if len(quics) else np.zeros(0, dtype=np.intp)
     values = legs.of(rows).values[0] if len(rows) else np.zeros(0, dtype=np.int64)
     rows, values = rows[values >= 0], values[values >= 0]
     if not len(rows):
