@@ -22,7 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path(handshake_inspect.__file__).resolve().parent
 
 # The pure build runs each seventh row of a wide table.  Parameters have 2 to 6 values: each value is among those rows.
-STRIDE = 7
+STRIDE = 7  # see `pytest_collection_modifyitems`
+WIDE = 100  # rows of a table of which the pure build runs only every `STRIDE`th
 
 # A slow machine is no failure.
 settings.register_profile("hsi", deadline=None)
@@ -67,18 +68,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     if tested_build() != "pure" or os.environ.get("HSI_EVERY_ROW"):
         return
+    sizes = Counter(map(_table, items))
     seen: Counter[str] = Counter()
     left_out = []
     for item in items:
-        table = item.nodeid.partition("[")[0]
-        if item.get_closest_marker("any_build") or (
-            item.get_closest_marker("wide_table") and seen[table] % STRIDE != 0
-        ):
+        table = _table(item)
+        is_wide = sizes[table] > WIDE or item.get_closest_marker("wide_table")
+        if item.get_closest_marker("any_build") or (is_wide and seen[table] % STRIDE != 0):
             left_out.append(item)
         seen[table] += 1
     config.hook.pytest_deselected(items=left_out)
     dropped = set(left_out)
     items[:] = [item for item in items if item not in dropped]
+
+
+def _table(item: pytest.Item) -> str:
+    """The test function of which an item is one row."""
+    return item.nodeid.partition("[")[0]
 
 
 def _hear(*names: str) -> None:
