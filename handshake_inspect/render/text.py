@@ -17,7 +17,7 @@ from handshake_inspect.render.next_step import first_to_explain, next_step
 from handshake_inspect.render.quic import quic
 from handshake_inspect.render.setups import setups
 from handshake_inspect.render.spread import spread, usual
-from handshake_inspect.report.headline import MEANING, failures, gravest_of, headline, troubles, verdict, why_nothing
+from handshake_inspect.report.headline import MEANING, failures, gravest_of, troubles, verdict, why_nothing
 from handshake_inspect.report.model import Capture, Connection, Report, Service
 from handshake_inspect.report.quic import QuicConnection
 from handshake_inspect.wire.text import durations, plural, printable, share
@@ -45,7 +45,7 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
 
 def _brief(report: Report, options: Options) -> str:
     """Return the one-line report."""
-    return "; ".join(filter(None, [headline(report, narrowed=options.narrowed), _share(report, options)]))
+    return "; ".join(filter(None, [verdict(report, options.narrowed), _share(report, options)]))
 
 
 def _share(report: Report, options: Options) -> str:

@@ -82,6 +82,9 @@ def test_views(run):
     assert "TROUBLE" not in run("--no-connections", "troubled").stdout
     assert json.loads(run("--no-connections", "-T", "json", "troubled").stdout)["connections"] is None
     assert run("-q", "healthy").stdout == "40 of 40 connections established\n"
+    line = run("-q", "troubled").stdout  # the report wraps it at 80 columns
+    assert run("troubled").stdout.split()[: len(line.split())] == line.split()
+    assert line.endswith(" did not accept in time\n")
     assert "evidence: frames" in run("-v", "troubled").stdout
 
 
