@@ -251,7 +251,7 @@ def services(scene: Scene, width: int, room: int) -> list[Text]:
     """Return the services in the selected order; columns that do not fit are left out."""
     look, shown = scene.look, scene.services
     columns, server, process, otherwise = _fitting(scene, width)
-    named = _services_named(scene)
+    named = _services_counted(scene, min(len(shown), max(room - 1, 0)), server + 2)
     head = "".join(f" {column.title:>{column.width}}" for column in columns)
     head += f"  {'process':<{process}}" if process else ""
     head += "  not established" if otherwise else ""
@@ -270,6 +270,15 @@ def services(scene: Scene, width: int, room: int) -> list[Text]:
 
 def _services_named(scene: Scene) -> str:
     return f"SERVICES  {scene.view.sort}"
+
+
+def _services_counted(scene: Scene, count: int, width: int) -> str:
+    """Return the heading; says how many services are shown if there are more and the width suffices."""
+    named, total = _services_named(scene), len(scene.services)
+    if count == total:
+        return named
+    forms = (f"{named} {count} of {total}", f"{named} {count}/{total}")
+    return next((form for form in forms if len(form) <= width), named)
 
 
 def _fitting(scene: Scene, width: int) -> tuple[list[_Column], int, int, int]:
