@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """What reading connection set-up costs: TLS-shaped and plain traffic, with it and with `--no-setup`, in one run.
 
-Handshakes are OpenSSL's own, made once in memory and repeated with other addresses, ports and times.
+Handshakes are OpenSSL's own, made once in memory and repeated with other addresses, ports and times.  Instructions are
+those of the whole process as valgrind counts them, Python's and NumPy's too; a busy machine does not change them.
 """
 
 import argparse
 import random
+import re
+import shutil
 import statistics
 import struct
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -59,13 +63,28 @@ def make(path, talks, count):
     return len(frames)
 
 
+def instructions(command):
+    """How many instructions a command takes, in millions."""
+    grind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *command]
+    ran = subprocess.run(grind, capture_output=True, text=True, check=True)
+    return int(re.search(r"Collected : (\d+)", ran.stderr)[1]) // 1_000_000
+
+
+def more(read, left):
+    """By how many percent one is more than the other."""
+    return f"{100 * (read / left - 1):+.1f} %"
+
+
 def main():
     """Make the captures, run, and print a line for each."""
     parser = argparse.ArgumentParser(description="The cost of reading connection set-up.")
     parser.add_argument("--connections", type=int, default=20_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--instructions", action="store_true", help="count instructions, too: a minute each")
     parser.add_argument("--hsi", default=f"{sys.executable} -P -m handshake_inspect", help="how hsi is run")
     given = parser.parse_args()
+    if given.instructions and not shutil.which("valgrind"):
+        sys.exit("valgrind is not here")
     kinds = {"tls": [handshake(client(), server())], "plain": [PLAIN]}
     with tempfile.TemporaryDirectory() as folder:
         for kind, said in kinds.items():
@@ -76,8 +95,11 @@ def main():
             read, left = (statistics.median(run[i] for run in runs) for i in range(2))
             print(
                 f"{kind}: {frames:,} frames, {given.connections:,} connections: {read:.2f} s, "
-                f"with --no-setup {left:.2f} s: {100 * (read / left - 1):+.0f} %"
+                f"with --no-setup {left:.2f} s: {more(read, left)}"
             )
+            if given.instructions:
+                read, left = map(instructions, commands)
+                print(f"    {read:,} million instructions, with --no-setup {left:,}: {more(read, left)}")
 
 
 if __name__ == "__main__":

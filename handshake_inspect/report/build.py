@@ -20,13 +20,10 @@ from handshake_inspect.report.model import (
     Tool,
 )
 from handshake_inspect.report.quic_objects import QuicReport
-from handshake_inspect.report.server_names import waits_of
-from handshake_inspect.report.services import RowServices, rtt_distributions
-from handshake_inspect.report.setup_summary import of_values
+from handshake_inspect.report.services import RowServices, rtt_distributions, summary_of
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import code_counts
 from handshake_inspect.verdicts.finding import Finding as Found
-from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import address_text, prefix_text
 
@@ -53,7 +50,7 @@ def build(
             Outcomes.of(dict(zip(OUTCOMES, counts, strict=True))),
             rtt_distributions(case.legs),
             evicted,
-            of_values(setups_of(case.attempts).values, waits_of(case)),
+            summary_of(case),
             of_rows(case, case.attempts.ids if names is None else names),
         ),
         services=RowServices(case),

@@ -16,6 +16,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.columns import BATCH, batches
 from handshake_inspect.verdicts.grouping import Groups, in_order
 from handshake_inspect.verdicts.legs import Legs
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
 from handshake_inspect.verdicts.percentiles import places, ranked
 from handshake_inspect.verdicts.setup.setups import setups_of
@@ -93,13 +94,17 @@ class RowServices(Sequence[Service]):
 
     def _setups(self, groups: Groups[ConnectionRows]) -> list[SetupSummary | None]:
         """Return the set-up summary of each group; None for most."""
-        values = setups_of(self.attempts).values
+        found = setups_of(self.attempts)
         made: list[SetupSummary | None] = [None] * len(groups)
-        if len(values.rows):
-            waits = waits_of(self.case)
-            having = groups.number[np.isin(groups.rows, values.rows)]
-            for g in np.flatnonzero(np.bincount(having)).tolist():
-                made[g] = of_values(values.of_connections(groups.of(g)), waits)
+        if not len(found.rows):
+            return made
+        having = groups.among(found.present, 1)
+        waits = waits_of(self.case)
+        numbers = groups.number[found.present[groups.rows]]
+        for g, place in zip(np.unique(numbers).tolist(), range(len(having)), strict=True):
+            rows = having.of(place)
+            every = len(rows) == len(found.rows)
+            made[g] = summary_of(self.case) if every else of_values(found.values.of(found.places[rows]), waits)
         return made
 
     def slowest(self, count: int) -> list[Service]:
@@ -109,23 +114,32 @@ class RowServices(Sequence[Service]):
     @cached_property
     def _by_first_byte(self) -> NDArray[np.intp]:
         """Services with set-ups, sorted by median time to first byte, longest first."""
-        values = setups_of(self.attempts).values
-        if not len(values.rows):
+        found = setups_of(self.attempts)
+        if not len(found.rows):
             return self.busiest[:0]
-        service = self.attempts.of_connections(self.attempts.service)[values.rows].astype(np.intp)
-        first_byte = values.spans["first_byte"]
-        ordered = in_order(service, first_byte)
+        numbers = self.attempts.of_connections(self.attempts.service)
+        service = (numbers if found.present.all() else numbers[found.present]).astype(np.intp)
+        first_byte = found.values.spans["first_byte"]
         counts = np.bincount(service, minlength=len(self.counts))
+        if np.count_nonzero(counts) == 1:
+            return np.flatnonzero(counts)
+        values = in_order(service, first_byte)
         known = np.bincount(service[first_byte >= 0], minlength=len(self.counts))
         middle = np.cumsum(counts) - known + (known - 1) // 2
-        medians = np.where(known > 0, ordered[np.minimum(middle, len(ordered) - 1)], -1)
+        medians = np.where(known > 0, values[np.minimum(middle, len(values) - 1)], -1)
         having = np.flatnonzero(counts)
-        found: NDArray[np.intp] = having[np.argsort(-medians[having], kind="stable")]
-        return found
+        ordered: NDArray[np.intp] = having[np.argsort(-medians[having], kind="stable")]
+        return ordered
 
     def legs_of(self, service: int) -> Legs:
         """Return the RTTs of the connections to this service."""
         return self.legs.of(self.attempts.on_service(service))
+
+
+@once
+def summary_of(case: Case) -> SetupSummary | None:
+    """Return the summary of all set-ups, None if there are none."""
+    return of_values(setups_of(case.attempts).values, waits_of(case))
 
 
 def counts_of(service: NDArray[Any], outcome: NDArray[np.uint8], services: int) -> NDArray[np.intp]:

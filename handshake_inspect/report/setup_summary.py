@@ -24,9 +24,16 @@ from handshake_inspect.report.setup import (
     TlsCounts,
 )
 from handshake_inspect.verdicts.percentiles import ranked, selected
-from handshake_inspect.verdicts.setup.setups import Values
+from handshake_inspect.verdicts.setup.setups import Values, is_constant
 from handshake_inspect.verdicts.setup.tls_words import version_text
-from handshake_inspect.verdicts.setup.words import SAVEABLE, TLS_FAILED, TLS_NO_ANSWER, TLS_NOT_TLS, Protocol
+from handshake_inspect.verdicts.setup.words import (
+    SAVEABLE,
+    TLS_FAILED,
+    TLS_NO_ANSWER,
+    TLS_NOT_TLS,
+    TLS_OUTCOMES,
+    Protocol,
+)
 
 if TYPE_CHECKING:
     from handshake_inspect.report.connection_parts import Endpoint
@@ -50,32 +57,49 @@ def slowest(services: Sequence[Service], count: int) -> list[tuple[Endpoint, Set
     """Return the services with the longest median time to first byte, with their set-up summaries."""
     chosen = services.slowest(count) if isinstance(services, MadeWhenAsked) else services
     having = [(service.server, service.setup) for service in chosen if service.setup is not None]
-    return sorted(having, key=lambda each: -(each[1].spans.first_byte.p50_ns or 0))[:count]
+    medians = [(setup.spans.first_byte.p50_ns, server, setup) for server, setup in having]
+    medians.sort(key=lambda each: (-(each[0] or 0), each[0] is None))
+    return [(server, setup) for _, server, setup in medians[:count]]
 
 
 def of_values(values: Values, waits: Mapping[int, Waited]) -> SetupSummary | None:
     """Summarise rows; None if there are none.  `waits` are the lookups that connections waited for, by row."""
     if not len(values.rows):
         return None
-    versions, counts = np.unique(values.version[values.tls & (values.version > 0)], return_counts=True)
-    failed = np.isin(values.outcome[values.tls], (TLS_FAILED, TLS_NO_ANSWER, TLS_NOT_TLS))
-    tls = TlsCounts(
-        int(np.count_nonzero(values.tls)),
-        {version_text(int(version)): int(count) for version, count in zip(versions[::-1], counts[::-1], strict=True)},
-        int(np.count_nonzero(values.resumed)),
-        int(np.count_nonzero(values.early)),
-        int(np.count_nonzero(failed)),
-    )
-    extras = {name: int(each.sum()) for name, each in values.extras.items()}
-    spans = {**values.spans, **_before(values, waits)}
+    extras = {name: _total(each) for name, each in values.extras.items()}
+    spans = {name: distribution(each) for name, each in {**values.spans, **_before(values, waits)}.items()}
     return SetupSummary(
         len(values.rows),
-        tls,
-        SpanDistributions(**{name: distribution(each) for name, each in spans.items()}),
+        _tls_counts(values),
+        SpanDistributions(**spans),
         _counted(extras),
         Savings(*(_sum(values.saveable[name]) for name in SAVEABLE)),
-        _groups(values),
+        _groups(values, spans),
     )
+
+
+def _tls_counts(values: Values) -> TlsCounts:
+    if is_constant(values.tls) and not values.tls[0]:
+        return TlsCounts()
+    version, outcome = (values.version, values.outcome)
+    if not values.tls.all():
+        version, outcome = version[values.tls], outcome[values.tls]
+    versions, counts = (each[::-1].tolist() for each in np.unique(version, return_counts=True))
+    outcomes = np.bincount(outcome, minlength=len(TLS_OUTCOMES))
+    return TlsCounts(
+        _total(values.tls),
+        {version_text(each): count for each, count in zip(versions, counts, strict=True) if each > 0},
+        _total(values.resumed),
+        _total(values.early),
+        int(outcomes[[TLS_FAILED, TLS_NO_ANSWER, TLS_NOT_TLS]].sum()),
+    )
+
+
+def _total(column: NDArray[Any]) -> int:
+    """Return the sum of a column of counts or flags."""
+    if is_constant(column):
+        return int(column[0]) * len(column)
+    return int(np.count_nonzero(column) if column.dtype == np.bool_ else column.sum())
 
 
 def _before(values: Values, waits: Mapping[int, Waited]) -> dict[str, NDArray[np.int64]]:
@@ -87,11 +111,13 @@ def _before(values: Values, waits: Mapping[int, Waited]) -> dict[str, NDArray[np
     }
 
 
-def _groups(values: Values) -> list[SetupGroup]:
-    """Return groups by protocol and version, largest first."""
+def _groups(values: Values, spans: Mapping[str, SpanDistribution]) -> list[SetupGroup]:
+    """Return groups by protocol and version, largest first; `spans` are the distributions over all of them."""
+    if is_constant(values.tls) and not values.tls[0]:
+        return [_group(values, -1, len(values.rows), spans)]
     kind = np.where(values.tls, values.version.astype(np.int64), -1)
     if (kind == kind[0]).all():
-        return [_group(values, int(kind[0]), len(kind))]
+        return [_group(values, int(kind[0]), len(kind), spans)]
     kinds, which, counts = np.unique(kind, return_inverse=True, return_counts=True)
     return [
         _group(values.of(np.flatnonzero(which == at)), int(kinds[at]), int(counts[at]))
@@ -99,9 +125,14 @@ def _groups(values: Values) -> list[SetupGroup]:
     ]
 
 
-def _group(values: Values, kind: int, count: int) -> SetupGroup:
+def _group(values: Values, kind: int, count: int, spans: Mapping[str, SpanDistribution] | None = None) -> SetupGroup:
     names = ("tcp", "tls", "response", "first_byte")
-    medians = {name: _medians(values.spans[name], *values.bounds(name)) for name in names}
+    medians = {
+        name: _median(spans[name])
+        if spans and name not in values.lows
+        else _medians(values.spans[name], *values.bounds(name))
+        for name in names
+    }
     waits = _waits(*(values.spans[name] for name in _WAITS))
     low = high = waits
     if any(name in values.lows for name in _WAITS):
@@ -113,8 +144,15 @@ def _group(values: Values, kind: int, count: int) -> SetupGroup:
 
 def _waits(first: NDArray[np.int64], later: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the sum of both client waits (ns); an unknown one counts as 0; -2 if only bounds are known."""
+    if is_constant(first) and first[0] == -1:
+        return later
     both = np.maximum(first, 0) + np.maximum(later, 0)
     return np.where((first < -1) | (later < -1), -2, np.where((first >= 0) | (later >= 0), both, -1))
+
+
+def _median(span: SpanDistribution) -> OwnTime | None:
+    """Return the median of a span whose values are all exact."""
+    return None if span.p50_ns is None else OwnTime(span.p50_ns, span.p50_ns, span.p50_ns)
 
 
 def _medians(values: NDArray[np.int64], lows: NDArray[np.int64], highs: NDArray[np.int64]) -> OwnTime | None:
@@ -188,8 +226,12 @@ def group_of(protocol: Protocol, version: str | None, spans: Sequence[Spans]) ->
 
 def distribution(values: NDArray[np.int64]) -> SpanDistribution:
     """Return the percentiles of known values (ns); -1 means unknown, and -2 that only bounds are known."""
-    uncertain = int(np.count_nonzero(values == -2))
-    known = values[values >= 0]
+    if is_constant(values) and values[0] == -1:
+        return SpanDistribution()
+    there = values >= 0
+    every = bool(there.all())
+    uncertain = 0 if every else int(np.count_nonzero(values == -2))
+    known = values if every else values[there]
     if not len(known):
         return SpanDistribution(uncertain=uncertain)
     return SpanDistribution(len(known), uncertain, int(known.min()), *ranked(known, (50, 90, 95, 99, 100)))
@@ -205,8 +247,10 @@ def _or(value: int | None, other: int) -> int:
 
 
 def _sum(values: NDArray[np.int64]) -> int | None:
-    known = values[values >= 0]
-    return int(known.sum()) if len(known) else None
+    if is_constant(values) and values[0] < 0:
+        return None
+    there = values >= 0
+    return int(values.sum(where=there)) if there.any() else None
 
 
 def _counted(extras: Mapping[str, int]) -> dict[str, int]:

@@ -4,28 +4,14 @@ from libc.stdint cimport uint32_t
 from handshake_inspect.tls cimport hello_row
 from handshake_inspect.tls.hello_row cimport Hello
 from handshake_inspect.wire cimport big_endian
+from handshake_inspect.tls.numbers cimport (
+    ALPN, CHOSE_PSK, CUT_SHORT, DRAFT, EARLY_DATA, ENCRYPTED_CLIENT_HELLO, FIRST_DRAFT, IS_RETRY, KEY_SHARE,
+    OFFERS_13, OFFERS_EARLY_DATA, OFFERS_ECH, OFFERS_H2, OFFERS_PSK, PRE_SHARED_KEY, SERVER_NAME, SUPPORTED_GROUPS,
+    SUPPORTED_VERSIONS, TLS13,
+)
 
-cdef unsigned int ALPN
-cdef unsigned int CHOSE_PSK
-cdef unsigned int CUT_SHORT
-cdef unsigned int DRAFT
-cdef unsigned int EARLY_DATA
-cdef unsigned int ENCRYPTED_CLIENT_HELLO
-cdef unsigned int FIRST_DRAFT
-cdef unsigned int IS_RETRY
-cdef unsigned int KEY_SHARE
 cdef Py_ssize_t MESSAGE_HEADER
-cdef unsigned int OFFERS_13
-cdef unsigned int OFFERS_EARLY_DATA
-cdef unsigned int OFFERS_ECH
-cdef unsigned int OFFERS_H2
-cdef unsigned int OFFERS_PSK
-cdef unsigned int PRE_SHARED_KEY
 cdef uint32_t RETRY_0, RETRY_1, RETRY_2, RETRY_3, RETRY_4, RETRY_5, RETRY_6, RETRY_7
-cdef unsigned int SERVER_NAME
-cdef unsigned int SUPPORTED_GROUPS
-cdef unsigned int SUPPORTED_VERSIONS
-cdef unsigned int TLS13
 cdef Py_ssize_t LONGEST_PART
 cdef unsigned int NAME
 cdef unsigned int PROTOCOLS

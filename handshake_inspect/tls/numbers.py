@@ -1,4 +1,4 @@
-"""TLS protocol constants (RFC 8446, RFC 5246, IANA).  Never compiled; each twin types what it imports."""
+"""TLS protocol constants (RFC 8446, RFC 5246, IANA).  Never compiled; the twin has those that compiled modules use."""
 
 CHANGE_CIPHER_SPEC = 20
 ALERT = 21

@@ -33,6 +33,8 @@ def test_each_service_of_every_sample_is_that_of_its_connections_alone():
             rows = trace.on_service(number)
             legs = services.legs.of(rows).values
             assert [service.rtt.synack, service.rtt.ackdat, service.rtt.total] == list(map(distribution, legs))
-            assert service.setup == of_values(values.of_connections(rows), waits_of(services.case))
+            assert service.setup == of_values(
+                values.of(np.flatnonzero(np.isin(values.rows, rows))), waits_of(services.case)
+            )
             assert list(service.outcomes.as_dict().values()) == services.counts[number].tolist()
             assert (service.connections, service) == (services.counts[number].sum(), services.of(number))

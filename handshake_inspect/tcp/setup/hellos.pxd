@@ -9,22 +9,13 @@ from handshake_inspect.tcp.setup.facts cimport (
     SETUP_OFFERS_H2, SETUP_PSK, SETUP_PSK_OFFERED, SETUP_SERVER_HELLO, SETUP_UNREAD,
 )
 from handshake_inspect.wire.const cimport MASK32
+from handshake_inspect.tcp.setup.setup_rows cimport HEAD
+from handshake_inspect.tls.numbers cimport (
+    CHOSE_PSK, FIRST_DRAFT, HANDSHAKE, IS_RETRY, MESSAGE_HEADER, OFFERS_13, OFFERS_EARLY_DATA, OFFERS_ECH,
+    OFFERS_H2, OFFERS_PSK, RECORD_HEADER, TLS12, TLS13,
+)
 
 cdef uint32_t BUFFER
-cdef unsigned int HEAD
-cdef unsigned int CHOSE_PSK
-cdef unsigned int FIRST_DRAFT
-cdef unsigned int HANDSHAKE
-cdef unsigned int IS_RETRY
-cdef uint32_t MESSAGE_HEADER
-cdef unsigned int OFFERS_13
-cdef unsigned int OFFERS_EARLY_DATA
-cdef unsigned int OFFERS_ECH
-cdef unsigned int OFFERS_H2
-cdef unsigned int OFFERS_PSK
-cdef uint32_t RECORD_HEADER
-cdef unsigned int TLS12
-cdef unsigned int TLS13
 
 @cython.locals(reading="sr.Reading *", head="unsigned int", length=uint32_t)
 cdef uint32_t message_length(Focus focus) noexcept nogil

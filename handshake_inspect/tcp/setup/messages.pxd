@@ -11,22 +11,16 @@ from handshake_inspect.tcp.setup.facts cimport (
     SETUP_HELLO_RETRY, SETUP_SERVER_HELLO, SETUP_TLS, SETUP_UNREAD,
 )
 from handshake_inspect.wire.const cimport MASK32
+from handshake_inspect.tcp.setup.setup_rows cimport HEAD
+from handshake_inspect.tls.numbers cimport (
+    ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, CLIENT_HELLO, HANDSHAKE, LONGEST_RECORD, RECORD_HEADER,
+    SERVER_HELLO, TLS12, TLS13,
+)
 
 cdef unsigned int HIDDEN
 cdef unsigned int LEAST_TOGETHER
 cdef unsigned int LONGEST_FINISHED
 cdef unsigned int NO_LENGTH
-cdef unsigned int HEAD
-cdef unsigned int ALERT
-cdef unsigned int APPLICATION_DATA
-cdef unsigned int CHANGE_CIPHER_SPEC
-cdef unsigned int CLIENT_HELLO
-cdef unsigned int HANDSHAKE
-cdef unsigned int LONGEST_RECORD
-cdef uint32_t RECORD_HEADER
-cdef unsigned int SERVER_HELLO
-cdef unsigned int TLS12
-cdef unsigned int TLS13
 
 @cython.locals(side="unsigned int", kind="unsigned int")
 cdef void on_head(Focus focus) noexcept nogil

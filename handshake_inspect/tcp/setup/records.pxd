@@ -12,14 +12,11 @@ from handshake_inspect.tcp.setup.facts cimport (
     SETUP_NOT_TLS, SETUP_SERVER_TLS, SETUP_TLS,
 )
 from handshake_inspect.wire.const cimport MASK32
+from handshake_inspect.tcp.setup.setup_rows cimport HEAD
+from handshake_inspect.tls.numbers cimport (
+    ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, HANDSHAKE, LONGEST_RECORD, RECORD_HEADER,
+)
 
-cdef unsigned int HEAD
-cdef unsigned int ALERT
-cdef unsigned int APPLICATION_DATA
-cdef unsigned int CHANGE_CIPHER_SPEC
-cdef unsigned int HANDSHAKE
-cdef unsigned int LONGEST_RECORD
-cdef unsigned int RECORD_HEADER
 cdef unsigned int LATEST
 
 @cython.locals(reading="sr.Reading *", side="unsigned int")

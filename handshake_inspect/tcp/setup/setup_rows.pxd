@@ -1,6 +1,10 @@
 from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uintptr_t
 from libc.string cimport memset
 
+cdef extern from *:
+    const unsigned int CANDIDATES "6u"
+    const unsigned int HEAD "12u"
+
 cdef struct Exchange:
     int64_t request_ns
     int64_t response_ns

@@ -12,15 +12,11 @@ from handshake_inspect.tcp.setup.facts cimport (
     UPGRADE_POSTGRESQL, UPGRADE_RDP, UPGRADE_SMTP, UPGRADE_SOCKS, UPGRADE_XMPP,
 )
 from handshake_inspect.wire.const cimport MASK32
+from handshake_inspect.tls.numbers cimport (
+    ALERT, APPLICATION_DATA, CHANGE_CIPHER_SPEC, CLIENT_HELLO, HANDSHAKE, LONGEST_RECORD, RECORD_HEADER,
+    SERVER_HELLO,
+)
 
-cdef unsigned int ALERT
-cdef unsigned int APPLICATION_DATA
-cdef unsigned int CHANGE_CIPHER_SPEC
-cdef unsigned int LONGEST_RECORD
-cdef uint32_t RECORD_HEADER
-cdef unsigned int CLIENT_HELLO
-cdef unsigned int HANDSHAKE
-cdef unsigned int SERVER_HELLO
 cdef unsigned int MOST_TURNS
 cdef uint32_t CONN
 cdef uint32_t XML

@@ -9,14 +9,11 @@ from handshake_inspect.tcp.setup.facts cimport (
     SETUP_FALSE_START, SETUP_OFFERS_H2, SETUP_SERVER_CHANGED, SETUP_SERVER_FINISHED, SETUP_SPOKE_FIRST,
 )
 from handshake_inspect.wire.const cimport MASK32
+from handshake_inspect.tcp.setup.setup_rows cimport HEAD
+from handshake_inspect.tls.numbers cimport (
+    APPLICATION_DATA, CERTIFICATE, CHANGE_CIPHER_SPEC, HANDSHAKE, RECORD_HEADER, TLS12,
+)
 
-cdef unsigned int HEAD
-cdef unsigned int APPLICATION_DATA
-cdef unsigned int CERTIFICATE
-cdef unsigned int CHANGE_CIPHER_SPEC
-cdef unsigned int HANDSHAKE
-cdef uint32_t RECORD_HEADER
-cdef unsigned int TLS12
 cdef unsigned int EMPTY_LIST
 
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", unfinished=bint)

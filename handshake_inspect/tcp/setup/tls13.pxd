@@ -13,14 +13,11 @@ from handshake_inspect.tcp.setup.facts cimport (
     SETUP_SERVER_FINISHED, SETUP_UNREAD,
 )
 from handshake_inspect.wire.const cimport MASK32
+from handshake_inspect.tcp.setup.setup_rows cimport CANDIDATES
+from handshake_inspect.tls.numbers cimport (
+    AES_128_CCM_8_SHA256, AES_256_GCM_SHA384, APPLICATION_DATA, CHANGE_CIPHER_SPEC, LONGEST_RECORD, RECORD_HEADER,
+)
 
-cdef unsigned int CANDIDATES
-cdef unsigned int AES_128_CCM_8_SHA256
-cdef unsigned int AES_256_GCM_SHA384
-cdef unsigned int APPLICATION_DATA
-cdef unsigned int CHANGE_CIPHER_SPEC
-cdef unsigned int LONGEST_RECORD
-cdef uint32_t RECORD_HEADER
 cdef unsigned int MOST_BEFORE
 cdef unsigned int OVERHEAD
 cdef unsigned int SHORT_TAG

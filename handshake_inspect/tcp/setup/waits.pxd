@@ -10,8 +10,8 @@ from handshake_inspect.tcp.setup.facts cimport (
     SPAN_BEFORE_REQUEST, SPAN_BEFORE_TLS, SPAN_RESPONSE, SPAN_TLS,
 )
 from handshake_inspect.wire.const cimport MASK32
+from handshake_inspect.tls.numbers cimport TLS12
 
-cdef unsigned int TLS12
 cdef int64_t LEAST_NS
 cdef int64_t SLACK_NS
 cdef int64_t DELAYED_NS

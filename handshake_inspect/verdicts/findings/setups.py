@@ -12,6 +12,7 @@ from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.grouping import Groups, group
 from handshake_inspect.verdicts.memo import once
+from handshake_inspect.verdicts.sets import host_key
 from handshake_inspect.verdicts.setup.handshakes import Handshakes
 from handshake_inspect.verdicts.setup.setups import setups_of
 
@@ -53,7 +54,9 @@ def by_service(case: Case, tls: Handshakes, places: Places, at_least: int = 1) -
 
 
 def by_keys(keys: list[NDArray[Any]], places: Places, at_least: int = 1) -> Groups[Places]:
-    """Group these places by several keys together."""
-    numbers = [np.unique(key, return_inverse=True)[1].reshape(-1) for key in keys]
-    joined = reduce(lambda one, other: one * (int(other.max(initial=0)) + 1) + other, numbers)
-    return group(np.unique(joined, return_inverse=True)[1].reshape(-1), places, at_least=at_least)
+    """Group these places by several keys together; the groups are in the order of the first key, then the second …"""
+    wide = [key.astype(np.uint64, copy=False) for key in keys]
+    groups = group(reduce(host_key, wide), np.arange(len(places)), at_least=at_least)
+    first = groups.rows[groups.starts]
+    groups = groups.select(np.lexsort([key[first] for key in reversed(keys)]))
+    return Groups(places[groups.rows], groups.starts, groups.ends)

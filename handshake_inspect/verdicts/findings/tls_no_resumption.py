@@ -45,10 +45,13 @@ def names(case: Case, tls: Handshakes, places: Places) -> NDArray[np.int64]:
     """Return a number per requested server name, in name order; several hellos may request the same name."""
     if case.attempts.names is None:
         return np.zeros(len(places), dtype=np.int64)
-    different, which = np.unique(tls.hello[places], return_inverse=True)
+    hellos = tls.hello[places]
+    different = np.flatnonzero(np.bincount(hellos))
     asked = [case.attempts.names.facts(hello)[0] or b"" if hello else b"" for hello in different.tolist()]
     numbers = {name: number for number, name in enumerate(sorted(set(asked)))}
-    return np.array([numbers[name] for name in asked])[which.reshape(-1)]
+    number_of = np.zeros(int(different[-1]) + 1, dtype=np.int64)
+    number_of[different] = [numbers[name] for name in asked]
+    return number_of[hellos]
 
 
 def never_resumes(case: Case, tls: Handshakes, places: Places) -> bool:

@@ -17,6 +17,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import addr, capped, cite, client, median, quantiles, target, window
 from handshake_inspect.verdicts.findings.setups import Places, by_keys, by_service, handshakes
+from handshake_inspect.verdicts.grouping import Groups
 from handshake_inspect.verdicts.sets import count_distinct
 from handshake_inspect.verdicts.setup.handshakes import Handshakes
 from handshake_inspect.wire.text import duration, plural
@@ -28,16 +29,23 @@ LEAST = 3
 def detect_server(case: Case) -> list[Finding]:
     """Return one finding per service that is slow to send its ServerHello."""
     tls = handshakes(case)
+    if not (tls.server_hello >= SLOW_NS).any():
+        return []
     groups = by_service(case, tls, np.flatnonzero(tls.server_hello >= 0), LEAST)
-    slow = [each for each in map(groups.of, range(len(groups))) if is_slow(tls, each)]
+    slow = [each for each in map(groups.of, mostly_slow(groups, tls.server_hello)) if is_slow(tls, each)]
     slow.sort(key=len, reverse=True)
     return capped(SERVER, "services that are slow to answer a ClientHello", slow, lambda each: server(case, tls, each))
 
 
+def mostly_slow(groups: Groups[Places], column: Times) -> list[int]:
+    """Return the groups whose median is long."""
+    return np.flatnonzero(groups.sums(column[groups.rows] >= SLOW_NS) > groups.sizes // 2).tolist()
+
+
 def is_slow(tls: Handshakes, places: Places) -> bool:
-    """Return whether the server's median time is long, and not below the network's."""
+    """Return whether the server's median time is not below the network's."""
     taken, network = median(tls.server_hello[places]) or 0, tls.network[places]
-    return taken >= SLOW_NS and taken >= (median(network[network >= 0]) or 0)
+    return taken >= (median(network[network >= 0]) or 0)
 
 
 def detect_client(case: Case) -> list[Finding]:
@@ -46,10 +54,11 @@ def detect_client(case: Case) -> list[Finding]:
     found: list[tuple[str, Times, Places]] = []
     before = np.where(tls.upgraded, -1, tls.before_tls)
     for part, column in (("finished", tls.client_finished), ("before-tls", before)):
+        if not (column >= SLOW_NS).any():
+            continue
         places = np.flatnonzero(column >= 0)
         groups = by_keys([case.attempts.client_host[tls.rows[places]]], places, LEAST)
-        slow = (each for each in map(groups.of, range(len(groups))) if (median(column[each]) or 0) >= SLOW_NS)
-        found += [(part, column, each) for each in slow]
+        found += [(part, column, each) for each in map(groups.of, mostly_slow(groups, column))]
     found.sort(key=lambda each: -len(each[2]))
     return capped(CLIENT, "clients that are slow in TLS handshakes", found, lambda each: slow_client(case, tls, *each))
 

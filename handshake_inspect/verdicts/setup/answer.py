@@ -15,7 +15,8 @@ the remaining candidates, these are skipped at the front:
 """
 
 from dataclasses import dataclass, fields
-from typing import Any
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,17 +38,18 @@ TICKETS = 4
 TICKET_SPREAD = 16
 
 Lengths = NDArray[np.int64]
+Places = NDArray[np.int8]
 
 _SERVICE = np.uint64(0xFFFF_FFFF_FFFF_0000)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Candidates:
-    """The records that may be the response: one row per connection, one column per record."""
+    """The records that may be the response: one row per record, one column per connection (for long inner loops)."""
 
     ns: Times
-    frame: NDArray[np.int64]
-    length: Lengths
+    frame: NDArray[np.integer[Any]]
+    length: NDArray[np.integer[Any]]
     count: Lengths
     ticket_length: Lengths  # of a ticket before the request, 0 for none
     http2: Bools  # HTTP/2 was offered
@@ -55,52 +57,67 @@ class Candidates:
 
     def of(self, rows: Any) -> "Candidates":
         """Return the candidates of some connections."""
-        return Candidates(*(getattr(self, each.name)[rows] for each in fields(self)))
+        return Candidates(*(getattr(self, each.name)[..., rows] for each in fields(self)))
 
-    @property
+    def __len__(self) -> int:
+        """Return the number of connections."""
+        return len(self.count)
+
+    @cached_property
     def there(self) -> Bools:
         """A mask: there is a candidate."""
-        there: Bools = np.arange(CANDIDATES) < self.count[:, None]
+        there: Bools = np.arange(CANDIDATES, dtype=np.uint8)[:, None] < self.count.astype(np.uint8)
         return there
 
-    @property
+    @cached_property
     def settings(self) -> Bools:
         """A mask: it may be HTTP/2 SETTINGS."""
-        return self.there & self.http2[:, None] & (self.length < MOST_SETTINGS)
+        if not self.http2.any():
+            return np.broadcast_to(np.False_, self.there.shape)
+        return self.there & self.http2 & (self.length < MOST_SETTINGS)
 
-    @property
-    def ticketlike(self) -> Bools:
-        """A mask: it has the size of a ticket."""
-        return self.there & is_like_ticket(self.length)
-
-    @property
-    def leading(self) -> tuple[Lengths, Lengths]:
+    @cached_property
+    def leading(self) -> tuple[Places, Places]:
         """The first two indices after leading SETTINGS; CANDIDATES for none."""
-        others = self.there & ~self.settings
-        first = np.where(others.any(axis=1), others.argmax(axis=1), CANDIDATES)
-        later = others & (np.arange(CANDIDATES) > first[:, None])
-        return first, np.where(later.any(axis=1), later.argmax(axis=1), CANDIDATES)
+        others = self.there & ~self.settings if self.http2.any() else self.there
+        first, second = (np.full(len(self), CANDIDATES, dtype=np.int8) for _ in range(2))
+        for place in reversed(range(CANDIDATES)):
+            np.copyto(second, first, where=others[place])
+            np.copyto(first, np.int8(place), where=others[place])
+        return first, second
 
-    @property
+    @cached_property
+    def leading_length(self) -> Lengths:
+        """The length of the first one after leading SETTINGS, 0 for none."""
+        return self.at(self.length, self.leading[0])
+
+    @cached_property
+    def like_tickets(self) -> Bools:
+        """A mask over connections: the first one after leading SETTINGS has the size of a ticket."""
+        return is_like_ticket(self.leading_length)
+
+    @cached_property
     def proved_length(self) -> Lengths:
         """The ticket length that this connection proves by itself, 0 for none."""
-        first, second = self.leading
-        one, other = self._at(self.length, first), self._at(self.length, second)
-        run = self._at(self.ticketlike, first).astype(bool) & (one == other)
-        return np.where(is_like_ticket(self.ticket_length), self.ticket_length, np.where(run, one, 0))
+        run = self.like_tickets & (self.leading_length == self.at(self.length, self.leading[1]))
+        return np.where(is_like_ticket(self.ticket_length), self.ticket_length, np.where(run, self.leading_length, 0))
 
-    def _at(self, values: NDArray[np.generic], places: Lengths) -> NDArray[np.int64]:
-        """Return the value at an index of each row, 0 beyond the last."""
-        padded = np.concatenate([values.astype(np.int64), np.zeros((len(values), 1), dtype=np.int64)], axis=1)
-        return padded[np.arange(len(values)), np.minimum(places, CANDIDATES)]
+    def at(self, values: NDArray[np.integer[Any]], places: Places) -> NDArray[np.int64]:
+        """Return the value at an index for each connection, 0 outside of them."""
+        found = np.zeros(len(self), dtype=np.int64)
+        for place in range(CANDIDATES):
+            here = places == place
+            if here.any():
+                np.copyto(found, values[place], where=here)
+        return found
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Responses:
     """Indices of candidates, -1 for none: the first and the last that may be the response."""
 
-    first: Lengths
-    last: Lengths
+    first: Places
+    last: Places
     method: NDArray[np.uint8]
 
     @property
@@ -134,33 +151,50 @@ class Tickets:
         return np.searchsorted(self.keys, high, side="right") > np.searchsorted(self.keys, low)
 
 
-def responses(candidates: Candidates, service: Keys, tickets: Tickets) -> Responses:
+class KnownTickets(Protocol):
+    """Ticket lengths by service."""
+
+    def near(self, service: Keys, length: Lengths) -> tuple[Bools, Bools]:
+        """Return two masks: the service is known to have such tickets; any ticket of it is known."""
+
+
+def responses(candidates: Candidates, service: Keys, tickets: KnownTickets) -> Responses:
     """Choose among the candidates of every connection; most have none."""
     having = np.flatnonzero(candidates.count > 0)
+    if len(having) == len(service):
+        return chosen_of(candidates, service, tickets)
     mine = chosen_of(candidates.of(having), service[having], tickets)
-    first, last = (np.full(len(service), -1, dtype=np.int64) for _ in range(2))
+    first, last = (np.full(len(service), -1, dtype=np.int8) for _ in range(2))
     method = np.full(len(service), EXACT, dtype=np.uint8)
     first[having], last[having], method[having] = mine.first, mine.last, mine.method
     return Responses(first, last, method)
 
 
-def chosen_of(candidates: Candidates, service: Keys, tickets: Tickets) -> Responses:
+def chosen_of(candidates: Candidates, service: Keys, tickets: KnownTickets) -> Responses:
     """Return the responses of connections that have candidates."""
-    there = candidates.there
     first, second = candidates.leading
-    lone = candidates._at(candidates.ticketlike, first).astype(bool)
-    proved = candidates.proved_length
-    alike, any_known = tickets.near(service, candidates._at(candidates.length, first))
-    single = (proved == 0) & lone & ((second < CANDIDATES) | candidates.holed)
-    skipped = skipping(candidates, np.where(single & alike, candidates._at(candidates.length, first), proved))
-    left = there & ~skipped
-    chosen = np.where(left.any(axis=1), left.argmax(axis=1), -1)
-    only_settings = (chosen < 0) & candidates.settings.any(axis=1)
-    chosen = np.where(only_settings, candidates.settings.argmax(axis=1), chosen)
-    doubted = single & ~any_known & (chosen == first)
-    last = np.where(doubted, np.where(second < CANDIDATES, second, -1), chosen)
-    method = np.where(doubted, AMBIGUOUS, np.where(chosen > 0, TICKETS_SKIPPED, EXACT)).astype(np.uint8)
-    return Responses(np.where(last >= 0, np.where(doubted, first, 0), -1), last, method)
+    length, proved = candidates.leading_length, candidates.proved_length
+    single = (proved == 0) & candidates.like_tickets & ((second < CANDIDATES) | candidates.holed)
+    doubted = single
+    if single.any():
+        alike, any_known = tickets.near(service, length)
+        proved = np.where(single & alike, length, proved)
+        doubted = single & ~any_known
+    chosen = first_left(candidates, proved)
+    if candidates.http2.any():
+        chosen = np.where(chosen < 0, first_of(candidates.settings), chosen)
+    doubted = doubted & (chosen == first)
+    last = np.where(doubted, np.where(second < CANDIDATES, second, np.int8(-1)), chosen)
+    method = np.where(doubted, np.uint8(AMBIGUOUS), np.where(chosen > 0, np.uint8(TICKETS_SKIPPED), np.uint8(EXACT)))
+    return Responses(np.where(last >= 0, np.where(doubted, first, np.int8(0)), np.int8(-1)), last, method)
+
+
+def first_of(mask: Bools) -> Places:
+    """Return the first marked index for each connection, -1 for none."""
+    first = np.full(mask.shape[1], -1, dtype=np.int8)
+    for place in reversed(range(CANDIDATES)):
+        np.copyto(first, np.int8(place), where=mask[place])
+    return first
 
 
 def is_like_ticket(length: Lengths) -> Bools:
@@ -170,12 +204,22 @@ def is_like_ticket(length: Lengths) -> Bools:
     return like
 
 
-def skipping(candidates: Candidates, ticket_length: Lengths) -> Bools:
-    """Return a mask over candidates: SETTINGS or tickets at the front, before anything else."""
-    ticket = candidates.there & (candidates.length == ticket_length[:, None]) & (ticket_length > 0)[:, None]
-    ticket &= np.cumsum(ticket, axis=1) <= TICKETS
-    skipped: Bools = np.logical_and.accumulate(candidates.settings | ticket, axis=1)
-    return skipped
+def first_left(candidates: Candidates, ticket_length: Lengths) -> Places:
+    """Return the first index behind the SETTINGS and tickets at the front, -1 for none; 0 is no ticket length."""
+    chosen = np.full(len(candidates), -1, dtype=np.int8)
+    tickets = np.zeros(len(candidates), dtype=np.uint8)
+    open_ = np.ones(len(candidates), dtype=bool)  # everything before was skipped
+    known, wanted = ticket_length > 0, ticket_length.astype(candidates.length.dtype)
+    for place in range(CANDIDATES):
+        ticket = (candidates.length[place] == wanted) & known
+        tickets += ticket
+        skipped = candidates.settings[place] | (ticket & (tickets <= TICKETS))
+        left = open_ & candidates.there[place] & ~skipped
+        np.copyto(chosen, np.int8(place), where=left)
+        open_ &= skipped
+        if not open_.any():
+            break
+    return chosen
 
 
 def named(wait_first: Times, wait_last: Times) -> Times:

@@ -53,7 +53,7 @@ def handshakes_of(spans: Spans, outcomes: NDArray[np.uint8]) -> list[NDArray[Any
         seen.network.value, np.where(again, seen.time("hello_2") - seen.time("hello"), -1),
         spans.extras.cost(EXTRA_WINDOW, SPAN_TLS), spans.response[0].known,
     ]  # fmt: skip
-    return [column[tls] for column in columns]
+    return columns if len(tls) == len(seen) else [column[tls] for column in columns]
 
 
 def concatenated_handshakes(parts: list[list[NDArray[Any]]]) -> Handshakes:

@@ -1,5 +1,9 @@
-"""Durations known within bounds, as columns in nanoseconds; -1 if unknown."""
+"""Durations known within bounds, as columns in nanoseconds; -1 if unknown.
 
+Most are exact: then bounds and value are one array, and so are those of what is computed from them.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,28 +27,44 @@ class Interval:
         """A mask: there are bounds."""
         return self.high >= 0
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether one array is both bounds and the value."""
+        return self.low is self.high is self.value
+
+    def each(self, make: Callable[[Times], Times]) -> "Interval":
+        """Return the interval whose parts `make` makes of these."""
+        return same(make(self.high)) if self.is_exact else Interval(*map(make, self.parts))
+
     def plus(self, other: "Interval") -> "Interval":
         """Return the sum where both are known."""
         known = self.known & other.known
+        if self.is_exact and other.is_exact:
+            return same(masked(known, self.high + other.high))
         named = known & (self.value >= 0) & (other.value >= 0)
         return Interval(
-            np.where(known, self.low + other.low, -1),
-            np.where(known, self.high + other.high, -1),
-            np.where(named, self.value + other.value, -1),
+            masked(known, self.low + other.low),
+            masked(known, self.high + other.high),
+            masked(named, self.value + other.value),
         )
 
     def less(self, other: "Interval") -> "Interval":
         """Return the difference, at least 0, where both are known."""
         known = self.known & other.known
+        if self.is_exact and other.is_exact:
+            return same(masked(known, np.maximum(self.high - other.high, 0)))
         named = known & (self.value >= 0) & (other.value >= 0)
         return Interval(
-            np.where(known, np.maximum(self.low - other.high, 0), -1),
-            np.where(known, np.maximum(self.high - other.low, 0), -1),
-            np.where(named, np.maximum(self.value - other.value, 0), -1),
+            masked(known, np.maximum(self.low - other.high, 0)),
+            masked(known, np.maximum(self.high - other.low, 0)),
+            masked(named, np.maximum(self.value - other.value, 0)),
         )
 
     def least(self, other: "Interval") -> "Interval":
         """Return the smaller one, or the one that is known."""
+        if self.is_exact and other.is_exact:
+            # Without a sign, unknown is more than all others.
+            return same(np.minimum(self.high.view(np.uint64), other.high.view(np.uint64)).view(np.int64))
         low, high, value = (
             np.where(there, np.where(also, np.minimum(a, b), a), b)
             for there, also, a, b in (
@@ -62,26 +82,40 @@ class Interval:
 
     def where(self, mask: Bools) -> "Interval":
         """Return unknown where the mask is not set."""
-        return Interval(*(np.where(mask, each, -1) for each in self.parts))
+        return self.each(lambda part: masked(mask, part))
 
     def since(self, start: Times) -> "Interval":
         """Convert times to durations since `start`, at least 0."""
-        return Interval(*(np.where(each >= 0, np.maximum(each - start, 0), -1) for each in self.parts))
+        return self.each(lambda part: masked(part >= 0, np.maximum(part - start, 0)))
 
     def at_most(self, most: Times) -> "Interval":
         """Limit to `most`."""
-        return Interval(*(np.minimum(each, most) for each in self.parts))
+        return self.each(lambda part: np.minimum(part, most))
+
+
+def masked(mask: Bools, values: Times) -> Times:
+    """Return the values, -1 where the mask is not set: without `np.where`, which takes scalars one by one."""
+    left: Times = mask.astype(np.int64)
+    left -= 1
+    left |= values
+    return left
 
 
 def choose(mask: Bools, one: Interval, other: Interval) -> Interval:
     """Return `one` where the mask is set, else `other`."""
+    if one.is_exact and other.is_exact:
+        return same(np.where(mask, one.high, other.high))
     return Interval(*(np.where(mask, a, b) for a, b in zip(one.parts, other.parts, strict=True)))
+
+
+def same(values: Times) -> Interval:
+    """Return exact values; -1 for unknown."""
+    return Interval(values, values, values)
 
 
 def exact(values: Times, known: Bools) -> Interval:
     """Return measured values, at least 0."""
-    value = np.where(known, np.maximum(values, 0), -1)
-    return Interval(value, value, value)
+    return same(masked(known, np.maximum(values, 0)))
 
 
 def is_close(low: Times, high: Times) -> Bools:

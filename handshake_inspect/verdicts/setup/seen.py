@@ -38,10 +38,10 @@ from handshake_inspect.tcp.setup.facts import (
 from handshake_inspect.tls.numbers import DRAFT, FIRST_DRAFT, TLS12, TLS13
 from handshake_inspect.verdicts.arrays import Bools, Times
 from handshake_inspect.verdicts.attempts import Attempts
-from handshake_inspect.verdicts.columns import take_rows
+from handshake_inspect.verdicts.columns import as_slice, take_rows
 from handshake_inspect.verdicts.legs import Leg, Legs
 from handshake_inspect.verdicts.setup.answer import Candidates
-from handshake_inspect.verdicts.setup.intervals import Interval, bounded
+from handshake_inspect.verdicts.setup.intervals import Interval, bounded, same
 
 OF_EXCHANGES = ("request", "response")
 _DOUBTED = ("client_finished", "request")  # unknown with SETUP_DOUBTED
@@ -59,16 +59,21 @@ class Seen:
     def __init__(self, trace: Attempts, rows: Any) -> None:
         assert trace.exchanges is not None  # noqa: S101
         self.trace, self.rows = trace, rows
-        self.exchange = trace.exchanges[rows]
+        numbers = np.asarray(rows)
+        piece = as_slice(numbers)
+        self.at: Any = numbers.astype(np.intp, copy=False) if piece is None else piece  # NumPy's fastest indices
+        self.exchange = trace.exchanges[self.at]
         self.number = (self.exchange["setup"] & EXCHANGE_SETUP).astype(np.intp)
         self._columns: dict[str, NDArray[Any]] = {}
+        self._of_connections: dict[str, NDArray[Any]] = {}
+        self._of_ends: dict[tuple[str, bool], NDArray[Any]] = {}
 
     def __len__(self) -> int:
         """Return the number of connections."""
         return len(self.number)
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return a column of set-up rows; 0 for connections without one."""
+        """Return a column of set-up rows; 0 for connections without one.  Of an array, each item is a column."""
         if name not in self._columns:
             self._columns[name] = self._column(name)
         return self._columns[name]
@@ -82,20 +87,34 @@ class Seen:
 
     def _column(self, name: str) -> NDArray[Any]:
         there, rows = self._setups
-        source = rows[name]
+        source = rows[name].T
+        wide = np.int64 if source.ndim == 1 else source.dtype
         if len(there) == len(self):
-            column = source.astype(np.int64)
+            column = source.astype(wide, order="C")
         else:
-            column = np.zeros((len(self), *source.shape[1:]), dtype=np.int64)
-            column[there] = source
+            column = np.zeros((*source.shape[:-1], len(self)), dtype=wide)
+            column[..., there] = source
         if name == "flags":
             column[column & SETUP_DOUBTED != 0] &= ~SETUP_CLIENT_FINISHED
         return column
 
     def of(self, name: str) -> NDArray[Any]:
         """Return a column of connection rows."""
-        column: NDArray[Any] = self.trace.connections[name][self.rows]
-        return column
+        if name not in self._of_connections:
+            self._of_connections[name] = self.trace.connections[name][self.at]
+        return self._of_connections[name]
+
+    def end(self, name: str, *, client: bool) -> NDArray[Any]:
+        """Return a column of the clients' or the servers' endpoint rows."""
+        if (name, client) not in self._of_ends:
+            self._of_ends[name, client] = self.trace.endpoints[name][self._ends[client]]
+        return self._of_ends[name, client]
+
+    @cached_property
+    def _ends(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """The endpoint rows of the servers and of the clients."""
+        clients = np.asarray(self.trace.client_rows[self.at]).astype(np.intp)
+        return clients ^ 1, clients
 
     def flag(self, bits: int) -> Bools:
         """Return a mask: any of these SETUP_* bits is set."""
@@ -108,7 +127,7 @@ class Seen:
     @cached_property
     def facts(self) -> NDArray[np.uint64]:
         """FACT_* bits."""
-        facts: NDArray[np.uint64] = self.trace.facts[self.rows]
+        facts: NDArray[np.uint64] = self.trace.facts[self.at]
         return facts
 
     def time(self, name: str) -> Times:
@@ -134,12 +153,12 @@ class Seen:
     def opened(self) -> Bools:
         """A mask: the capture holds the SYN and the final ACK, with usable times."""
         whole = self.facts & (FACT_SYN | FACT_ACKED | FACT_MIDSTREAM) == FACT_SYN | FACT_ACKED
-        return whole & ~self.trace.untimed[self.rows]
+        return whole & ~self.trace.untimed[self.at]
 
     @cached_property
     def legs(self) -> tuple[Leg, Leg]:
         """The handshake RTTs to the server and to the client."""
-        legs = Legs(self.trace, self.rows)
+        legs = Legs(self.trace, self.at)
         return legs.synack, legs.ackdat
 
     @cached_property
@@ -155,12 +174,15 @@ class Seen:
         """
         path = self.exchange["path"].astype(np.int64)
         leg = _interval(self.legs[0])
-        low = np.where(~leg.known & self._is_answer(path), 0, path)
+        unclear = ~leg.known & (path > 0)
+        if not unclear.any():
+            return leg.least(same(np.where(path > 0, path, -1)))
+        low = np.where(unclear & self._is_answer(path), 0, path)
         return leg.least(bounded(np.where(path > 0, low, -1), np.where(path > 0, path, -1)))
 
     def _is_answer(self, path: Times) -> Bools:
         """Return a mask: the round trip is that of ServerHello or the response, with the server's own time."""
-        first = np.where(self.is_13, self["candidate_ns"][:, 0], self["response_seen_ns"])
+        first = np.where(self.is_13, self["candidate_ns"][0], self["response_seen_ns"])
         answer = np.where(first > 0, first, self.time("response"))
         sent = np.where(self["request_sent_ns"] > 0, self["request_sent_ns"], self.time("request"))
         found: Bools = (path == answer - sent) | (path == self["server_hello_ns"] - self["hello_sent_ns"])
@@ -174,41 +196,42 @@ class Seen:
     @cached_property
     def unseen(self) -> Bools:
         """A mask: the capture lacks the server's segments: all of them, or data that the client acknowledged."""
-        ends = self.trace.endpoints
-        server, client = self.trace.server_rows[self.rows], self.trace.client_rows[self.rows]
-        traits = ends["traits"][server]
+        traits = self.end("traits", client=False)
         known = traits & TRAIT_ISS != 0
-        fin = (traits & TRAIT_FIN != 0).astype(np.int64)
-        lacking: Bools = (self._taken(server, client) > fin) & known & (ends["bytes"][server] == 0)
+        fin = traits & TRAIT_FIN != 0
+        lacking: Bools = (self._taken_of_server > fin) & known & (self.end("bytes", client=False) == 0)
         return (traits & TRAIT_SEEN == 0) | lacking
 
     @cached_property
     def lacking(self) -> Bools:
         """A mask: either end acknowledged data that the capture does not hold (more than a FIN)."""
-        client, server = self.trace.client_rows[self.rows], self.trace.server_rows[self.rows]
-        return self._lacks(client, server) | self._lacks_of_server
+        return self._lacks(self._taken(client=True), client=True) | self._lacks_of_server
 
     @cached_property
     def _lacks_of_server(self) -> Bools:
-        return self._lacks(self.trace.server_rows[self.rows], self.trace.client_rows[self.rows])
+        return self._lacks(self._taken_of_server, client=False)
 
-    def _lacks(self, sender: NDArray[Any], receiver: NDArray[Any]) -> Bools:
-        ends = self.trace.endpoints
-        taken = self._taken(sender, receiver)
-        known = (ends["traits"][sender] & TRAIT_ISS != 0) & (ends["traits"][receiver] & TRAIT_ACKS != 0)
-        lacks: Bools = known & (taken > 1) & (taken - 1 > ends["bytes"][sender].astype(np.int64))
+    def _lacks(self, taken: NDArray[np.int32], *, client: bool) -> Bools:
+        sent, traits = self.end("bytes", client=client), self.end("traits", client=client)
+        more = (taken > 1) & (np.maximum(taken, 1).view(np.uint32) - np.uint32(1) > sent)
+        known = (traits & TRAIT_ISS != 0) & (self.end("traits", client=not client) & TRAIT_ACKS != 0)
+        lacks: Bools = more & known
         return lacks
 
-    def _taken(self, sender: NDArray[Any], receiver: NDArray[Any]) -> NDArray[np.int64]:
-        """Return how many bytes of a sender with known ISN its receiver acknowledged, including a FIN."""
-        ends = self.trace.endpoints
-        taken = (ends["last_ack"][receiver] - ends["iss"][sender] - np.uint32(1)).astype(np.int32)
-        return taken.astype(np.int64)
+    @cached_property
+    def _taken_of_server(self) -> NDArray[np.int32]:
+        return self._taken(client=False)
+
+    def _taken(self, *, client: bool) -> NDArray[np.int32]:
+        """Return how many bytes of an end with known ISN the other one acknowledged, including a FIN."""
+        last = self.end("last_ack", client=not client)
+        taken: NDArray[np.int32] = (last - self.end("iss", client=client) - np.uint32(1)).view(np.int32)
+        return taken
 
     @cached_property
     def speaker(self) -> NDArray[np.intp]:
         """Who sent the first data: 0 the client, 1 the server, -1 if unknown."""
-        seen = self.trace.endpoints["traits"][self.trace.client_rows[self.rows]] & TRAIT_SEEN != 0
+        seen = self.end("traits", client=True) & TRAIT_SEEN != 0
         # Without the server's ISN, client data may acknowledge a greeting; a ClientHello does not.
         numbered = self.fact(FACT_SYNACK) | (self.fact(FACT_SYN) & self.tls & (self["upgrade"] == 0))
         known = seen & numbered & (self["lacks"] & LACKS_GREETING == 0)
@@ -241,7 +264,7 @@ class Seen:
     @cached_property
     def behind_settings(self) -> Bools:
         """A mask: with TLS 1.2, the response followed a record taken for HTTP/2 SETTINGS (a candidate)."""
-        settings = self["candidate_frame"][:, 0]
+        settings = self["candidate_frame"][0]
         found: Bools = self.is_12 & (settings != 0) & (settings != self._frame_since("response"))
         return found
 
@@ -271,4 +294,6 @@ class Seen:
 
 
 def _interval(leg: Leg) -> Interval:
+    if np.array_equal(leg.low, leg.high):
+        return same(leg.high)
     return bounded(leg.low, leg.high, leg.value)

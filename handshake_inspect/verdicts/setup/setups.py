@@ -24,12 +24,12 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_SPOKE_FIRST,
     SETUP_TLS,
 )
-from handshake_inspect.verdicts.arrays import Bools, Times
+from handshake_inspect.verdicts.arrays import Bools, Keys, Times
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import batches, marked
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.setup import tls
-from handshake_inspect.verdicts.setup.answer import Tickets
+from handshake_inspect.verdicts.setup.answer import KnownTickets, Lengths, Tickets
 from handshake_inspect.verdicts.setup.extras import Extras
 from handshake_inspect.verdicts.setup.handshakes import Handshakes, concatenated_handshakes, handshakes_of
 from handshake_inspect.verdicts.setup.plain import Plain, plain_spans
@@ -41,10 +41,21 @@ from handshake_inspect.verdicts.setup.words import SAVEABLE
 MEASURED = ("tcp", "before_tls", "tls", "before_request", "response", "first_byte")
 
 
+@dataclass(frozen=True)
+class TicketsOf:
+    """The ticket lengths by service, as far as connections prove them; collected when a connection needs them."""
+
+    trace: Attempts
+
+    def near(self, service: Keys, length: Lengths) -> tuple[Bools, Bools]:
+        """Return what `Tickets.near` does."""
+        return tickets_of(self.trace).near(service, length)
+
+
 class Setup:
     """The set-ups of these connection rows, all of which have one."""
 
-    def __init__(self, trace: Attempts, rows: Any, tickets: Tickets) -> None:
+    def __init__(self, trace: Attempts, rows: Any, tickets: KnownTickets) -> None:
         self.seen = Seen(trace, rows)
         self.extras = Extras(self.seen)
         self.spans = Spans(self.seen, tickets, self.extras)
@@ -125,19 +136,15 @@ class Values:
         low[self.unsure], high[self.unsure] = self.lows[name], self.highs[name]
         return low, high
 
-    def of_connections(self, rows: Any) -> "Values":
-        """Return the set-ups of these connection rows (ascending)."""
-        if not len(self.rows):
-            return self
-        places = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
-        return self.of(places[self.rows[places] == rows])
-
 
 def _some(column: NDArray[Any], places: Any) -> NDArray[Any]:
-    """Index a column; constant (broadcast) columns are not copied."""
-    if column.strides == (0,) and len(column):
-        return np.broadcast_to(column[0], len(places))
-    return column[places]
+    """Index a column; constant ones are not copied."""
+    return np.broadcast_to(column[0], len(places)) if is_constant(column) else column[places]
+
+
+def is_constant(column: NDArray[Any]) -> bool:
+    """Return whether one value stands for all of them (see `concatenated`)."""
+    return column.strides == (0,) and len(column) > 0
 
 
 PLAIN = ("rows", "tls", "version", "outcome", "resumed", "early")
@@ -167,9 +174,9 @@ class Setups:
         return rows_of(self.trace)
 
     @property
-    def tickets(self) -> Tickets:
-        """The ticket lengths by service, as far as connections prove them."""
-        return tickets_of(self.trace)
+    def places(self) -> NDArray[np.int32]:
+        """The index in `rows` and `values` of every connection; of one without a set-up that of the one before."""
+        return places_of(self.trace)
 
     def take_tickets(self, whole: Attempts) -> None:
         """Use the tickets of `whole`, of which these attempts are a part."""
@@ -177,7 +184,7 @@ class Setups:
 
     def of(self, rows: Any) -> Setup:
         """Return the set-ups of these connections, which must have one."""
-        return Setup(self.trace, rows, self.tickets)
+        return Setup(self.trace, rows, TicketsOf(self.trace))
 
     @property
     def values(self) -> Values:
@@ -216,6 +223,14 @@ def has_setup(trace: Attempts) -> Bools:
 def rows_of(trace: Attempts) -> NDArray[Any]:
     """Return the rows of connections with a set-up."""
     return marked(has_setup(trace))
+
+
+@once
+def places_of(trace: Attempts) -> NDArray[np.int32]:
+    """Return for every connection how many before it have a set-up."""
+    places = np.cumsum(has_setup(trace), dtype=np.int32)
+    places -= 1
+    return places
 
 
 @once
@@ -261,6 +276,8 @@ def with_plain(rows: NDArray[Any], plain: Plain, others: Values) -> Values:
     def both(default: int, mine: NDArray[Any] | None, theirs: NDArray[Any]) -> NDArray[Any]:
         if mine is None and bool((theirs == default).all()):
             return np.broadcast_to(np.asarray(default, theirs.dtype), len(rows))
+        if mine is not None and not len(hard):
+            return mine
         column = np.full(len(rows), default, dtype=theirs.dtype)
         if mine is not None:
             column[easy] = mine

@@ -32,7 +32,7 @@ from handshake_inspect.tcp.setup.facts import (
 )
 from handshake_inspect.verdicts.arrays import Bools, Codes, Times
 from handshake_inspect.verdicts.masks import first_match
-from handshake_inspect.verdicts.setup.answer import Responses, Tickets, named, responses
+from handshake_inspect.verdicts.setup.answer import KnownTickets, Responses, named, responses
 from handshake_inspect.verdicts.setup.extras import Extras
 from handshake_inspect.verdicts.setup.intervals import Interval, bounded, choose, exact
 from handshake_inspect.verdicts.setup.seen import Seen, frame_numbers
@@ -73,7 +73,7 @@ class Span:
 class Spans:
     """All spans of the set-ups of some connections."""
 
-    def __init__(self, seen: Seen, tickets: Tickets, extras: Extras) -> None:
+    def __init__(self, seen: Seen, tickets: KnownTickets, extras: Extras) -> None:
         self.seen, self.tickets, self.extras = seen, tickets, extras
 
     # -- moments ------------------------------------------------------------------------------------------------
@@ -94,17 +94,19 @@ class Spans:
     def answers(self) -> Responses:
         """The chosen TLS 1.3 records."""
         seen = self.seen
-        return responses(seen.candidates, seen.trace.server_key[seen.rows], self.tickets)
+        return responses(seen.candidates, seen.trace.server_key[seen.at], self.tickets)
 
     @cached_property
     def response(self) -> tuple[Interval, Codes]:
         """When the first byte of the response was available at the capture, and the method codes."""
         seen = self.seen
         at = exact(seen.time("response"), seen.there("response") & ~seen.is_13)
-        at = Interval(np.where(seen.behind_settings, seen["candidate_ns"][:, 0], at.low), at.high, at.value)
+        if seen.behind_settings.any():
+            at = Interval(np.where(seen.behind_settings, seen["candidate_ns"][0], at.low), at.high, at.value)
         chosen, candidates = self.answers, seen.candidates
-        rows = np.arange(len(seen))
-        low, high = (np.where(chosen.known, candidates.ns[rows, place], -1) for place in (chosen.first, chosen.last))
+        low, high = (
+            np.where(chosen.known, candidates.at(candidates.ns, place), -1) for place in (chosen.first, chosen.last)
+        )
         asked = self.request[1]
         middle = named(np.where(chosen.known, low - asked, -1), np.where(chosen.known, high - asked, -1))
         value = np.where(chosen.method == AMBIGUOUS, np.where(middle >= 0, middle + asked, -1), high)
@@ -284,12 +286,11 @@ class Spans:
     @cached_property
     def _answered(self) -> tuple[Bools, Times, NDArray[np.uint64]]:
         seen, chosen, candidates = self.seen, self.answers, self.seen.candidates
-        place = (np.arange(len(seen)), chosen.last)
         there = np.where(seen.is_13, chosen.known, seen.there("response"))
-        frame = frame_numbers(seen.of("first_frame"), candidates.frame[place])
+        frame = frame_numbers(seen.of("first_frame"), candidates.at(candidates.frame, chosen.last))
         return (
             there,
-            np.where(seen.is_13, candidates.ns[place], seen.time("response")),
+            np.where(seen.is_13, candidates.at(candidates.ns, chosen.last), seen.time("response")),
             np.where(seen.is_13, frame, seen.frame("response")),
         )
 

@@ -49,7 +49,9 @@ def outcomes(seen: Seen) -> Codes:
     """Return the outcome of each handshake, as indices in TLS_OUTCOMES; meaningless without a ClientHello."""
     alert = has_alert(seen)
     completed = has_completed(seen)
-    refused = is_doubted(seen) & seen.flag(SETUP_ALERT_SERVER) & ~seen.there("response") & ~is_close_notify(seen)
+    refused = is_doubted(seen)
+    if refused.any():
+        refused &= seen.flag(SETUP_ALERT_SERVER) & ~seen.there("response") & ~is_close_notify(seen)
     by_server, by_client = has_ended(seen, client=False), has_ended(seen, client=True)
     patient = seen.trace.last_ns - seen.of("last_ns") >= PENDING_NS
     over = by_server | by_client | patient
@@ -69,13 +71,16 @@ def outcomes(seen: Seen) -> Codes:
 
 def has_alert(seen: Seen) -> Bools:
     """Return a mask: an alert ended the handshake. After a hole, an encrypted alert may be a close_notify instead."""
-    return seen.flag(SETUP_ALERT) & ~is_doubted(seen) & ~is_close_notify(seen)
+    alert = seen.flag(SETUP_ALERT)
+    return alert & ~is_doubted(seen) & ~is_close_notify(seen) if alert.any() else alert
 
 
 def is_doubted(seen: Seen) -> Bools:
     """Return a mask: an encrypted alert may be a close_notify after a response that the capture lacks."""
-    lacks = seen.flag(SETUP_HOLE | SETUP_MALFORMED) | seen.lacking | seen.unseen
-    return lacks & seen.flag(SETUP_ALERT_ENCRYPTED)
+    encrypted = seen.flag(SETUP_ALERT_ENCRYPTED)
+    if not encrypted.any():
+        return encrypted
+    return encrypted & (seen.flag(SETUP_HOLE | SETUP_MALFORMED) | seen.lacking | seen.unseen)
 
 
 def is_close_notify(seen: Seen) -> Bools:
@@ -103,8 +108,7 @@ def has_ended(seen: Seen, *, client: bool) -> Bools:
     """Return a mask: this end closed or reset the connection."""
     mine = seen.of("client") if client else seen.of("client") ^ 1
     reset = seen.fact(FACT_RST) & (seen.of("rst_side") == mine)
-    ends = seen.trace.client_rows[seen.rows] if client else seen.trace.server_rows[seen.rows]
-    fin: Bools = seen.trace.endpoints["traits"][ends] & TRAIT_FIN != 0
+    fin: Bools = seen.end("traits", client=client) & TRAIT_FIN != 0
     return reset | fin
 
 

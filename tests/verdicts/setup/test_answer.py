@@ -11,10 +11,10 @@ SERVICE, OTHER = 0xABCD_0000_0001_0000, 0x1234_0000_0001_0000
 
 
 def candidates(*lengths, ticket=0, http2=False, holed=False):
-    padded = np.zeros((1, CANDIDATES), dtype=np.int64)
-    padded[0, : len(lengths)] = lengths
+    padded = np.zeros((CANDIDATES, 1), dtype=np.int64)
+    padded[: len(lengths), 0] = lengths
     return Candidates(
-        np.arange(CANDIDATES)[None, :] * 1_000_000, padded, padded, np.array([len(lengths)]), np.array([ticket]),
+        np.arange(CANDIDATES)[:, None] * 1_000_000, padded, padded, np.array([len(lengths)]), np.array([ticket]),
         np.array([http2]), np.array([holed]),
     )  # fmt: skip
 
