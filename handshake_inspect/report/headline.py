@@ -79,7 +79,7 @@ def verdict(report: Report, narrowed: Narrowed | None = None) -> str:
     else:
         said = f"{_of_quic(report.quic_connections)}; no TCP"
     if gravest is not None:
-        return f"{said}: {_reason(gravest, report.summary.outcomes)}"
+        return f"{said}: {_reason(gravest, report)}"
     return "; ".join(filter(None, [said, troubles(report)]))
 
 
@@ -106,14 +106,22 @@ def _source_of_failures(report: Report) -> Finding | None:
     return None
 
 
-def _reason(gravest: Finding, outcomes: Outcomes) -> str:
-    """Return a short reason: the title, or target and cause if the finding only sums up an outcome already named."""
+def _reason(gravest: Finding, report: Report) -> str:
+    """Return a short reason: the title, or targets and cause if the finding only sums up an outcome already named."""
     cause = gravest.metrics.get("cause")
+    outcomes = report.summary.outcomes
     counts = outcomes.as_dict()
     if gravest.id not in counts or not cause or gravest.target is None:
         return _first_part(printable(gravest.title))
     ports = gravest.metrics.get("port_count", 1)
     where = f"{ports:,} ports of {gravest.target}" if ports > 1 else str(gravest.target)
+    alike = [
+        each
+        for each, _ in shown_together(report.findings)
+        if (each.id, each.metrics.get("cause")) == (gravest.id, cause)
+    ]
+    others = len(alike) - 1
+    where += f" and {plural(others, 'other')}" if others else ""
     several = sum(map(bool, counts.values())) - bool(outcomes.established) > 1
     return printable(f"{where} {gravest.id} ({cause})" if several else f"{where} ({cause})")
 
