@@ -43,6 +43,10 @@ cdef bint is_ack_too_old(
 cdef bint is_fin_doubtful(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment, int worth
 ) noexcept nogil
+@cython.locals(edge=uint32_t)
+cdef bint is_fin_cut_off(
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment
+) noexcept nogil
 @cython.locals(opened=uint64_t)
 cdef bint is_unopened(rows.Connection *connection, rows.Endpoint *server) noexcept nogil
 @cython.locals(end=uint32_t, last=uint32_t)

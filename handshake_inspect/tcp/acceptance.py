@@ -114,7 +114,7 @@ def widest(connection: Any, sender: Any, target: Any) -> int:
     """
     window: int = target.window
     one_sided = (sender.options ^ target.options) & target.options & OPT_WINDOW_SCALE
-    if one_sided and connection.facts & FACT_SIMULTANEOUS and target.state != SYN_RECEIVED:
+    if one_sided and connection.facts & FACT_SIMULTANEOUS and window != target.syn_window:
         window <<= min(target.window_scale, MAX_SHIFT)
     return window
 
@@ -166,6 +166,17 @@ def is_fin_doubtful(connection: Any, sender: Any, target: Any, segment: Any, wor
     if connection.facts & FACT_MIDSTREAM:
         return False
     return worth != ACCEPTED or is_unopened(connection, sender) or is_ack_unseen(target, segment)
+
+
+def is_fin_cut_off(connection: Any, sender: Any, target: Any, segment: Any) -> bool:
+    """Return True if only the FIN of a segment after missing bytes, or some of its payload too, is beyond the window.
+
+    Without missing bytes, the window may have opened meanwhile, and Linux takes the whole segment.
+    """
+    if not is_scale_known(sender, target) or target.traits & TRAIT_ACKS == 0:
+        return False
+    edge = (target.last_ack + widest(connection, sender, target)) & MASK32
+    return seqspace.seq_gt(segment.seq, sender.snd_nxt) and seqspace.seq_gt(end_of(segment), edge)
 
 
 def is_unopened(connection: Any, server: Any) -> bool:

@@ -144,6 +144,9 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
         acceptance.doubt_fin(sender, segment)
         has_fin = 0
         worth = max(worth, OUTSIDE)
+    elif has_fin and acceptance.is_fin_cut_off(connection, sender, peer, segment):
+        acceptance.doubt_fin(sender, segment)
+        has_fin = 0
     if worth == BEYOND:
         note_dropped(connection, sender, segment)
         return False

@@ -6,8 +6,8 @@ from handshake_inspect.tcp cimport endpoint, order, resending, rows, rtt
 from handshake_inspect.tcp.table cimport Table
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.facts cimport (
-    FACT_ACKED, FACT_MIDSTREAM, FACT_SYN, FACT_SYNACK, TRAIT_ACKS, TRAIT_IP_ID_VARIES, TRAIT_ISS, TRAIT_SEEN,
-    TRAIT_TSVAL_VARIES,
+    FACT_ACKED, FACT_MIDSTREAM, FACT_SIMULTANEOUS, FACT_SYN, FACT_SYNACK, TRAIT_ACKS, TRAIT_IP_ID_VARIES, TRAIT_ISS,
+    TRAIT_SEEN, TRAIT_TSVAL_VARIES,
 )
 from handshake_inspect.tcp.limits cimport (
     MAX_CLOCK_SKEW_NS, COPIED, COPY_OF_SYN_US, COPY_US, COPY_WITH_IP_ID_US, COPY_WITH_TSVAL_US, EARLY, FAR_US,
@@ -21,7 +21,7 @@ cdef bint is_copy(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, segment.Segment *segment,
     int side, uint32_t print_of
 ) noexcept nogil
-@cython.locals(age_ns=int64_t, count=uint32_t)
+@cython.locals(is_only_syn=bint, age_ns=int64_t, count=uint32_t)
 cdef bint is_opening(
     Table table, rows.Connection *connection, rows.Endpoint *sender, segment.Segment *segment
 ) noexcept nogil

@@ -27,6 +27,7 @@ from handshake_inspect.tcp import endpoint, order, resending, rtt
 from handshake_inspect.tcp.facts import (
     FACT_ACKED,
     FACT_MIDSTREAM,
+    FACT_SIMULTANEOUS,
     FACT_SYN,
     FACT_SYNACK,
     TRAIT_ACKS,
@@ -89,6 +90,9 @@ def is_opening(table: Any, connection: Any, sender: Any, segment: Any) -> bool:
         return False
     if segment.flags & ACK and not sender.traits & TRAIT_ACKS:
         return False  # its first SYN-ACK: in a simultaneous open, only its SYN and the peer's SYN-ACK came before
+    is_only_syn = not (segment.flags & ACK or connection.facts & FACT_SIMULTANEOUS)
+    if is_only_syn and segment.payload_len + (segment.flags & FIN) != connection.syn_payload:
+        return False  # Fast Open, which repeats its SYN without the data
     count = connection.synack_count if segment.flags & ACK else connection.syn_count
     if count == 1 and (segment.tsval != sender.syn_tsval or segment.ip_id != sender.syn_ip_id):
         return False

@@ -61,6 +61,7 @@ def on_syn_ack(connection: Any, sender: Any, peer: Any, segment: Any, side: int)
     if sender.traits & TRAIT_ACKS:
         repeated_syn_ack(connection, sender)
     sender.window = segment.window  # that of its SYN is unknown
+    sender.syn_window = segment.window
     endpoint.apply(sender, GOT_SYN)
     endpoint.apply(peer, GOT_SYN_ACK)
     endpoint.agree_on_options(sender, peer)

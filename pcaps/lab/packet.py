@@ -6,7 +6,7 @@ import socket
 import struct
 from dataclasses import dataclass, replace
 
-FIN, SYN, RST, PSH, ACK, URG = 1, 2, 4, 8, 16, 32
+FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = 1, 2, 4, 8, 16, 32, 64, 128
 _ETHERNET = 14
 
 
@@ -26,14 +26,17 @@ class Segment:
     payload: bytes = b""
     ttl: int = 64
     ip_id: int = 0
+    urgent: int = 0
 
     def packet(self) -> bytes:
         """The segment as an IPv4 or IPv6 packet with right checksums."""
         family = socket.AF_INET6 if ":" in self.src else socket.AF_INET
         src, dst = socket.inet_pton(family, self.src), socket.inet_pton(family, self.dst)
         length = 20 + len(self.options)
-        tcp = struct.pack("!HHIIBBHHH", self.sport, self.dport, self.seq & 0xFFFFFFFF, self.ack & 0xFFFFFFFF,
-                          length << 2, self.flags, self.window, 0, 0) + self.options + self.payload  # fmt: skip
+        numbers = self.seq & 0xFFFFFFFF, self.ack & 0xFFFFFFFF
+        offset, flags = length << 2 | self.flags >> 8, self.flags & 0xFF
+        tcp = struct.pack("!HHIIBBHHH", self.sport, self.dport, *numbers, offset, flags, self.window, 0, self.urgent)
+        tcp += self.options + self.payload
         check = checksum(src + dst + struct.pack("!II", len(tcp), socket.IPPROTO_TCP) + tcp)
         tcp = tcp[:16] + struct.pack("!H", check) + tcp[18:]
         if family == socket.AF_INET6:

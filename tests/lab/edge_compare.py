@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from edge_kernel import MASK, OURS, Play, Taken
-from lab.packet import FIN, Segment, parse
+from lab.packet import FIN, SYN, Segment, parse
 
 from handshake_inspect.capture.frames import NEED_MORE
 from handshake_inspect.capture.trace import open_trace
@@ -64,8 +64,13 @@ def rows_of(source: object, pump: Pump, play: Play) -> list[Row]:
 def compare(play: Play) -> Iterator[tuple[int, str]]:
     """Where hsi and the kernel disagree: (frame, how)."""
     synchronized = closed = False
+    iss = None
     for number, (taken, rows) in enumerate(zip(play.taken, rows_after_each(play), strict=True), 1):
-        closed = closed or (taken.by_kernel and has_fin(play, taken))
+        if taken.by_kernel:
+            sent = parsed(play, taken)
+            if sent and sent.flags & SYN and sent.seq != iss:  # another incarnation
+                closed, iss = False, sent.seq
+            closed = closed or (sent is not None and sent.flags & FIN != 0)
         if play.blind.stateless and synchronized and taken.state == "CLOSED":
             return
         synchronized = synchronized or taken.state in SYNCHRONIZED
@@ -93,11 +98,6 @@ def compare(play: Play) -> Iterator[tuple[int, str]]:
             yield number, f"retransmissions {reported} are {taken.retransmissions}"
 
 
-def has_fin(play: Play, taken: Taken) -> bool:
-    segment = parsed(play, taken)
-    return segment is not None and segment.flags & FIN != 0
-
-
 def parsed(play: Play, taken: Taken) -> Segment | None:
     return parse(b"\0" * 12 + (b"\x86\xdd" if play.version == 6 else b"\x08\x00") + taken.packet)
 
@@ -117,5 +117,6 @@ def shown(play: Play, until: int) -> Iterator[str]:
         mine, other = (play.peer_iss, play.first_isn) if taken.by_kernel else (play.first_isn, play.peer_iss)
         yield (
             f"  {number:3} {'kernel' if taken.by_kernel else 'played'} {letters:4} seq {(segment.seq - mine) & MASK}"
-            f" ack {(segment.ack - other) & MASK} len {len(segment.payload)}   {after}"
+            f" ack {(segment.ack - other) & MASK} len {len(segment.payload)} win {segment.window}"
+            f" {segment.options.hex()}   {after}"
         )

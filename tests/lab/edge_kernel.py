@@ -63,6 +63,12 @@ def segment_of(packet: bytes) -> Segment | None:
     return parse(b"\0" * 12 + kind + packet)
 
 
+def spoilt(packet: bytes) -> bytes:
+    """The packet with one bit of its sequence number changed on the way, and its checksum as it was."""
+    at = (40 if packet[0] >> 4 == 6 else 20) + 7
+    return packet[:at] + bytes([packet[at] ^ 1]) + packet[at + 1 :]
+
+
 class Kernel:
     """The kernel of this machine, behind a TUN device in a network namespace that only this process has."""
 
@@ -185,6 +191,7 @@ class Play:
     syn_options: bytes = b""  # besides MSS and timestamps
     peer_scale: int = 0
     socket_options: Options = ()
+    undamaged: int = 0  # segments that were sent whole
     others: list[tuple[int, int]] = field(default_factory=list)  # see `beside`: their ports, and where they go on
     blind: Blind = field(default_factory=Blind)
 
@@ -205,15 +212,28 @@ class Play:
         payload: bytes = b"",
         tsval: int | None = None,
         window: int | None = None,
+        options: bytes = b"",
+        stamped: bool = True,
+        damaged: bool = False,
+        more: int = 0,
+        urgent: int = 0,
     ) -> Play:
-        """One segment to the kernel; what is not given is as it should be."""
+        """One segment to the kernel; what is not given is as it should be.
+
+        `options` come before the timestamps, which it lacks unless `stamped`; `more` are flags that change no state; a
+        `damaged` one has a wrong checksum.
+        """
         self.pause()
+        stamps = self.options(flags, tsval) if stamped or flags & SYN else b""
         segment = Segment(
-            THEIRS[self.version], self.theirs, OURS[self.version], self.ours, flags,
+            THEIRS[self.version], self.theirs, OURS[self.version], self.ours, flags | more,
             (self.nxt if seq is None else seq) & MASK,
             0 if not flags & ACK and ack is None else (self.peer_nxt if ack is None else ack) & MASK,
-            self.window if window is None else window, self.options(flags, tsval), payload,
+            self.window if window is None else window, options + stamps, payload, urgent=urgent,
         )  # fmt: skip
+        if damaged:
+            return self.put(spoilt(segment.packet()))
+        self.undamaged += 1
         if (
             flags & ACK
             and 0
@@ -241,12 +261,12 @@ class Play:
         return self.inject(icmp_error(quoted, type=kind, code=code, link=raw))
 
     def options(self, flags: int, tsval: int | None) -> bytes:
-        made = b"\x02\x04\x05\xb4" + self.syn_options if flags & SYN else b""
-        if not self.timestamps or flags & RST:
-            return made
-        echo = self.peer_tsval if flags & ACK else 0
-        stamp = struct.pack("!II", self.clock if tsval is None else tsval & MASK, echo)
-        return made + b"\x01\x01\x08\x0a" + stamp
+        made = b"\x02\x04\x05\xb4" if flags & SYN else b""
+        if self.timestamps and not flags & RST:
+            echo = self.peer_tsval if flags & ACK else 0
+            stamp = struct.pack("!II", self.clock if tsval is None else tsval & MASK, echo)
+            made += b"\x01\x01\x08\x0a" + stamp
+        return made + (self.syn_options if flags & SYN else b"")
 
     def say(self, flags: int, payload: bytes = b"", **words: int) -> Play:
         """As `send`, and go on behind it."""

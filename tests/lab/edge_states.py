@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
@@ -204,13 +205,15 @@ class Event:
         parts = [self.kind, f"@{self.seq}" if self.seq else "", f"~{self.ack}" if self.ack else ""]
         return "".join([*parts, f"!{self.stamp}" if self.stamp else ""])
 
-    def play(self, play: Play) -> None:
+    def play(self, play: Play, **words: Any) -> None:
+        """Send it; `words` are of `Play.send`."""
         flags, payload = KINDS[self.kind]
         una = play.acknowledged or play.peer_iss
         seq = play.isn if self.seq == "isn" else play.nxt + SEQS[self.seq](play.peer_window)
         ack = ACKS[self.ack](una, play.peer_nxt) if flags & ACK else None
-        tsval = play.clock + STAMPS[self.stamp] if self.stamp else None
-        play.send(flags, seq=seq, ack=ack, payload=payload, tsval=tsval)
+        if self.stamp:
+            words["tsval"] = play.clock + STAMPS[self.stamp]
+        play.send(flags, seq=seq, ack=ack, payload=payload, **words)
 
 
 def events(timestamps: bool) -> Iterator[Event]:

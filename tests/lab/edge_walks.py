@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from edge_kernel import FAST_OPEN_EVERYWHERE, MASK, Kernel, Play
 from edge_settings import SETTINGS, UNCHALLENGED, Setting, leave, prepare
 from edge_states import ISNS, NEXT, WAYS, Event, complaints, events, is_beyond_sight, lead_to_the_end
+from edge_uncommon import ACTS, SYN_OPTIONS
 from lab.packet import ACK, SYN
 
 
@@ -118,10 +119,12 @@ class Walk:
     seed: int
     way: str
     setting: str = ""
+    uncommon: bool = False
     events: tuple[Event, ...] = ()
 
     def __str__(self) -> str:
-        return f"walk {self.seed} {self.way}{self.setting and f' ({self.setting})'}"
+        kind = f"{self.setting and f' ({self.setting})'}{' uncommon' if self.uncommon else ''}"
+        return f"walk {self.seed} {self.way}{kind}"
 
     def play(self, kernel: Kernel) -> Play:
         dice = random.Random(self.seed)
@@ -133,7 +136,9 @@ class Walk:
         prepare(play, setting)
         if taciturn:
             play.blind = replace(play.blind, silent=True, excused=play.blind.excused | UNCHALLENGED.excused)
-        steps = STEPS + tuple((act, 4) for act in setting.acts)
+        if self.uncommon:
+            play.syn_options = dice.choice(SYN_OPTIONS)
+        steps = STEPS + tuple((act, 4) for act in setting.acts) + (ACTS if self.uncommon else ())
         WALKS[self.way](play)
         for _ in range(dice.randrange(1, 8)):
             dice.choices([step for step, _ in steps], [weight for _, weight in steps])[0](play)
@@ -144,9 +149,14 @@ class Walk:
         return play
 
 
-def walks(first: int, count: int, *, settings: bool = False, timers: bool = False) -> Iterator[Walk]:
-    """The same each time; with `settings`, each through a kernel or an application that is set up unlike others."""
+def walks(
+    first: int, count: int, *, settings: bool = False, timers: bool = False, uncommon: bool = False
+) -> Iterator[Walk]:
+    """The same each time; with `settings`, each through a kernel or an application that is set up unlike others.
+
+    With `uncommon` they have segments that few stacks send.
+    """
     choice = [name for name, setting in SETTINGS.items() if timers or not setting.lasting]
     for seed in range(first, first + count):
         way = random.Random(-seed).choice(list(WALKS))
-        yield Walk(seed, way, choice[seed % len(choice)] if settings else "")
+        yield Walk(seed, way, choice[seed % len(choice)] if settings else "", uncommon)

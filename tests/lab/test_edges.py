@@ -32,7 +32,13 @@ def played(script, *what):
 
 
 @pytest.mark.parametrize(
-    ("what", "least"), [(("--every", str(EVERY)), 80), (("--walks", "60"), 59), (("--walks", "50", "--settings"), 49)]
+    ("what", "least"),
+    [
+        (("--every", str(EVERY)), 80),
+        (("--walks", "60"), 59),
+        (("--walks", "50", "--settings"), 49),
+        (("--walks", "50", "--uncommon"), 49),
+    ],
 )
 def test_stray_segments_on_the_edges(what, least):
     good, all_of_them = map(int, played("edges.py", *what, "--show")[-1].split("/"))

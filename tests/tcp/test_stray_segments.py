@@ -622,6 +622,20 @@ def test_who_opens_too_may_scale_its_window_alone(beyond, state):
     assert states(wire.connection())[1] == state
 
 
+def test_who_opens_too_scales_its_window_in_each_ack_of_a_stray_segment():
+    """Only the window of a SYN-ACK is never scaled (RFC 7323 section 2.2)."""
+    wire = Wire(timestamps=False)
+    wire.client.syn(stay=True, options=frames.mss(1460))
+    wire.server.syn(stay=True)
+    wire.wait(SECOND // 10)
+    wire.server.syn_ack()
+    wire.client.data(10, seq=wire.client.isn + 70_000)
+    wire.server.ack(ack=wire.client.isn + 1, window=502)
+    assert states(wire.connection())[1] == "SYN_RECEIVED"
+    wire.client.data(10, seq=wire.client.isn + 5_000)
+    assert states(wire.connection())[1] == "ESTABLISHED"
+
+
 def test_a_syn_ack_with_another_number_renews_no_isn_of_a_simultaneous_open():
     """Whose acknowledgments are as old as before."""
     wire = scales_alone()
@@ -656,3 +670,41 @@ def test_who_refuses_each_segment_of_another_connection_still_asks(first):
     wire.client.rst(seq=11_000)
     connection = wire.connection()
     assert (connection["outcome"], connection["state"]["client"]) == ("pending", "SYN_SENT")
+
+
+def test_a_fin_beyond_the_window_leaves_room_for_the_one_in_it():
+    """Only the part of a segment that is in the window counts (RFC 9293 section 3.10.7.4)."""
+    wire = Wire(timestamps=False)
+    wire.client.send("S", seq=wire.client.isn, options=frames.mss(1460))
+    wire.server.send("SA", seq=wire.server.isn, options=frames.mss(1460), window=1000)
+    wire.client.ack()
+    number = wire.client.snd_nxt
+    wire.client.send("FPA", 10, seq=number + 995)
+    wire.server.ack(ack=number, window=1000)
+    wire.client.send("FPA", 8, seq=number + 8)
+    wire.server.ack(ack=number, window=1000)
+    wire.client.data(8, seq=number)
+    wire.server.ack(ack=number + 17, window=983)
+    assert states(wire.connection())[1] == "CLOSE_WAIT"
+
+
+def test_a_segment_whose_fin_is_beyond_the_window_acknowledges():
+    """Its first bytes are in the window."""
+    wire = Wire(timestamps=False).handshake()
+    wire.server.fin()
+    wire.client.send("FPA", 10, seq=wire.client.snd_nxt + (wire.server.window << 7) - 5)
+    wire.server.ack(ack=wire.client.isn + 1)
+    assert states(wire.connection())[1] == "FIN_WAIT_2"
+
+
+@pytest.mark.parametrize(("flags", "first", "second"), [("S", 7, 0), ("FS", 0, 0)])
+def test_a_syn_with_other_contents_is_no_copy(flags, first, second):
+    """Its SYN-ACK is a retransmission, however soon: Fast Open repeats the SYN without the data."""
+    wire = Wire(delay=MS, timestamps=False, ident=False)
+    wire.client.send("S", first, seq=wire.client.isn)
+    answered = wire.client.snd_nxt
+    wire.server.syn_ack(ack=answered)
+    wire.wait(70 * MS)
+    wire.client.send(flags, second, seq=wire.client.isn)
+    wire.server.syn_ack(ack=answered)
+    assert wire.connection()["server_to_client"]["retransmissions"] == 1
