@@ -43,7 +43,7 @@ from handshake_inspect.verdicts import aliases as names
 from handshake_inspect.verdicts.answered import OFFERS, AnsweredCopies
 from handshake_inspect.verdicts.arrays import Array
 from handshake_inspect.verdicts.case import Case
-from handshake_inspect.verdicts.flag_filter import has_reset_ahead
+from handshake_inspect.verdicts.flag_filter import has_reset_ahead, hidden_resets
 from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.outcome import icmp_cause
 from handshake_inspect.verdicts.repeats import last_syn_ns
@@ -151,6 +151,7 @@ class Batch(Parts):
                 "decided": self.decided[i],
                 "filtered": self.trace.filtered,
                 "reset_ahead": self._resets_ahead[i],
+                "reset_hidden": self._resets_hidden[i],
                 "answered_from": parts.elsewhere(self.answers[i]),
                 "translated_to": self.translations[i],
                 "stray": "ACK" if int(c["facts"][i]) & (FACT_CHALLENGE_ACK | FACT_BAD_SYNACK) else "RST",
@@ -161,6 +162,11 @@ class Batch(Parts):
     def _resets_ahead(self) -> Array:
         """A mask: an end sent a RST beyond its SYN or SYN-ACK."""
         return has_reset_ahead(self.trace, ConnectionRows(self.rows))
+
+    @cached_property
+    def _resets_hidden(self) -> Array:
+        """A mask: the client may have reset the attempt, if it is half-open."""
+        return hidden_resets(self.trace, ConnectionRows(self.rows))
 
     @cached_property
     def _last_syns(self) -> Array:

@@ -198,6 +198,8 @@ def _half_open(row: dict[str, Any]) -> str:
             f"{synacks} and no final ACK, but a RST beyond what was sent: the capture lacks what came before it, "
             "or its receiver dropped it."
         )
+    if not row["decided"] and row["reset_hidden"]:
+        return f"{synacks} and no final ACK; the capture has no RSTs, so it cannot show whether the client sent one."
     if not row["decided"]:
         return f"{synacks} and no final ACK yet, but the capture ends {age} after the first."
     return f"{synacks}, but no final ACK in {age}: the client is gone, spoofed, or its packets are lost."

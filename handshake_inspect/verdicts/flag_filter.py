@@ -17,6 +17,9 @@ acknowledged, which rejects that acknowledgment.
 
 If RSTs are missing, too, and no recorded filter passes them, a refused SYN looks like an unanswered one; in a capture
 of SYNs alone, every SYN does. Only a client that sends its SYN `MIN_SYNS` times or more shows that nothing answered.
+
+Bare ACKs or not, where no RST is in the capture, a SYN-ACK that is not repeated may have been reset by its client, as
+health checks do, if that client completes other connections: its kernel answers a SYN-ACK in any case.
 """
 
 import numpy as np
@@ -31,15 +34,18 @@ from handshake_inspect.tcp.facts import (
     FACT_MIDSTREAM,
     FACT_RST,
     FACT_RST_DOUBTED,
+    FACT_RST_IGNORED,
     FACT_SIMULTANEOUS,
     FACT_SYNACK,
     FACT_TFO,
     FACT_TWO_ISNS,
     RST_OVERTAKEN_NS,
 )
-from handshake_inspect.verdicts.arrays import Bools
+from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows
+from handshake_inspect.verdicts.sets import distinct, is_member
 from handshake_inspect.verdicts.syn_offers import is_poor
 
 MIN_SYNS = 3
@@ -48,6 +54,7 @@ MIN_FORGED = 20
 AHEAD = 1 << 31  # sequence distances below this are ahead
 OPENED = FACT_SYNACK | FACT_ACKED | FACT_MIDSTREAM | FACT_SIMULTANEOUS | FACT_TFO | FACT_TWO_ISNS
 DENIED = FACT_CHALLENGE_ACK  # the server never sent what the client acknowledged
+RESETS = FACT_RST | FACT_RST_DOUBTED | FACT_RST_IGNORED
 ANSWERS = FACT_SYNACK | FACT_ACKED | FACT_RST | FACT_ICMP | FACT_MIDSTREAM | FACT_RST_DOUBTED
 
 
@@ -109,6 +116,22 @@ def hidden_final_acks(trace: Attempts, waiting: ConnectionRows) -> Bools:
     forged = poor if np.count_nonzero(poor) >= MIN_FORGED else np.zeros(len(waiting), dtype=bool)
     hidden: Bools = (c["synack_count"][waiting] < 2) & ~forged
     return hidden
+
+
+def hidden_resets(trace: Attempts, waiting: ConnectionRows) -> Bools:
+    """Return a mask over half-open connections: the RST of a client that completes others may be hidden."""
+    c, alive = trace.connections, completing_clients(trace)
+    due = trace.last_ns - c["synack_ns"][waiting] >= trace.limits.unanswered_ns
+    hidden: Bools = due & (c["synack_count"][waiting] < 2) & is_member(trace.client_host[waiting], alive)
+    return hidden
+
+
+@once
+def completing_clients(trace: Attempts) -> Keys:
+    """Return the hosts that completed handshakes as clients, sorted; none if the capture would hold their RSTs."""
+    if trace.answers_pass or (trace.facts & RESETS != 0).any():
+        return np.zeros(0, dtype=np.uint64)
+    return distinct(trace.client_host[trace.tracked_where(trace.facts & FACT_ACKED != 0)])
 
 
 def may_have_gone_on(trace: Attempts, waiting: ConnectionRows) -> Bools:

@@ -41,7 +41,7 @@ from handshake_inspect.verdicts.arrays import Bools, Codes
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.columns import marked
 from handshake_inspect.verdicts.dropped_acks import dropped_acks
-from handshake_inspect.verdicts.flag_filter import completed_unseen, hidden_final_acks, may_have_gone_on
+from handshake_inspect.verdicts.flag_filter import completed_unseen, hidden_final_acks, hidden_resets, may_have_gone_on
 from handshake_inspect.verdicts.listeners import final_acks_lost, resends_syn_ack, waits_for_data
 from handshake_inspect.verdicts.masks import Rule, first_match
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows
@@ -188,7 +188,8 @@ def half_open_is_decided(trace: Attempts, waiting: ConnectionRows) -> Bools:
     """Return a mask over half-open connections that had time to complete, or were reset."""
     c = trace.connections[waiting]
     had_time: Bools = (trace.last_ns - c["synack_ns"] >= trace.limits.unanswered_ns) | (c["facts"] & FACT_RST != 0)
-    return had_time & ~hidden_final_acks(trace, waiting) & ~may_have_gone_on(trace, waiting)
+    hidden = hidden_final_acks(trace, waiting) | hidden_resets(trace, waiting)
+    return had_time & ~hidden & ~may_have_gone_on(trace, waiting)
 
 
 # -- causes ----------------------------------------------------------------------------------------------------

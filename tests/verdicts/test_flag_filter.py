@@ -398,3 +398,65 @@ def test_a_reset_with_the_number_of_the_syn_ack_does_not():
         wire.server.rst_ack()
 
     assert {one["outcome"] for one in kept(crowd(4, reset), openings_and_ends)["connections"]} == {"half-open"}
+
+
+def without_rst(flags):
+    return not flags & frames.RST
+
+
+def is_there(wire, number):
+    """A health check that only asks whether somebody listens, as HAProxy does: its kernel resets."""
+    wire.client.syn()
+    wire.server.syn_ack()
+    wire.client.rst_ack()
+
+
+def is_silent(wire, number):
+    """A client behind a firewall that drops its ACK; the server asks again."""
+    wire.client.syn()
+    wire.server.syn_ack(lost="after")
+    wire.wait(SECOND)
+    wire.server.syn_ack(lost="after")
+
+
+def served(host="192.0.2.1"):
+    """Five connections of a client that end well, from ports of their own."""
+    wires = [Wire(client=(host, 50_000 + n), client_isn=chance(n), server_isn=chance(-n)) for n in range(5)]
+    return [wire.handshake().exchange().close() for wire in wires]
+
+
+def quiet_end():
+    return Wire(client=("203.0.113.7", 5000)).quiet(10 * SECOND)
+
+
+@pytest.mark.parametrize("keep", [without_rst, syns, lambda flags: flags & (frames.SYN | frames.FIN)])
+def test_health_checks_without_their_resets_are_neither_failures_nor_cookies(keep):
+    wires = [*crowd(30, is_there), *served(), quiet_end()]
+    report = kept(wires, keep)
+    assert {one["decided"] for one in report["connections"] if one["outcome"] == "half-open"} == {False}
+    assert {finding["id"] for finding in report["findings"]} <= {"capture-quality"}
+
+
+def test_the_sentence_names_the_missing_resets():
+    report = kept([*crowd(3, is_there), *served(), quiet_end()], without_rst)
+    why = {one["why"] for one in report["connections"] if one["outcome"] == "half-open"}
+    assert len(why) == 1
+    assert "the capture has no RSTs" in why.pop()
+
+
+def test_a_syn_ack_that_is_repeated_shows_that_no_reset_came():
+    report = kept([*crowd(30, is_silent), *served(), quiet_end()], without_rst)
+    assert {one["decided"] for one in report["connections"] if one["outcome"] == "half-open"} == {True}
+    assert only(report, "half-open")["metrics"]["connections"] == 30
+
+
+def test_a_client_that_completes_nothing_may_not_be_there():
+    """A forged source answers nothing."""
+    report = kept([*crowd(3, is_there), *served(host="192.0.2.9"), quiet_end()], without_rst)
+    assert {one["decided"] for one in report["connections"] if one["outcome"] == "half-open"} == {True}
+
+
+def test_a_capture_with_a_reset_would_hold_the_others():
+    wires = [*crowd(3, lambda wire, n: wire.client.syn() and wire.server.syn_ack()), *served(), quiet_end()]
+    report = kept([*wires, *crowd(1, is_there, address="192.0.2.9")], lambda flags: True)
+    assert {one["decided"] for one in report["connections"] if one["outcome"] == "half-open"} == {True}

@@ -2,7 +2,7 @@
 
 One finding per name server and kind of failure, since each kind has its own causes: `nxdomain` (the name does not
 exist), `servfail` and `refused` (the server cannot or will not answer), `no-answer` (silence for `SILENCE_NS`),
-`other`.
+`other`. In a capture of one direction, silence is none.
 
 Resolvers try search domains one after the other, and both address families, so most lookups of nonexistent names are
 made in passing. In such a case the client *went on*: within `SOON_NS` it got addresses for the same name, or for a name
@@ -20,6 +20,7 @@ from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import CITED, addr, capped
 from handshake_inspect.verdicts.findings.named_attempts import address_halves
+from handshake_inspect.verdicts.visibility import half_seen, sees_both
 from handshake_inspect.wire.text import plural
 
 SILENCE_NS = 5_000_000_000
@@ -71,10 +72,17 @@ KIND = Kind(
 
 def failed(case: Case) -> Iterable[Lookup]:
     """Yield the lookups that ended with an error or in sufficiently long silence."""
-    end = case.attempts.last_ns
+    latest = case.attempts.last_ns - SILENCE_NS if may_hold_answers(case) else -1
     for one in case.lookups:
-        if one.rcode > NO_ERROR or (one.rcode < 0 and end - one.first_ns >= SILENCE_NS):
+        if one.rcode > NO_ERROR or (one.rcode < 0 and one.first_ns <= latest):
             yield one
+
+
+def may_hold_answers(case: Case) -> bool:
+    """Return whether silence counts: the capture has answers, or no connection shows that it has one direction only."""
+    if any(one.rcode >= NO_ERROR for one in case.lookups):
+        return True
+    return sees_both(case.attempts) or not bool(half_seen(case.attempts).any())
 
 
 def way(lookup: Lookup) -> str:

@@ -25,6 +25,7 @@ from handshake_inspect.verdicts.findings.expired_failures import ExpiredAttempts
 from handshake_inspect.verdicts.findings.explained import explained
 from handshake_inspect.verdicts.findings.failure_advice import advice, place
 from handshake_inspect.verdicts.findings.tally import REPORTERS, Tally
+from handshake_inspect.verdicts.flag_filter import hidden_resets
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.memo import once
@@ -58,6 +59,8 @@ def excluded(case: Case) -> Bools:
     outcome = case.outcomes.outcome
     mask: Bools = (outcome == UNSOLICITED) | (outcome == MIDSTREAM)
     mask |= ~case.outcomes.decided & (case.attempts.filtered | (outcome == TIMED_OUT))
+    waiting = case.attempts.tracked_where(case.attempts.of_connections(outcome) == HALF_OPEN)
+    mask[waiting[hidden_resets(case.attempts, waiting)]] = True
     return mask | explained(case)
 
 

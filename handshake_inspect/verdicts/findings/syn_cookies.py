@@ -88,6 +88,7 @@ def by_silence(case: Case, keys: Keys) -> dict[int, Load]:
     waiting &= trace.of_connections(case.outcomes.cause) == CAUSE["no-final-ack"]
     waiting &= (trace.facts & (FACT_SYN | FACT_RST) == FACT_SYN) & (c["syn_count"] == 1)
     waiting &= trace.last_ns - c["synack_ns"] >= REPEATS_NS
+    waiting &= trace.of_connections(case.outcomes.decided)  # else a filter may hide why they are not repeated
     rows = trace.tracked_where(waiting)
     parted = group(keys[rows], rows, at_least=MIN_LOAD)
     loads = {}

@@ -4,7 +4,7 @@ import pytest
 from support import frames
 from support.captures import pcap
 from support.dns import HTTPS, MS, NXDOMAIN, RESOLVER, RRSIG, SECOND, Talk, answer, labels, query, record, service
-from support.wire import report_of
+from support.wire import Wire, report_of
 
 V4, OTHER, V6 = "198.51.100.2", "198.51.100.3", "2001:db8:f::2"
 SECOND_CLIENT = "192.0.2.2"
@@ -39,6 +39,16 @@ def test_a_server_is_silent_after_5_s(silence, found):
     taken = [*talk.taken, (talk.now, frames.syn())]
     kinds = [each["id"] for each in report_of(pcap(taken, nano=True))["findings"]]
     assert kinds.count("lookup-failed") == found
+
+
+@pytest.mark.parametrize(("who", "found"), [(None, 1), ("client", 0)])
+def test_silence_is_none_in_a_capture_of_one_direction(who, found):
+    """The client goes on, so that its connection shows that the capture lacks what others sent."""
+    talk = Talk().put(frames.udp((SECOND_CLIENT, 30001), (RESOLVER, 53), query("a.example")))
+    wire = Wire(start=talk.now).handshake().exchange().close()
+    wire.quiet(10 * SECOND)
+    report = report_of(pcap([*talk.taken, *wire.frames(only=who)], nano=True))
+    assert [each["id"] for each in report["findings"]].count("lookup-failed") == found
 
 
 def test_a_search_domain_is_tried_in_passing():
