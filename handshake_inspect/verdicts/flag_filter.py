@@ -119,10 +119,11 @@ def hidden_final_acks(trace: Attempts, waiting: ConnectionRows) -> Bools:
 
 
 def hidden_resets(trace: Attempts, waiting: ConnectionRows) -> Bools:
-    """Return a mask over half-open connections: the RST of a client that completes others may be hidden."""
+    """Return a mask over half-open connections without ACK: the RST of a client that completes others may be hidden."""
     c, alive = trace.connections, completing_clients(trace)
     due = trace.last_ns - c["synack_ns"][waiting] >= trace.limits.unanswered_ns
-    hidden: Bools = due & (c["synack_count"][waiting] < 2) & is_member(trace.client_host[waiting], alive)
+    silent = (c["synack_count"][waiting] < 2) & (trace.facts[waiting] & FACT_ACKED == 0)
+    hidden: Bools = due & silent & is_member(trace.client_host[waiting], alive)
     return hidden
 
 

@@ -161,6 +161,8 @@ def urgent(play: Play) -> None:
 def opens_again(play: Play) -> None:
     """A SYN of another incarnation, which may end TIME-WAIT."""
     seq = play.nxt + play.dice.choice((1, 100_000, 1 << 30, -1, -100_000))
+    if seq == play.isn:
+        return  # a SYN that comes again so soon with other options: only its options show that it is no copy
     play.send(SYN, seq=seq, options=play.dice.choice(PARSABLE))
     play.resume()
 
