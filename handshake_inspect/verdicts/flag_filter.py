@@ -18,8 +18,8 @@ acknowledged, which rejects that acknowledgment.
 If RSTs are missing, too, and no recorded filter passes them, a refused SYN looks like an unanswered one; in a capture
 of SYNs alone, every SYN does. Only a client that sends its SYN `MIN_SYNS` times or more shows that nothing answered.
 
-Bare ACKs or not, where no RST is in the capture, a SYN-ACK that is not repeated may have been reset by its client, as
-health checks do, if that client completes other connections: its kernel answers a SYN-ACK in any case.
+Bare ACKs or not, where no RST is in the capture, SYN-ACKs that are not repeated may have been reset by their client, as
+health checks do, if it leaves `MIN_CHECKS` or more so and completes others: its kernel answers a SYN-ACK in any case.
 """
 
 import numpy as np
@@ -45,10 +45,11 @@ from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.attempts import Attempts
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import ConnectionRows
-from handshake_inspect.verdicts.sets import distinct, is_member
+from handshake_inspect.verdicts.sets import distinct, frequent, is_member
 from handshake_inspect.verdicts.syn_offers import is_poor
 
 MIN_SYNS = 3
+MIN_CHECKS = 3  # health checks come again and again; fewer attempts without an end are no habit of their client
 MIN_FORGED = 20
 
 AHEAD = 1 << 31  # sequence distances below this are ahead
@@ -119,20 +120,26 @@ def hidden_final_acks(trace: Attempts, waiting: ConnectionRows) -> Bools:
 
 
 def hidden_resets(trace: Attempts, waiting: ConnectionRows) -> Bools:
-    """Return a mask over half-open connections without ACK: the RST of a client that completes others may be hidden."""
-    c, alive = trace.connections, completing_clients(trace)
-    due = trace.last_ns - c["synack_ns"][waiting] >= trace.limits.unanswered_ns
-    silent = (c["synack_count"][waiting] < 2) & (trace.facts[waiting] & FACT_ACKED == 0)
-    hidden: Bools = due & silent & is_member(trace.client_host[waiting], alive)
-    return hidden
+    """Return a mask over half-open connections: the RST of a client that completes others may be hidden."""
+    due = trace.last_ns - trace.connections["synack_ns"][waiting] >= trace.limits.unanswered_ns
+    return due & answered_once(trace, waiting) & is_member(trace.client_host[waiting], checking_clients(trace))
+
+
+def answered_once(trace: Attempts, rows: ConnectionRows) -> Bools:
+    """Return a mask over connections: a SYN-ACK that was neither acknowledged nor repeated."""
+    once_only: Bools = (trace.facts[rows] & OPENED == FACT_SYNACK) & (trace.connections["synack_count"][rows] < 2)
+    return once_only
 
 
 @once
-def completing_clients(trace: Attempts) -> Keys:
-    """Return the hosts that completed handshakes as clients, sorted; none if the capture would hold their RSTs."""
+def checking_clients(trace: Attempts) -> Keys:
+    """Return the hosts that completed handshakes and left `MIN_CHECKS` or more, sorted; none if a RST is captured."""
     if trace.answers_pass or (trace.facts & RESETS != 0).any():
         return np.zeros(0, dtype=np.uint64)
-    return distinct(trace.client_host[trace.tracked_where(trace.facts & FACT_ACKED != 0)])
+    left = trace.tracked_where(trace.facts & FACT_SYNACK != 0)
+    often = frequent(trace.client_host[left[answered_once(trace, left)]], MIN_CHECKS)
+    completing = distinct(trace.client_host[trace.tracked_where(trace.facts & FACT_ACKED != 0)])
+    return often[is_member(often, completing)]
 
 
 def may_have_gone_on(trace: Attempts, waiting: ConnectionRows) -> Bools:

@@ -450,6 +450,13 @@ def test_a_syn_ack_that_is_repeated_shows_that_no_reset_came():
     assert only(report, "half-open")["metrics"]["connections"] == 30
 
 
+@pytest.mark.parametrize(("count", "decided"), [(2, True), (3, False)])
+def test_a_few_attempts_without_an_end_are_no_health_checks(count, decided):
+    wires = [*crowd(count, lambda wire, n: wire.client.syn() and wire.server.syn_ack()), *served(), quiet_end()]
+    report = kept(wires, lambda flags: True)
+    assert {one["decided"] for one in report["connections"] if one["outcome"] == "half-open"} == {decided}
+
+
 def test_a_client_that_completes_nothing_may_not_be_there():
     """A forged source answers nothing."""
     report = kept([*crowd(3, is_there), *served(host="192.0.2.9"), quiet_end()], without_rst)
