@@ -3,14 +3,18 @@
 
 The reports are compared as well.  Bytes are those of the values that stages hand on from one worker to another.
 Seconds of a Dask cluster are those of a run: what its start costs is shown apart, and paid once.
+
+With `--here`, `local:2` of the uncut capture instead, as commands of their own: processor time and memory.
 """
 
 import argparse
 import logging
+import os
+import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -19,13 +23,16 @@ from make_captures import default_directory
 from many_files import cut
 
 from handshake_inspect import engine
+from handshake_inspect.capture.trace import open_trace
 from handshake_inspect.cli import memory
-from handshake_inspect.cluster import threads
+from handshake_inspect.cluster import scanning, threads
 from handshake_inspect.cluster.analysis import InlineRunner, analyze
-from handshake_inspect.cluster.parts import Sizes
+from handshake_inspect.cluster.parts import Sizes, parts_of
 from handshake_inspect.cluster.scheduler import Workers
 from handshake_inspect.cluster.tables import Pumped
 from handshake_inspect.engine import Options
+from handshake_inspect.render import FORMATS
+from handshake_inspect.render import Options as Written
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
@@ -33,6 +40,7 @@ from support.captures import records
 from support.wire import written
 
 MOVES = {"tuples": "hashes", "datagrams": "datagrams", "times": "times"}
+LOOK_S = 0.01
 EACH = Sizes(least=0)  # every file is a part
 
 
@@ -46,6 +54,8 @@ class Counting(InlineRunner):
         value = super().submit(stage, function, *given)
         if function.__name__ == "shard_of":
             self.moved["segments"] += value.nbytes
+        if stage == "fetch":
+            self.moved["rows"] += value.nbytes
         return value
 
     def item(self, submitted, name):
@@ -102,8 +112,12 @@ def main():
     parser.add_argument("--parts", type=int, nargs="*", default=[8, 64])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3, help="the best of so many counts")
+    parser.add_argument("--here", action="store_true", help="measure local:2 of the uncut capture")
     parser.add_argument("capture", nargs="?", type=Path, default=default_directory() / "mix.pcap")
     given = parser.parse_args()
+    if given.here:
+        measure_here(given)
+        return
     memory.dedicated = True
     memory.tune()
     data = given.capture.read_bytes()
@@ -121,7 +135,9 @@ def main():
 
 def measure(given, directories, size, client):
     """The lines of each directory of parts."""
-    show("one process", *best(given.rounds, lambda: engine.analyze([given.capture], options=Options(jobs=0)))[1:])
+    alone = partial(engine.analyze, [given.capture], options=Options(jobs=0))
+    show("one process", *best(given.rounds, alone)[1:])
+    show("a dataset by one process", *best(1, lambda: dataset(alone()))[1:])
     for directory in directories:
         paths, counting = sorted(directory.iterdir()), Counting()
         said = f"{len(paths)} parts, "
@@ -135,6 +151,76 @@ def measure(given, directories, size, client):
                 show(said + what, wall, used, size, counting.moved if what == "here" else None)
                 if written(report) != expected:
                     sys.exit("the reports differ")
+        counting = Counting()
+        analyze(paths, counting, sizes=EACH, apart=True)
+        there = Workers(client)
+        _, wall, used = best(1, lambda: dataset(analyze(paths, there, sizes=EACH, apart=True)), client)  # noqa: B023
+        show(f"{said}a dataset by them", wall, used, size, counting.moved)
+
+
+def dataset(report):
+    """Write a dataset, and drop it."""
+    with tempfile.TemporaryDirectory() as directory:
+        FORMATS["parquet"].write_dataset(report, Path(directory), Written())
+
+
+# -- `local:2`, as commands --------------------------------------------------------------------------------------------
+
+# hsi, with rows in a file as where memory is short.
+FILED = "import handshake_inspect.cluster.room as room, handshake_inspect.cli as cli; room.memory = int; cli.main()"
+WAYS = {"one process": (), "local:2": ("--cluster", "local:2")}
+
+
+def measure_here(given):
+    """The lines of `local:2`, beside one process."""
+    start = {
+        way: run(given.rounds, ["-q", str(given.capture.parent / "small.pcap"), *more])[0] for way, more in WAYS.items()
+    }
+    print(f"local:2 takes {start['local:2'] - start['one process']:.2f} s of CPU more to start")
+    first = min(timed(partial(first_pass, given.capture))[2] for _ in range(given.rounds))
+    whole = min(
+        timed(partial(engine.analyze, [given.capture], options=Options(jobs=0)))[2] for _ in range(given.rounds)
+    )
+    print(f"the first pass is {first / whole:.2f} of an analysis")
+    for what, more in {**WAYS, "local:2, rows in a file": (*WAYS["local:2"], FILED)}.items():
+        for output in ([], ["-T", "parquet", "-o"]):
+            used, peak = run(given.rounds, ["-q", str(given.capture), *more, *output])
+            print(f"{what:24} {'dataset' if output else '-q':8} {used:6.2f} s of CPU  {peak:5.0f} MB", flush=True)
+
+
+def first_pass(capture):
+    """Scan the capture."""
+    with open_trace([str(capture)]) as trace:
+        parts = parts_of(trace, [str(capture)], Sizes())
+    for part in parts:
+        scanning.scan(part, False)
+
+
+def run(rounds, words):
+    """The least processor seconds of this command, and the least of its peaks of memory in MB."""
+    start = ["-c", words.pop(words.index(FILED))] if FILED in words else ["-m", "handshake_inspect"]
+    seen = []
+    for _ in range(rounds):
+        with tempfile.TemporaryDirectory() as directory:
+            last = [f"{directory}/dataset/"] if words[-1] == "-o" else []
+            child = subprocess.Popen([sys.executable, "-P", *start, *words, *last], stdout=subprocess.DEVNULL)
+            seen.append(watched(child))
+            if child.returncode:
+                sys.exit(f"{words} failed")
+    return min(used for used, _ in seen), min(peak for _, peak in seen)
+
+
+def watched(child):
+    """Processor seconds of a child, and its peak of memory without mapped files, which the system may take away."""
+    ended, peak = 0, 0
+    while not ended:
+        with suppress(OSError):
+            status = Path(f"/proc/{child.pid}/status").read_text()
+            peak = max([peak, *(int(line.split()[1]) for line in status.splitlines() if line.startswith("RssAnon"))])
+        time.sleep(LOOK_S)
+        ended, status, spent = os.wait4(child.pid, os.WNOHANG)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return spent.ru_utime + spent.ru_stime, peak * 1024 / 1e6
 
 
 def best(rounds, function, client=None):

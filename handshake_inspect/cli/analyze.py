@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,9 @@ from handshake_inspect.cli.options import (
     where_option,
     write_option,
 )
-from handshake_inspect.cli.output import Target
+from handshake_inspect.cli.output import DirectoryTarget, Target
 from handshake_inspect.cli.overwriting import refuse_overwrite
+from handshake_inspect.cluster import is_local
 from handshake_inspect.render import FORMATS, REPORTS, Options
 
 if TYPE_CHECKING:
@@ -108,7 +110,7 @@ def command(args: AnalyzeOptions) -> None:
     check_write(args.write, paths)
     columns, test = check_fields(args.fields, form), parse_filter(args.where)
     show_progress = not (args.analysis.no_progress or args.quiet)
-    with open_output(args.output, form) as target:
+    with open_output(args.output, form) as target, ExitStack() as held:
         refuse_terminal(form, target)
         inputs = replayable_inputs(paths, form)
         whole = load_saved_report(paths, args.cluster) or analyze_paths(
@@ -118,6 +120,7 @@ def command(args: AnalyzeOptions) -> None:
             preload=FORMATS[form].load,
             inputs=inputs,
             cluster=args.cluster,
+            apart=held if _can_stay_apart(args, target) else None,
         )
         report = filter_report(whole, test)
         render_options = _render_options(args, target, columns, whole)
@@ -129,6 +132,13 @@ def command(args: AnalyzeOptions) -> None:
             write_frames(args.write, paths, whole.connections, report.connections, show_progress=show_progress)
     if args.strict and not report.capture.complete:
         click.get_current_context().exit(EXIT_INCOMPLETE)
+
+
+def _can_stay_apart(args: AnalyzeOptions, target: Target) -> bool:
+    """Whether nothing but a dataset needs the connections, and they are not in this process anyway."""
+    if args.cluster is None or is_local(args.cluster):
+        return False
+    return isinstance(target, DirectoryTarget) and args.where is None and args.write is None
 
 
 def _render_options(args: AnalyzeOptions, target: Target, columns: tuple[str, ...], whole: Report) -> Options:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, cast
@@ -66,31 +66,37 @@ def analyze_paths(
     preload: Callable[[], object] | None = None,
     inputs: Sequence[Input] = (),
     cluster: str | None = None,
+    apart: ExitStack | None = None,
 ) -> Report:
     """Analyse captures as one trace; `show_progress` allows a progress bar.
 
-    `inputs`, if given, are the streams to read instead of opening `paths`.
+    `inputs`, if given, are the streams to read instead of opening `paths`.  With `apart`, workers of a cluster keep
+    the connections, to write them as a dataset, until it ends.
     """
     from handshake_inspect import engine
     from handshake_inspect.cli import memory
 
     memory.tune()
     if cluster is not None:
-        return _analyze_on_cluster(cluster, paths, options, show_progress=show_progress)
+        return _analyze_on_cluster(cluster, paths, options, show_progress=show_progress, apart=apart)
     _note_pure_build(paths)
     with ProgressBar(wanted=show_progress, inputs=paths) as meter:
         return engine.analyze(inputs or paths, options=options.settings, progress=meter.update, background=preload)
 
 
-def _analyze_on_cluster(where: str, paths: Sequence[str], options: AnalysisOptions, *, show_progress: bool) -> Report:
+def _analyze_on_cluster(
+    where: str, paths: Sequence[str], options: AnalysisOptions, *, show_progress: bool, apart: ExitStack | None
+) -> Report:
     """Analyse captures on a Dask cluster."""
     from handshake_inspect.cluster import workers
     from handshake_inspect.cluster.analysis import analyze
     from handshake_inspect.cluster.parts import check
 
     check(paths)
-    with workers(where) as runner, ProgressBar(wanted=show_progress, inputs=paths) as meter:
-        return analyze(paths, runner, options=options.settings, progress=meter.update)
+    with ExitStack() as own:
+        runner = (own if apart is None else apart).enter_context(workers(where))
+        with ProgressBar(wanted=show_progress, inputs=paths) as meter:
+            return analyze(paths, runner, options=options.settings, progress=meter.update, apart=apart is not None)
 
 
 def _note_pure_build(paths: Sequence[str]) -> None:

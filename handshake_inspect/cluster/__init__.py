@@ -2,10 +2,12 @@
 
 Data stays local where possible.  A first pass over each part decodes it and lists its 4-tuples (`scanning`).  A second
 pass tracks the 4-tuples found in one part only (`tracking`); segments of 4-tuples in several parts are moved to
-separate trackers, in frame order.  The rows of all trackers are concatenated (`tables`) and judged once.  State that
-spans 4-tuples is moved as well: datagrams of QUIC servers seen in several parts, DNS lookups, IP fragments, and paths
-with both good and bad checksums (`sharing`).  Frame numbers of the whole trace are computed as ranks, without merging
-the frames (`numbering`).
+separate trackers, in frame order.  The rows of all trackers are concatenated (`tables`) and judged once.  For a
+dataset, connections stay where they were tracked, and each worker writes its own (`apart`).
+
+State that spans 4-tuples is moved as well: datagrams of QUIC servers seen in several parts, DNS lookups, IP fragments,
+and paths with both good and bad checksums (`sharing`).  Frame numbers of the whole trace are computed as ranks, without
+merging the frames (`numbering`).
 
 A part is a file, several small files of one sensor, or a stretch of a large file (`stretches`).
 
@@ -46,7 +48,7 @@ def workers(where: str) -> Iterator[Runner]:
 
     Raises UsageError and ClusterError.
     """
-    if where.startswith(LOCAL):
+    if is_local(where):
         from handshake_inspect.cluster import threads
 
         with threads.started(_count(where)) as runner:
@@ -56,6 +58,11 @@ def workers(where: str) -> Iterator[Runner]:
 
         with scheduler.connected(where) as client:
             yield scheduler.Workers(client)
+
+
+def is_local(where: str) -> bool:
+    """Return True if the workers are threads of this process."""
+    return where.startswith(LOCAL)
 
 
 def _count(where: str) -> int:

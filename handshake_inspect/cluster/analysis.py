@@ -5,15 +5,20 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
 from typing import Any, Protocol
 
+import msgspec
+
 from handshake_inspect.capture.path_patterns import expand_inputs
 from handshake_inspect.capture.source import Input
 from handshake_inspect.capture.trace import MergedSource, Trace, open_trace
 from handshake_inspect.cluster import numbering, scanning, sharing, stretches, tables, tracking
+from handshake_inspect.cluster.apart import ApartConnections
+from handshake_inspect.cluster.narrow import RemoteTables, narrowed, types_for
 from handshake_inspect.cluster.numbering import Outline
 from handshake_inspect.cluster.parts import FileSummary, Part, Sizes, check, parts_of
 from handshake_inspect.cluster.room import give_back
+from handshake_inspect.dns.lookups import Lookups
 from handshake_inspect.engine import Options, Progress
-from handshake_inspect.engine.reporting import conclude
+from handshake_inspect.engine.reporting import case_of, conclude, end_of, report_of
 from handshake_inspect.report.model import Report
 
 MAX_SHARDS = 16
@@ -62,15 +67,19 @@ def analyze(
     options: Options | None = None,
     progress: Progress | None = None,
     sizes: Sizes | None = None,
+    apart: bool = False,
 ) -> Report:
-    """Analyse captures as one trace, in parts; the report is the same as from `engine.analyze`."""
+    """Analyse captures as one trace, in parts; the report is the same as from `engine.analyze`.
+
+    `apart`: connections stay on the workers, and can only be written as a dataset, while the runner lives.
+    """
     options = options or Options()
     named = expand_inputs(inputs)
     check(named)
     with open_trace(named) as trace:
         parts = parts_of(trace, named, sizes or Sizes().among(runner.shards, trace.size or 0))
     run = Run(trace, parts, runner, options, progress)
-    return conclude(*run.pumped(), options.limits)
+    return run.report_apart() if apart else conclude(*run.pumped(), options.limits)
 
 
 class ProgressMeter:
@@ -115,6 +124,23 @@ class Run:
 
     def pumped(self) -> tuple[Any, Any]:
         """Run all stages; return the source and the pump, or rather equivalents, for `conclude`."""
+        source, sizes, parts, lookups = self.tables()
+        return source, tables.merged(sizes, self.one_by_one(parts), lookups)
+
+    def report_apart(self) -> Report:
+        """Run all stages; return the report, whose connections stay in the tables of the parts."""
+        source, sizes, parts, lookups = self.tables()
+        types = types_for(source.reader.frames)
+        narrow = [self.runner.submit("narrow", narrowed, each, types) for each in parts]
+        pump = tables.merged(sizes, self.one_by_one(narrow), lookups, types)
+        if types is not tables.ROW_TYPES:
+            pump.tracker.table.remote = RemoteTables(self.runner, parts, sizes)
+        case = case_of(source, pump, self.options.limits, end_of(source, pump))
+        report = report_of(source, pump, case)
+        return msgspec.structs.replace(report, connections=ApartConnections(case, sizes, parts, self.runner))
+
+    def tables(self) -> tuple[Any, list[dict[str, int]], list[Any], Lookups]:
+        """Run all stages up to the tables; return the source, the rows of each table, the tables, and the lookups."""
         runner = self.runner
         scans, outlines = self.scanned()
         starts = numbering.starts_of(outlines)
@@ -130,9 +156,7 @@ class Run:
             tables.sizes_of(fragments.pumped),
         ]
         parts = [*self.items(tracked, "pumped"), *moved, fragments.pumped]
-        tracked.clear()
-        moved.clear()
-        return self.final_source(briefs, outlines, starts, ranks), tables.merged(sizes, self.one_by_one(parts), lookups)
+        return self.final_source(briefs, outlines, starts, ranks), sizes, parts, lookups
 
     def one_by_one(self, submitted: list[Any]) -> Iterator[Any]:
         """Yield the result of each call in order, and hold no reference to it afterwards."""

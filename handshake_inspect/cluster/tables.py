@@ -5,7 +5,7 @@ when tables are concatenated, these numbers are offset by the rows before them. 
 into arrays of the final size, which are files where memory is short (`room`).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -142,12 +142,17 @@ def sizes_of(part: Pumped) -> dict[str, int]:
     return {name: len(rows) for name, rows in part.rows.items()}
 
 
-def merged(sizes: Sequence[dict[str, int]], parts: Iterable[Pumped], lookups: Lookups) -> Any:
+def merged(
+    sizes: Sequence[dict[str, int]],
+    parts: Iterable[Pumped],
+    lookups: Lookups,
+    types: Mapping[str, Any] = ROW_TYPES,
+) -> Any:
     """Merge the results of several pumps into an object with the attributes of a pump that a report needs.
 
-    `sizes` are those of the parts, whose rows are taken out of them.
+    `sizes` are those of the parts, whose rows, of these `types`, are taken out of them.
     """
-    whole = _Whole(sizes)
+    whole = _Whole(sizes, types)
     known = [whole.take(part) for part in parts]
     made = _added(known, "pump", PUMP)
     times = [part.times for part in known if part.times is not None]
@@ -188,13 +193,13 @@ def _summed(counts: Iterable[dict[int, int]]) -> dict[int, int]:
 class _Whole:
     """The concatenated rows of all tables."""
 
-    def __init__(self, sizes: Sequence[dict[str, int]]) -> None:
+    def __init__(self, sizes: Sequence[dict[str, int]], types: Mapping[str, Any]) -> None:
         totals = {name: sum(each.get(name, 0) for each in sizes) for name in ROW_TYPES}
         if any("high" in each for each in sizes):
             totals["high"] = totals["embryo"]
         else:
             del totals["high"]
-        self._rows = room(totals, ROW_TYPES)
+        self._rows = room(totals, types)
         self._before = dict.fromkeys(totals, 0)
         self._names: dict[bytes, int] = {}
 
@@ -219,20 +224,8 @@ class _Whole:
 
     def table(self, known: Sequence[Pumped]) -> SimpleNamespace:
         """Return an object with the attributes of a table that a report needs."""
-        table, rows = _added(known, "table", TABLE), self._rows
-        for name, (_, count, each) in TABLE_ROWS.items():
-            setattr(table, f"{name}_rows", rows[name])
-            setattr(table, count, len(rows[name]) // each)
-        if table.beyond:
-            table.high_rows = rows["high"]
-        table.setups = _added(known, "setups", SETUPS)
-        for name, (_, count) in SETUP_ROWS.items():
-            setattr(table.setups, f"{name}_rows", rows[name])
-            setattr(table.setups, count, len(rows[name]))
-        table.setups.exchange_rows = rows["exchange"]
-        table.setups.names = NameTable(list(self._names), sum(part.refused for part in known))
-        table.forget_all = _no_op
-        return table
+        names = NameTable(list(self._names), sum(part.refused for part in known))
+        return _table(self._rows, _added(known, "table", TABLE), _added(known, "setups", SETUPS), names)
 
     def quic_table(self, known: Sequence[Pumped]) -> SimpleNamespace:
         """Return the same for QUIC connections and their kept datagrams."""
@@ -240,6 +233,28 @@ class _Whole:
         quics.row_storage, quics.kept_storage = self._rows["rows"], self._rows["kept"]
         quics.count, quics.kept_count = len(quics.row_storage), len(quics.kept_storage)
         return quics
+
+
+def table_of(part: Pumped) -> SimpleNamespace:
+    """Return the same object for a single part, over its own rows."""
+    names = NameTable(part.names, part.refused)
+    return _table(part.rows, _added([part], "table", TABLE), _added([part], "setups", SETUPS), names)
+
+
+def _table(
+    rows: dict[str, Array], table: SimpleNamespace, setups: SimpleNamespace, names: NameTable
+) -> SimpleNamespace:
+    for name, (_, count, each) in TABLE_ROWS.items():
+        setattr(table, f"{name}_rows", rows[name])
+        setattr(table, count, len(rows[name]) // each)
+    if "high" in rows:
+        table.high_rows = rows["high"]
+    for name, (_, count) in SETUP_ROWS.items():
+        setattr(setups, f"{name}_rows", rows[name])
+        setattr(setups, count, len(rows[name]))
+    setups.exchange_rows, setups.names = rows["exchange"], names
+    table.setups, table.forget_all = setups, _no_op
+    return table
 
 
 def _no_op() -> None:
@@ -258,7 +273,7 @@ def _shift(rows: dict[str, Array], before: dict[str, int], numbers: dict[bytes, 
     _offset(setups, "extras", before["extra"])
     _offset(rows["extra"], "next", before["extra"])
     own = [0, *(numbers.setdefault(name, len(numbers) + 1) for name in names)]
-    for name in ("hello", "alpn"):
+    for name in {"hello", "alpn"}.intersection(setups.dtype.names or ()):
         setups[name] = np.array(own, dtype=setups[name].dtype)[setups[name]]
     if "rows" in rows:
         _offset(rows["rows"], "kept", before["kept"])
@@ -266,6 +281,7 @@ def _shift(rows: dict[str, Array], before: dict[str, int], numbers: dict[bytes, 
 
 
 def _offset(rows: Array, name: str, before: int) -> None:
-    """Add `before` to a column of row numbers, except where it is 0 (none)."""
-    column = rows[name]
-    column[column != 0] += before
+    """Add `before` to a column of row numbers, if these rows have it, except where it is 0 (none)."""
+    if name in (rows.dtype.names or ()):
+        column = rows[name]
+        column[column != 0] += before

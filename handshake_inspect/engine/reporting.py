@@ -75,6 +75,7 @@ def case_of(
         senders=pump.senders.hosts,
         over=over,
         copies=copies,
+        remote=getattr(tracker.table, "remote", None),  # only a table of parts
     )
     trace = elsewhere.attach_answers(translated.merge_translated(trace))
     facts = CaptureFacts(

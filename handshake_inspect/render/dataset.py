@@ -23,7 +23,7 @@ from handshake_inspect.report.fields import Field, chosen
 from handshake_inspect.report.fields import fields as fields_of
 from handshake_inspect.report.model import Distribution, Finding, Outcomes, Report, RttDistributions, Service
 from handshake_inspect.report.quic import QuicConnection
-from handshake_inspect.report.sequence import values_of
+from handshake_inspect.report.sequence import WrittenElsewhere, values_of
 
 DAY_NS = 86_400_000_000_000
 ROWS = 1 << 16  # per row group, the unit of reading
@@ -36,9 +36,12 @@ _Row = TypeVar("_Row")
 def write(report: Report, directory: Path, options: Options) -> None:
     """Write the dataset into an empty directory; connections have all fields unless `fields` selects some."""
     if options.connections:
-        fields = chosen(options.fields or ("*",))
-        _write_by_day(directory / "connections", fields, partial(batches, report.connections))
-        _write_by_day(
+        fields, rows = chosen(options.fields or ("*",)), report.connections
+        if isinstance(rows, WrittenElsewhere):
+            rows.write_apart(directory / "connections", [field.name for field in fields])
+        else:
+            write_by_day(directory / "connections", fields, partial(batches, rows))
+        write_by_day(
             directory / "quic_connections",
             list(fields_of(QuicConnection).values()),
             partial(_quic_batches, report.quic_connections),
@@ -52,11 +55,15 @@ def write(report: Report, directory: Path, options: Options) -> None:
 # --- connections by day -----------------------------------------------------------------------------------------------
 
 
-def _write_by_day(directory: Path, fields: Sequence[Field], made: Callable[[Sequence[Field]], Iterator[Any]]) -> None:
+def write_by_day(
+    directory: Path, fields: Sequence[Field], made: Callable[[Sequence[Field]], Iterator[Any]], prefix: str = "part"
+) -> list[Path]:
+    """Write batches of rows by the day on which they began; return the files, whose names begin with `prefix`."""
     days = chosen(("first_ns",))
-    with closing(_Days(directory, schema(fields))) as out:
+    with closing(_Days(directory, schema(fields), prefix)) as out:
         for batch, begun in zip(made(fields), made(days), strict=True):
             out.take(batch, begun.column(0).cast(pyarrow().int64()).to_numpy(zero_copy_only=False) // DAY_NS)
+        return out.files
 
 
 def _quic_batches(connections: Sequence[QuicConnection], fields: Sequence[Field]) -> Iterator[Any]:
@@ -66,8 +73,9 @@ def _quic_batches(connections: Sequence[QuicConnection], fields: Sequence[Field]
 class _Days:
     """The open files by day; rows for a day whose file was closed go to a new part."""
 
-    def __init__(self, directory: Path, made: Any) -> None:
-        self._directory, self._schema = directory, made
+    def __init__(self, directory: Path, made: Any, prefix: str) -> None:
+        self._directory, self._schema, self._prefix = directory, made, prefix
+        self.files: list[Path] = []
         self._open: dict[int, _Writer] = {}
         self._parts: dict[int, int] = {}
 
@@ -89,7 +97,8 @@ class _Days:
             part = self._parts[day] = self._parts.get(day, -1) + 1
             folder = self._directory / f"date={_date(day)}"
             folder.mkdir(parents=True, exist_ok=True)
-            self._open[day] = _Writer(folder / f"part-{part}.parquet", self._schema)
+            self.files.append(folder / f"{self._prefix}-{part}.parquet")
+            self._open[day] = _Writer(self.files[-1], self._schema)
         return self._open[day]
 
 

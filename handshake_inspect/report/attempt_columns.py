@@ -146,11 +146,8 @@ class AttemptColumns:
     @property
     def streams(self) -> Array:
         """Wireshark's `tcp.stream` of each; Wireshark also numbers streams that have no row of their own here."""
-        parts = (part for part in (self.trace.elsewhere, self.trace.translated) if part is not None)
-        others = [np.asarray(part.answers["first_frame"]).astype(np.int64) for part in parts]
-        if not others:
-            return self.ids
-        return self.ids + np.searchsorted(np.sort(np.concatenate(others)), self.first_frame)
+        others = self.case.without_rows
+        return self.ids + np.searchsorted(others, self.first_frame) if len(others) else self.ids
 
     @cached_property
     def outcome(self) -> Array:

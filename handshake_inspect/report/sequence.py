@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload, runtime_checkable
 
 from handshake_inspect.report.connection import Connection
 from handshake_inspect.report.encoding import encoded_objects
@@ -14,7 +14,17 @@ from handshake_inspect.report.trouble import has_trouble
 from handshake_inspect.report.words import OUTCOMES, Outcome
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from handshake_inspect.report.lines import Style
+
+
+@runtime_checkable
+class WrittenElsewhere(Protocol):
+    """Connections whose rows are elsewhere."""
+
+    def write_apart(self, directory: Path, names: Sequence[str]) -> None:
+        """Write these fields into a dataset where the rows are."""
 
 
 class Connections(Sequence[Connection]):

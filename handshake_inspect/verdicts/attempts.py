@@ -123,7 +123,7 @@ class Attempts(RowStore):
         known, clients = ServiceNumbers(len(self)), np.empty(len(self), dtype=np.uint64)
         service, server = (np.empty(len(self.connections), dtype=np.uint64) for _ in range(2))
         for some in batches(len(self.connections), AT_ONCE):
-            rows_ = self.connections[some]
+            rows_ = self.connections.here(some)
             first = self.connections["client"][some] == 0  # the client sent the first frame
             hi0, lo0, hi1, lo1 = (rows_[part] for part in ("hi0", "lo0", "hi1", "lo1"))
             hi, lo = np.where(first, hi1, hi0), np.where(first, lo1, lo0)
@@ -257,7 +257,7 @@ class Attempts(RowStore):
         if row >= count:
             lone = self.embryos[row - count : row - count + 1]
             return int(lone[f"{who}_hi"][0]), int(lone[f"{who}_lo"][0]), int(lone[f"{who}_port"][0])
-        connection = self.connections[row]
+        connection = self.connections.here(row)
         side = int(connection["client"]) ^ (who == "server")
         return int(connection[f"hi{side}"]), int(connection[f"lo{side}"]), int(connection[f"port{side}"])
 

@@ -115,6 +115,13 @@ class Case:
         """The attempts and the QUIC connections that waited for a lookup, with the lookup's index."""
         return waited_for(self.names, self.quic.names)
 
+    @cached_property
+    def without_rows(self) -> NDArray[np.int64]:
+        """The first frames, sorted, of connections that others stand for: answers from elsewhere, translated copies."""
+        trace = self.attempts
+        known = [each.answers["first_frame"] for each in (trace.elsewhere, trace.translated) if each is not None]
+        return np.sort(np.concatenate([np.zeros(0, dtype=np.int64), *known]).astype(np.int64))
+
     # -- subsets, with the verdicts of the whole ------------------------------------------------------------------
 
     def select(self, mask: NDArray[np.bool_]) -> "Case":
@@ -140,4 +147,6 @@ class Case:
         """Return copies of these attempts, to outlive their rows; see `gathering.copied`."""
         attempts, order, places = gathering.copied(self.attempts, rows)
         setups_of(attempts).take_tickets(self.attempts)
-        return replace(self, attempts=attempts, outcomes=self.outcomes.at(order)), order, places
+        some = replace(self, attempts=attempts, outcomes=self.outcomes.at(order))
+        vars(some)["without_rows"] = self.without_rows
+        return some, order, places

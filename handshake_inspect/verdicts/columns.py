@@ -211,9 +211,18 @@ class CachedColumns:
             whole[passed] = next_[passed]
         return whole
 
+    def here(self, key: Any) -> Rows:
+        """Return these rows, perhaps without some fields."""
+        rows_: Rows = self._rows[key]
+        return rows_
+
+    def copies_here(self, numbers: NDArray[Any]) -> Rows:
+        """Return copies of these rows, perhaps without some fields."""
+        return take_rows(self._rows, numbers)
+
     def copies(self, numbers: NDArray[Any]) -> Rows:
         """Return copies of these rows."""
-        return take_rows(self._rows, numbers)
+        return self.copies_here(numbers)
 
     def detached(self, name: str, copies: Copies) -> Rows:
         """Return copies of all rows, to outlive the table's."""

@@ -16,7 +16,7 @@ from handshake_inspect.verdicts.columns import Copies, Rows, batches, marked, ta
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.lone_syns import LoneSyns
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, chained
-from handshake_inspect.verdicts.row_store import AttachedRows
+from handshake_inspect.verdicts.row_store import AttachedRows, Remote
 from handshake_inspect.verdicts.sets import keys_of
 from handshake_inspect.wire.const import MASK32
 
@@ -44,12 +44,13 @@ def attempts_of_table(
     senders: Collection[tuple[int, int]] = (),
     over: bool = False,
     copies: Copies | None = None,
+    remote: Remote | None = None,
 ) -> Attempts:
     """Return the attempts that a table holds now.
 
     `frames`: the number of the newest frame; `left`: what a flag filter passed, None without one; `senders`: the
     addresses that sent anything but TCP; `over`: the capture has ended, so rows of SYNs may be moved; `copies`: memory
-    for rows that are not contiguous, valid until the next call.
+    for rows that are not contiguous, valid until the next call; `remote`: has the fields that the rows lack.
     """
     count = table.connection_count
     connections = table_rows(table.connection_rows, "Connection", count)
@@ -85,6 +86,7 @@ def attempts_of_table(
         senders=keys_of(senders),
         filtered=left is not None,
         answers_pass=left is not None and left.answers,
+        remote=remote,
     )
 
 
@@ -135,6 +137,8 @@ def close_up(embryos: Rows, addresses: Rows, highs: NDArray[np.uint64] | None, a
 
 def table_rows(storage: Any, kind: str, count: int) -> Rows:
     """Return the first `count` rows of a table's storage as a structured array over the same memory."""
+    if isinstance(storage, np.ndarray):
+        return storage[:count]  # of this kind already, perhaps without some of its fields
     return (
         np.frombuffer(storage, dtype=np.dtype(rows.ROWS[kind]), count=count) if count else np.zeros(0, rows.ROWS[kind])
     )
@@ -175,8 +179,8 @@ def subset(attempts: Attempts, mask: Bools) -> Attempts:
         attempts,
         numbers=numbers,
         embryo_numbers=embryo_numbers,
-        connections=attempts.connections[full],
-        endpoints=attempts.endpoints[np.repeat(full, 2)],
+        connections=attempts.connections.here(full),
+        endpoints=attempts.endpoints.here(np.repeat(full, 2)),
         aliases=attempts.aliases[full],
         exchanges=None if attempts.exchanges is None else attempts.exchanges[full],
         embryos=attempts.embryos[np.flatnonzero(attempts.of_lone(mask))],
@@ -269,8 +273,8 @@ def without(
     )
     return replace(
         attempts,
-        connections=renumbered(connections.copies(numbers), numbers, count),
-        endpoints=attempts.endpoints.copies(ends_of(numbers)),
+        connections=renumbered(connections.copies_here(numbers), numbers, count),
+        endpoints=attempts.endpoints.copies_here(ends_of(numbers)),
         aliases=take_rows(attempts.aliases, numbers),
         exchanges=None if attempts.exchanges is None else take_rows(attempts.exchanges, numbers),
         numbers=in_table[numbers],

@@ -6,7 +6,7 @@ Only this module and `gathering.py` know the rows; everything else uses the colu
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from handshake_inspect.verdicts.columns import CachedColumns, Rows, batches
 from handshake_inspect.verdicts.limits import Limits
 from handshake_inspect.verdicts.lone_syns import LoneSyns
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, EndpointRows
+from handshake_inspect.verdicts.remote_rows import RemoteColumns, Source
 
 OF_CONNECTIONS = (
     "facts", "client", "retries", "aftermath", "previous", "syn_count", "synack_count", "reack_count", "resent_count",
@@ -47,6 +48,13 @@ class AttachedRows:
         return AttachedRows(AttemptRows(order[at[by_place]]), self.answers[by_place], self.numbers[by_place])
 
 
+class Remote(Protocol):
+    """Where fields of rows are that are not here."""
+
+    def of(self, name: str, numbers: NDArray[Any] | None) -> Source:
+        """Return those of `connections` or of `endpoints`, for the connections with these numbers in the table."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class RowStore:
     """The rows of one capture, and the capture's own times."""
@@ -72,13 +80,19 @@ class RowStore:
     senders: Keys | None = None  # keys of hosts that sent anything but TCP
     filtered: bool = False  # a flag filter removed all bare ACKs
     answers_pass: bool = False  # but is known to pass SYN-ACKs and RSTs
+    remote: Remote | None = None  # has the fields that `connections` and `endpoints` lack
     made: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Make the columns that every rule uses contiguous."""
         for name, names in (("connections", OF_CONNECTIONS), ("endpoints", OF_ENDPOINTS)):
             if isinstance(plain := getattr(self, name), np.ndarray):
-                object.__setattr__(self, name, CachedColumns(plain, names, self.highs is not None))
+                object.__setattr__(self, name, self._columns(name, plain, names))
+
+    def _columns(self, name: str, plain: Rows, names: tuple[str, ...]) -> CachedColumns:
+        if self.remote is None:
+            return CachedColumns(plain, names, self.highs is not None)
+        return RemoteColumns(plain, names, self.remote.of(name, self.numbers))
 
     def __len__(self) -> int:
         """Return the number of attempts."""

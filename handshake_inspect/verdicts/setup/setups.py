@@ -180,7 +180,11 @@ class Setups:
 
     def take_tickets(self, whole: Attempts) -> None:
         """Use the tickets of `whole`, of which these attempts are a part."""
-        self.trace.made[tickets_of.__wrapped__] = tickets_of(whole)  # type: ignore[attr-defined]
+        self.use_tickets(tickets_of(whole))
+
+    def use_tickets(self, tickets: Tickets) -> None:
+        """Use these tickets, which connections of a larger trace prove."""
+        self.trace.made[tickets_of.__wrapped__] = tickets  # type: ignore[attr-defined]
 
     def of(self, rows: Any) -> Setup:
         """Return the set-ups of these connections, which must have one."""
