@@ -10,7 +10,7 @@ in two ways:
   modulo 64 is the server's clock when it sent the SYN-ACK. Minus the capture time this is constant: equal within
   `SLACK_MS` from one such connection to the next (clocks drift over hours). An ordinary SYN-ACK does not lag. Computed
   over connections that lag and lasted at most `DATED_NS`: rows do not store when the server's last TSval was sent, so
-  the last frame stands for it.
+  the last frame stands for it. Frames that all have one time show no clock.
 - *bits*: if SYN-ACKs share an offset, (TSval - options) modulo 64 is the same for all SYN-ACKs to one client. TSvals
   with the same high bits count once, and SYN-ACKs sent at the same time modulo 64 ms do not count: a client that
   connects every 8 s sees the same low bits of an ordinary clock.
@@ -99,7 +99,7 @@ class Lagging:
         c, e = trace.connections, trace.endpoints
         synack_ns = c["synack_ns"][rows]
         age = c["last_ns"][rows] - synack_ns
-        dated = np.flatnonzero((trace.facts[rows] & FACT_ACKED != 0) & (age <= DATED_NS))
+        dated = np.flatnonzero((trace.facts[rows] & FACT_ACKED != 0) & (age > 0) & (age <= DATED_NS))
         server = trace.server_rows[rows[dated]]
         lag = (e["tsval"][server] - e["syn_tsval"][server]).astype(np.int32) - age[dated] / MS
         late = np.flatnonzero((lag > SLACK_MS) & (lag <= STEP))

@@ -54,7 +54,8 @@ def sees_both(trace: Attempts) -> bool:
     """Return whether the capture holds both directions of a connection, or a client's RST to an unsolicited one."""
     if (trace.both_ends & TRAIT_SEEN).any():
         return True
-    client_sent_rst = (trace.facts & FACT_RST != 0) & (trace.connections["rst_side"] == trace.connections["client"])
+    unasked = trace.facts & (FACT_RST | FACT_SYN) == FACT_RST
+    client_sent_rst = unasked & (trace.connections["rst_side"] == trace.connections["client"])
     return bool(client_sent_rst.any())
 
 

@@ -65,6 +65,15 @@ def test_the_clock_that_a_cookie_lags_behind():
     assert (proof.method, len(proof.agreeing)) == ("clock", 5)  # with the one before
 
 
+def test_frames_that_all_have_one_time_show_no_clock():
+    """Ordinary SYN-ACKs, 5 ms before the server's last segment."""
+    rows = []
+    for number, at in enumerate(BEGUN_MS):
+        ends = OFFER | {"syn_tsval": (1, 7000 + at), "tsval": (1, 7005 + at), "frames": (3, 3)}
+        rows.append({"facts": DONE, "from_": f"192.0.2.{number + 1}", "ends": ends, "synack_ns": 1, "ack_ns": 1})
+    assert not proofs(attempts(*rows))
+
+
 def test_a_lag_that_no_cookie_has():
     """It takes 64 off at most: an ordinary clock that is read late lags by more."""
     assert not with_cookies(back=64)

@@ -59,9 +59,17 @@ def excluded(case: Case) -> Bools:
     outcome = case.outcomes.outcome
     mask: Bools = (outcome == UNSOLICITED) | (outcome == MIDSTREAM)
     mask |= ~case.outcomes.decided & (case.attempts.filtered | (outcome == TIMED_OUT))
-    waiting = case.attempts.tracked_where(case.attempts.of_connections(outcome) == HALF_OPEN)
-    mask[waiting[hidden_resets(case.attempts, waiting)]] = True
-    return mask | explained(case)
+    return mask | maybe_reset(case) | explained(case)
+
+
+def maybe_reset(case: Case) -> Bools:
+    """Return a mask over half-open attempts that their clients may have reset, and those that are too young to say."""
+    trace, mask = case.attempts, case.attempts.mask()
+    waiting = trace.tracked_where(trace.of_connections(case.outcomes.outcome) == HALF_OPEN)
+    hidden = hidden_resets(trace, waiting)
+    if hidden.any():
+        mask[waiting[hidden | ~case.outcomes.decided[waiting]]] = True
+    return mask
 
 
 def detect(case: Case) -> list[Finding]:

@@ -43,11 +43,15 @@ def test_a_server_is_silent_after_5_s(silence, found):
 
 @pytest.mark.parametrize(("who", "found"), [(None, 1), ("client", 0)])
 def test_silence_is_none_in_a_capture_of_one_direction(who, found):
-    """The client goes on, so that its connection shows that the capture lacks what others sent."""
+    """The client goes on, so that its connection shows that the capture lacks what others sent, be it a RST."""
     talk = Talk().put(frames.udp((SECOND_CLIENT, 30001), (RESOLVER, 53), query("a.example")))
     wire = Wire(start=talk.now).handshake().exchange().close()
-    wire.quiet(10 * SECOND)
-    report = report_of(pcap([*talk.taken, *wire.frames(only=who)], nano=True))
+    check = Wire(start=wire.now, client=(SECOND_CLIENT, 40001), client_isn=77)
+    check.client.syn()
+    check.server.syn_ack()
+    check.client.rst_ack()
+    end = [(check.now + 10 * SECOND, frames.udp(("203.0.113.7", 5000), ("203.0.113.8", 5000)))]
+    report = report_of(pcap([*talk.taken, *wire.frames(only=who), *check.frames(only=who), *end], nano=True))
     assert [each["id"] for each in report["findings"]].count("lookup-failed") == found
 
 
