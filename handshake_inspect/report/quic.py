@@ -52,10 +52,11 @@ class QuicConnection(Struct, frozen=True, gc=False):
     """A QUIC connection, from the headers of its packets: nothing is decrypted but Initials, whose keys are public.
 
     `version` is the one in use last.  `token`: its first Initial had one.  `early_data`: `accepted` where the answer
-    came too soon for anything else, else the wire does not show what became of it.  `names_read` says whether Initials
-    could be opened, and `server_name` what the hello in them asks for.  `moved` counts the client's changes of address
-    that keep a connection ID.  `spin_rtt`: the least time between two edges of the client's spin bit (RFC 9000 section
-    17.4), which is a round trip and the time that the ends waited; null where the bit does not move.
+    came too soon for anything else, `rejected` by a HelloRetryRequest, else the wire does not show what became of it.
+    `names_read` says whether Initials could be opened, and `server_name` what the hello in them asks for.  `moved`
+    counts the client's changes of address that keep a connection ID.  `spin_rtt`: the least time between two edges of
+    the client's spin bit (RFC 9000 section 17.4), which is a round trip and the time that the ends waited; null where
+    the bit does not move.
     """
 
     id: Count

@@ -40,7 +40,7 @@ from handshake_inspect.verdicts.quic.outcome import QuicVerdicts
 from handshake_inspect.verdicts.quic.quic_case import QuicCase
 from handshake_inspect.verdicts.quic.quics import Quics
 from handshake_inspect.verdicts.quic.spans import QuicSpans
-from handshake_inspect.verdicts.quic.words import QUIC_OUTCOMES
+from handshake_inspect.verdicts.quic.words import QUIC_OUTCOMES, QuicEarlyData
 from handshake_inspect.verdicts.setup.intervals import Interval
 from handshake_inspect.wire.address import address_text
 
@@ -114,7 +114,7 @@ class QuicReport:
             retry=bool(flags & RETRY),
             token=bool(flags & TOKEN),
             version_negotiation=bool(flags & NEGOTIATED),
-            early_data=("accepted" if self.spans.early_accepted[i] else "offered") if flags & EARLY else None,
+            early_data=self._early_data(i) if flags & EARLY else None,
             close=close,
             moved=int(row["moved"]),
             rtt=QuicRtt(_leg(self.spans.initial, i), _leg(self.spans.reply, i)),
@@ -156,6 +156,12 @@ class QuicReport:
         """The lookups that connections waited for, by index."""
         lookups, began = self.case.names.lookups, self.quics.first_times
         return {i: waited_of(lookups, place, int(began[i])) for i, place in self.waited_for.items()}
+
+    def _early_data(self, i: int) -> QuicEarlyData:
+        """Return what became of the client's 0-RTT packets; a HelloRetryRequest rejects them."""
+        if self.quics.asked_again[i]:
+            return "rejected"
+        return "accepted" if self.spans.early_accepted[i] else "offered"
 
     # -- set-up ------------------------------------------------------------------------------------------------
 

@@ -98,13 +98,16 @@ class RowServices(Sequence[Service]):
         made: list[SetupSummary | None] = [None] * len(groups)
         if not len(found.rows):
             return made
-        having = groups.among(found.present, 1)
-        waits = waits_of(self.case)
-        numbers = groups.number[found.present[groups.rows]]
-        for g, place in zip(np.unique(numbers).tolist(), range(len(having)), strict=True):
-            rows = having.of(place)
-            every = len(rows) == len(found.rows)
-            made[g] = summary_of(self.case) if every else of_values(found.values.of(found.places[rows]), waits)
+        waits, present = waits_of(self.case), found.present[groups.rows]
+        every = bool(present.all())
+        counts = groups.sizes if every else np.bincount(groups.number[present], minlength=len(groups))
+        for g in np.flatnonzero(counts).tolist():
+            if counts[g] == len(found.rows):
+                made[g] = summary_of(self.case)
+                continue
+            rows = groups.of(g)
+            rows = rows if every else rows[found.present[rows]]
+            made[g] = of_values(found.values.of(found.places[rows]), waits)
         return made
 
     def slowest(self, count: int) -> list[Service]:

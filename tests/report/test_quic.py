@@ -199,6 +199,8 @@ def test_a_hello_retry_request_refuses_early_data():
     setup, _ = finish(flow.server(*answer(pn=1, offset=len(quic.HELLO_RETRY))))
     assert setup["spans"]["before_request"]["max_ns"] == 0
     assert (setup["spans"]["response"]["min_ns"], setup["spans"]["response"]["max_ns"]) == (40 * MS, 41 * MS)
+    (one,) = report_of(flow.file().getvalue())["quic_connections"]
+    assert one["early_data"] == "rejected"
 
 
 def test_a_capture_that_begins_with_the_client_s_second_initial_measures_nothing():

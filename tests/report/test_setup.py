@@ -97,3 +97,26 @@ def test_the_slowest_services_come_first_and_ten_of_them_are_shown():
     times = [float(line.split()[-2]) for line in lines if "plain" in line]
     assert times == sorted(range(3, 13), reverse=True)
     assert len(times) == SHOWN
+
+
+def test_a_server_that_sends_its_certificate_resumes_no_session():
+    """Also where the client, which does not trust it, ends the handshake of TLS 1.2."""
+    talk = Talk(handshake(client(TLS12, trusts=False), server()))
+    (connection,) = report_of(talk.capture())["connections"]
+    assert (connection["tls"]["outcome"], connection["tls"]["kind"]) == ("failed", "full")
+
+
+@pytest.mark.parametrize(("lengths", "bounds", "method"), [
+    ((33, 83), (82, 82), "exact"),
+    ((66, 76), (41, 82), "ambiguous"),
+])  # fmt: skip
+def test_a_short_answer_of_http2_under_tls_12_is_one_of_the_short_records(lengths, bounds, method):
+    talk = Talk(handshake(client(TLS12, alpn=["h2"]), server(alpn=["h2"]), request=b"", response=b""))
+    talk.say(0, record(90))
+    for length in lengths:
+        talk.say(1, record(length), at=talk.free[1] + 1)
+        talk.free[1] += 40
+    (connection,) = report_of(talk.capture())["connections"]
+    answer = connection["setup"]["spans"]["response"]
+    assert answer["method"] == method
+    assert tuple(round(answer[name] / 1e6) for name in ("min_ns", "max_ns")) == bounds

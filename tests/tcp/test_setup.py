@@ -513,6 +513,24 @@ def test_settings_of_http2_under_tls_12_are_no_response(lengths, given, response
     assert not read.has("SPOKE_FIRST")
 
 
+@pytest.mark.parametrize(
+    ("lengths", "response", "others"),
+    [
+        ((33, 83), 1, []),  # an acknowledgment of SETTINGS has no room for a response
+        ((41, 83), 1, []),
+        ((66, 76), 0, [1]),  # either may be the response
+        ((66, 76, 83), 0, [2]),
+        ((66, 33, 41), 0, []),  # nor have PING and GOAWAY
+        ((33, 41), 0, []),
+    ],
+)
+def test_short_records_of_http2_under_tls_12_may_be_the_response_if_nothing_else_comes(lengths, response, others):
+    read = http2_over_12(*lengths)
+    assert read.exchange.response_frame - read.exchange.request_frame == 1 + response
+    assert read.candidate_frame[0] == read.exchange.response_frame
+    assert [frame - read.exchange.request_frame - 1 for frame in read.candidate_frame[1:] if frame] == others
+
+
 def test_a_response_behind_settings_that_is_sent_again():
     """The client had the SETTINGS, and waited for the copy."""
     once, twice = http2_over_12(33, 600), http2_over_12(33, 600, again=True)

@@ -331,6 +331,21 @@ def test_what_answers_a_client_s_flight_that_is_missing_is_none_of_the_server_s_
         assert flight_bytes(talk) == len(FLIGHT_12)
 
 
+@pytest.mark.parametrize("size", [1460, 400])
+def test_a_server_s_flight_that_is_stored_behind_the_client_s_ends_where_that_acknowledges_it(size):
+    """What the server sends after the client's flight, up to its own Finished, is no part of its first."""
+    certificates = FLIGHT_12 + record(1200, kind=22)
+    talk = Talk([(0, client_hello())])
+    talk.say(1, certificates, size=size)
+    for side, data in ((0, KEYS), (1, CHANGE + record(40, kind=22)), (0, record(80)), (1, record(5000))):
+        talk.say(side, data)
+    assert flight_bytes(talk) == len(certificates)
+    keys = next(at for at, each in enumerate(talk.sent) if each[4] == KEYS)
+    talk.sent.insert(1, talk.sent.pop(keys))
+    talk.sent = [(50.0 + at, *each[1:]) for at, each in enumerate(talk.sent)]
+    assert flight_bytes(talk) == len(certificates)
+
+
 def test_early_data_that_are_missing_leave_the_size_of_the_server_s_flight():
     """All of it acknowledges them."""
     flight = hello_13() + record(2760) + record(53)

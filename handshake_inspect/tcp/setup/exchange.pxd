@@ -14,6 +14,7 @@ from handshake_inspect.tcp.setup.facts cimport (
     EXCHANGE_ALERTED, EXCHANGE_SETUP, EXCHANGE_UNREAD, MOST_BYTES, MOST_SEGMENTS, READ_OVER, SETUP_EARLY_SENT,
     SETUP_SERVER_FINISHED, SETUP_SERVER_HELLO, SETUP_SPOKE_FIRST, SETUP_TLS, UPGRADE_NONE,
 )
+from handshake_inspect.tls.numbers cimport TLS12
 from handshake_inspect.wire.const cimport ACK, FIN, MASK32, RST, SYN
 
 @cython.locals(exchange="sr.Exchange *", number=uint32_t, reading="sr.Reading *")
@@ -37,7 +38,7 @@ cdef void answer_again(
 cdef void read(Focus focus, void *owners, seg.Segment *segment) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *")
 cdef void note_client(Focus focus, uint32_t seq, uint32_t end, int64_t now) noexcept nogil
-@cython.locals(reading="sr.Reading *", setup="sr.Setup *")
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *", end=uint32_t, taken=uint32_t)
 cdef void note_server(Focus focus, uint32_t seq, int64_t now) noexcept nogil
 @cython.locals(asked=bint)
 cdef bint is_plain(

@@ -24,6 +24,7 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_TLS,
     UPGRADE_NONE,
 )
+from handshake_inspect.tls.numbers import TLS12
 from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK32, RST, SYN
 
@@ -180,8 +181,14 @@ def note_server(focus: Any, seq: int, now: int) -> None:
     if setup.flags & SETUP_SERVER_HELLO and not reading.answered:
         if setup.flags & SETUP_SERVER_FINISHED and seqspace.seq_ge(seq, reading.finished_end):
             return  # TLS 1.3 data sent before the client's Finished arrived
+        end = reading.next[focus.side]
+        taken = reading.ack[focus.side ^ 1]
+        if 0 < setup.version <= TLS12 and seqspace.seq_gt(taken, reading.server_hello_at):
+            if seqspace.seq_ge(seq, taken):
+                return  # the client's flight, stored before ServerHello, ended the server's
+            end = taken if seqspace.seq_lt(taken, end) else end
         setup.flight_ns = now
-        setup.server_flight_bytes = (reading.next[focus.side] - reading.server_hello_at) & MASK32
+        setup.server_flight_bytes = (end - reading.server_hello_at) & MASK32
 
 
 def is_plain(exchange: Any, owners: Any, connection: Any, sender: Any, peer: Any, side: int, segment: Any) -> bool:

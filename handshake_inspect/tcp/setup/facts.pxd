@@ -78,3 +78,4 @@ cdef extern from *:
     const unsigned int NAMED_SESSION "0x4au"
     const unsigned int NAMED_SESSION_EARLY "0x52u"
     const unsigned int MOST_SETTINGS "100u"
+    const unsigned int MOST_CONTROL "41u"

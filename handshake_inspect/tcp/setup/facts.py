@@ -105,3 +105,6 @@ LEAST_TICKET, MOST_TICKET = 100, 4500
 # A ticket that is no more than the 32 bytes that name a session at the server (OpenSSL's), without and with early data.
 NAMED_SESSION, NAMED_SESSION_EARLY = 74, 82
 MOST_SETTINGS = 100  # SETTINGS are shorter
+# HTTP/2 frames without HEADERS: an acknowledgment of SETTINGS, WINDOW_UPDATE, PING, GOAWAY, with 17 bytes at most
+# (RFC 9113 section 6), and what the encryption adds: 17 bytes in TLS 1.3, 24 in TLS 1.2.
+MOST_CONTROL_13, MOST_CONTROL = 17 + 17, 17 + 24

@@ -56,7 +56,8 @@ cdef struct Setup:
     uint8_t upgrade
     uint8_t turns
     uint8_t lacks
-    uint8_t spare[6]
+    uint8_t certified
+    uint8_t spare[5]
 
 cdef struct Extra:
     int64_t cost_ns

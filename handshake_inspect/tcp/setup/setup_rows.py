@@ -80,7 +80,8 @@ class Setup(ctypes.Structure):
         ("upgrade", ctypes.c_uint8),  # UPGRADE_*: the protocol before the ClientHello
         ("turns", ctypes.c_uint8),  # server replies before the ClientHello; saturates at 255
         ("lacks", ctypes.c_uint8),  # LACKS_*: missing parts of the text before the ClientHello, or of plain text
-        ("spare", ctypes.c_uint8 * 6),
+        ("certified", ctypes.c_uint8),  # TLS 1.2 and older: the server sent a certificate, so no session was resumed
+        ("spare", ctypes.c_uint8 * 5),
     )
 
 

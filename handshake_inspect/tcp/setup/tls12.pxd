@@ -5,7 +5,8 @@ from handshake_inspect.tcp.setup cimport setup_rows as sr
 from handshake_inspect.tcp.setup.focus cimport Focus
 from handshake_inspect.wire cimport seqspace
 from handshake_inspect.tcp.setup.facts cimport (
-    MOST_SETTINGS, READ_LOST, ROLE_FINISHED, SETUP_CERTIFICATE_SENT, SETUP_CERTIFICATE_WITHHELD, SETUP_CLIENT_FINISHED,
+    MOST_CONTROL, MOST_SETTINGS, READ_LOST, ROLE_FINISHED, SETUP_CERTIFICATE_SENT, SETUP_CERTIFICATE_WITHHELD,
+    SETUP_CLIENT_FINISHED,
     SETUP_FALSE_START, SETUP_OFFERS_H2, SETUP_SERVER_CHANGED, SETUP_SERVER_FINISHED, SETUP_SPOKE_FIRST,
 )
 from handshake_inspect.wire.const cimport MASK32
@@ -29,6 +30,8 @@ cdef void note_resumed(Focus focus) noexcept nogil
 cdef void on_cut(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", settings=bint)
 cdef void on_server_data(Focus focus) noexcept nogil
+@cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", i="unsigned int")
+cdef bint is_first_short(Focus focus, unsigned int length) noexcept nogil
 @cython.locals(reading="sr.Reading *", client="unsigned int")
 cdef bint may_be_asked(Focus focus) noexcept nogil
 @cython.locals(setup="sr.Setup *")

@@ -7,6 +7,7 @@ ChangeCipherSpec comes first.  Client data before it (by the client's acknowledg
 from typing import Any
 
 from handshake_inspect.tcp.setup.facts import (
+    MOST_CONTROL,
     MOST_SETTINGS,
     READ_LOST,
     ROLE_FINISHED,
@@ -89,7 +90,10 @@ def on_server(focus: Any, kind: int) -> None:
         if setup.flags & SETUP_CLIENT_FINISHED and focus.lacks(reading.ack[side]):
             setup.flags |= SETUP_FALSE_START  # it acknowledges more than the client's flight
         reading.finished_end = (reading.header[side] + RECORD_HEADER) & MASK32
-    elif kind == HANDSHAKE and reading.changed[side] and not setup.flags & SETUP_SERVER_FINISHED:
+    elif kind == HANDSHAKE and not reading.changed[side]:
+        if reading.headed[side] > RECORD_HEADER and reading.head[side * HEAD + RECORD_HEADER] == CERTIFICATE:
+            setup.certified = 1
+    elif kind == HANDSHAKE and not setup.flags & SETUP_SERVER_FINISHED:
         reading.role[side] = ROLE_FINISHED
     elif kind == APPLICATION_DATA and reading.changed[side]:
         on_server_data(focus)
@@ -119,18 +123,15 @@ def on_cut(focus: Any) -> None:
 def on_server_data(focus: Any) -> None:
     """Process server data: the response, or unprompted data.
 
-    A short HTTP/2 record is SETTINGS, which counts as the response only if nothing else follows.
+    A short HTTP/2 record may be SETTINGS, and counts as the response only if nothing longer follows.
     """
     reading = focus.reading
     setup = focus.setup
     side = focus.side
     settings = setup.flags & SETUP_OFFERS_H2 != 0 and reading.length[side] < MOST_SETTINGS
     if focus.exchange.request_frame and seqspace.seq_gt(reading.ack[side], reading.request_at):
-        if settings and focus.exchange.response_frame:
+        if settings and not is_first_short(focus, reading.length[side]):
             return
-        if settings:
-            setup.candidate_ns[0] = reading.open_ns[side]
-            setup.candidate_frame[0] = reading.frame[side]
         focus.exchange.response_ns = reading.open_ns[side]
         focus.exchange.response_frame = reading.frame[side]
         setup.response_seen_ns = reading.seen_ns[side]
@@ -142,6 +143,25 @@ def on_server_data(focus: Any) -> None:
         setup.flags |= SETUP_SPOKE_FIRST  # and not in answer to what the capture lacks
         setup.greeting_ns = reading.open_ns[side]
         setup.greeting_frame = reading.frame[side]
+
+
+def is_first_short(focus: Any, length: int) -> bool:
+    """Record a short HTTP/2 record; return True if it is the first that may be the response.
+
+    That replaces an earlier one too short for a response; a later one that may be it is the second candidate.
+    """
+    reading = focus.reading
+    setup = focus.setup
+    side = focus.side
+    i = 0
+    if focus.exchange.response_frame:
+        if length <= MOST_CONTROL:
+            return False
+        i = 1 if setup.candidate_length[0] > MOST_CONTROL else 0
+    setup.candidate_ns[i] = reading.open_ns[side]
+    setup.candidate_frame[i] = reading.frame[side]
+    setup.candidate_length[i] = length
+    return i == 0
 
 
 def may_be_asked(focus: Any) -> bool:

@@ -11,4 +11,4 @@ FAILURES = ("closed-by-server", "closed-by-client", "no-common-version", "stuck"
 CLOSED_BY_SERVER, CLOSED_BY_CLIENT, NO_COMMON_VERSION, STUCK = range(4)
 NOT_FAILED = -1
 
-QuicEarlyData = Literal["accepted", "offered"]
+QuicEarlyData = Literal["accepted", "rejected", "offered"]

@@ -10,8 +10,8 @@ the remaining candidates, these are skipped at the front:
 - else a single one of such a size with more after it, if other connections to the service had tickets of that length,
   give or take `TICKET_SPREAD`. If no ticket of the service is known, both it and the next one may be the response; the
   response is unknown if the next one follows bytes that the capture lacks;
-- if HTTP/2 was offered, records of less than `MOST_SETTINGS` bytes. If nothing else follows, the first one is the
-  response.
+- if HTTP/2 was offered, records of less than `MOST_SETTINGS` bytes. If nothing else follows, the response is one of
+  these, and those of at most `MOST_CONTROL_13` bytes have no room for it, unless they are all there is.
 """
 
 from dataclasses import dataclass, fields
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from handshake_inspect.tcp.setup.facts import (
     LEAST_TICKET,
+    MOST_CONTROL_13,
     MOST_SETTINGS,
     MOST_TICKET,
     NAMED_SESSION,
@@ -181,12 +182,25 @@ def chosen_of(candidates: Candidates, service: Keys, tickets: KnownTickets) -> R
         proved = np.where(single & alike, length, proved)
         doubted = single & ~any_known
     chosen = first_left(candidates, proved)
-    if candidates.http2.any():
-        chosen = np.where(chosen < 0, first_of(candidates.settings), chosen)
     doubted = doubted & (chosen == first)
     last = np.where(doubted, np.where(second < CANDIDATES, second, np.int8(-1)), chosen)
     method = np.where(doubted, np.uint8(AMBIGUOUS), np.where(chosen > 0, np.uint8(TICKETS_SKIPPED), np.uint8(EXACT)))
-    return Responses(np.where(last >= 0, np.where(doubted, first, np.int8(0)), np.int8(-1)), last, method)
+    soonest = np.where(last >= 0, np.where(doubted, first, np.int8(0)), np.int8(-1))
+    found = Responses(soonest, last, method)
+    return among_short(candidates, (chosen < 0) & candidates.settings.any(axis=0), found)
+
+
+def among_short(candidates: Candidates, short: Bools, others: Responses) -> Responses:
+    """Return the responses where nothing but short HTTP/2 records came, which may be one of several."""
+    if not short.any():
+        return others
+    roomy = candidates.settings & (candidates.length > MOST_CONTROL_13)
+    roomy = np.where(roomy.any(axis=0), roomy, candidates.settings & (np.cumsum(candidates.settings, axis=0) == 1))
+    first, last = first_of(roomy), np.int8(CANDIDATES - 1) - first_of(roomy[::-1])
+    method = np.where(first < last, np.uint8(AMBIGUOUS), np.uint8(EXACT))
+    return Responses(
+        np.where(short, first, others.first), np.where(short, last, others.last), np.where(short, method, others.method)
+    )
 
 
 def first_of(mask: Bools) -> Places:

@@ -269,6 +269,11 @@ class Seen:
         return found
 
     @cached_property
+    def among_short(self) -> Bools:
+        """A mask: with TLS 1.2, the response is one of several short HTTP/2 records, of which two are candidates."""
+        return self.is_12 & (self["candidate_frame"][1] != 0) & ~self.behind_settings
+
+    @cached_property
     def short(self) -> Bools:
         """A mask: a TLS 1.2 or older handshake lets the client send its request after one round trip."""
         return self.is_12 & self.flag(SETUP_FALSE_START | SETUP_SERVER_CHANGED)

@@ -103,6 +103,12 @@ class Spans:
         at = exact(seen.time("response"), seen.there("response") & ~seen.is_13)
         if seen.behind_settings.any():
             at = Interval(np.where(seen.behind_settings, seen["candidate_ns"][0], at.low), at.high, at.value)
+        if seen.among_short.any():
+            asked = self.request[1]
+            later = seen["candidate_ns"][1]
+            middle = named(at.low - asked, later - asked)
+            value = np.where(middle >= 0, later, -1)
+            at = choose(seen.among_short, Interval(at.low, later, value), at)
         chosen, candidates = self.answers, seen.candidates
         low, high = (
             np.where(chosen.known, candidates.at(candidates.ns, place), -1) for place in (chosen.first, chosen.last)
@@ -112,6 +118,7 @@ class Spans:
         value = np.where(chosen.method == AMBIGUOUS, np.where(middle >= 0, middle + asked, -1), high)
         there = chosen.known & seen.is_13
         skipped = np.where(seen.behind_settings, np.uint8(TICKETS_SKIPPED), np.uint8(EXACT))
+        skipped = np.where(seen.among_short, np.uint8(AMBIGUOUS), skipped)
         method = np.where(there, chosen.method, skipped).astype(np.uint8)
         return choose(there, Interval(low, high, value), at), method
 
@@ -313,7 +320,8 @@ class Spans:
         asked, request = self.request
         sent = np.where(seen["request_sent_ns"] > 0, seen["request_sent_ns"], request)
         first_seen = seen["response_seen_ns"]
-        began = choose(at.known & ~seen.is_13 & (first_seen > 0), exact(first_seen, first_seen > 0), at)
+        one = at.known & ~seen.is_13 & ~seen.among_short & (first_seen > 0)
+        began = choose(one, exact(first_seen, first_seen > 0), at)
         return began.where(asked).since(sent).less(seen.to_server)
 
     @cached_property

@@ -114,9 +114,11 @@ def has_ended(seen: Seen, *, client: bool) -> Bools:
 
 def kinds(seen: Seen) -> NDArray[np.int64]:
     """Return full or resumed, as indices in TLS_KINDS, -1 if unknown."""
-    resumed = np.where(seen.is_13, seen.flag(SETUP_PSK), seen.flag(SETUP_SERVER_CHANGED))
+    changed = seen.flag(SETUP_SERVER_CHANGED) & (seen["certified"] == 0)
+    resumed = np.where(seen.is_13, seen.flag(SETUP_PSK), changed)
     whole = seen.is_13 & (seen["cipher"] != 0)  # otherwise the snap length cut ServerHello
-    known = seen.flag(SETUP_SERVER_HELLO) & (whole | (seen.is_12 & seen.flag(SETUP_CLIENT_FINISHED)))
+    older = seen.is_12 & (seen.flag(SETUP_CLIENT_FINISHED) | (seen["certified"] != 0))
+    known = seen.flag(SETUP_SERVER_HELLO) & (whole | older)
     return np.where(known, resumed.astype(np.int64), -1)
 
 

@@ -58,6 +58,12 @@ def known(*lengths, key=SERVICE):
         ((99, 700), {"http2": True}, 0, 1, TICKETS_SKIPPED),
         ((100, 700), {"http2": True}, 0, 1, AMBIGUOUS),  # too long for SETTINGS
         ((40,), {"http2": True}, 0, 0, EXACT),  # nothing else ever comes
+        ((66, 76), {"http2": True}, 0, 1, AMBIGUOUS),  # SETTINGS and a short answer, or the answer and its end
+        ((26, 76), {"http2": True}, 1, 1, EXACT),  # an acknowledgment of SETTINGS has no room for an answer
+        ((34, 76, 35), {"http2": True}, 1, 2, AMBIGUOUS),
+        ((66, 76, 34), {"http2": True}, 0, 1, AMBIGUOUS),  # nor has GOAWAY
+        ((26, 30), {"http2": True}, 0, 0, EXACT),  # nothing else ever comes
+        ((250, 250, 66, 76), {"http2": True}, 2, 3, AMBIGUOUS),
         ((40, 700), {}, 0, 0, EXACT),
         ((40, 250, 60, 700), {"http2": True}, 1, 3, AMBIGUOUS),
         ((250,), {"holed": True}, -1, -1, EXACT),  # a ticket, perhaps, and the answer is not in the capture
