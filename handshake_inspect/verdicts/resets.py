@@ -7,9 +7,9 @@ these signs is enough:
   none of the host's other segments did, nor their copies at a second capture point: off by more than `HOPS_SLACK`
   (equal-cost routes differ by a hop or two), or off at all with another initial TTL. Another initial TTL alone is no
   sign: some stacks use one for RSTs.
-* *Timing* (only a RST that answers a SYN). It came in less than `TOO_SOON` of the shortest time in which the same host
-  ever answered a SYN (of at least `KNOWN_RTTS`), and more than `TOO_SOON_NS` sooner: it was sent from nearby. Not used
-  with two capture points, which differ in distance.
+* *Timing* (only a RST that answers a SYN, or a final ACK after which the SYN-ACK was retransmitted). It came in less
+  than `TOO_SOON` of the shortest time in which the same host ever answered a SYN (of at least `KNOWN_RTTS`), and more
+  than `TOO_SOON_NS` sooner: it was sent from nearby. Not used with two capture points, which differ in distance.
 * *IP ID*. The host numbers the packets of this connection consecutively, and the RST's number is far off. Zero is no
   sign, because Linux uses it in every RST without a socket; nor is the number of a bare RST from a closed host, because
   older kernels number RSTs without a socket separately.
@@ -20,8 +20,8 @@ comes from its kernel.
 
 Nor are connections whose server address two hosts own (`two_hosts`): the RST is the other host's, which is no forgery
 and may come from any distance. It shows in two ISNs for one SYN, or in a SYN-ACK retransmitted after a RST from the
-same address. If there is only the latter, and the RST crossed a number of hops that no SYN-ACK of this address did, a
-middlebox sent it.
+same address. If there is only the latter, and the RST crossed a number of hops that no SYN-ACK of this address did, or
+came too soon, a middlebox sent it.
 """
 
 from dataclasses import dataclass
@@ -108,7 +108,7 @@ def two_hosts(trace: Attempts) -> Bools:
         odd = odd_ttl(trace, rows, trace.server_rows[rows])
         for known_ttl in ttls_of_hosts(trace, trace.server_host[rows]):
             odd &= is_elsewhere(ttl, known_ttl)
-        found[rows] = ~odd
+        found[rows] = ~(odd | too_soon(trace, rows))
     return found
 
 
@@ -191,14 +191,15 @@ def _extremes(
 
 
 def too_soon(trace: Attempts, rows: ConnectionRows) -> Bools:
-    """Return a mask over `rows`: the RST answered a SYN sooner than its host can."""
+    """Return a mask over `rows`: the RST answered a SYN, or the final ACK, sooner than its host can."""
     early = np.zeros(len(rows), dtype=bool)
-    c = trace.connections
-    refused = np.flatnonzero(trace.facts[rows] & FACT_REFUSED != 0)
-    if not len(refused):
+    c, delay = trace.connections, answer_delay(trace, rows)
+    timely = np.flatnonzero(delay >= 0)
+    if not len(timely):
         return early
-    wanted = distinct(trace.server_host[rows[refused]])
-    place, _ = places(trace.server_host[rows[refused]], wanted)
+    hosts, delay = trace.server_host[rows[timely]], delay[timely]
+    wanted = distinct(hosts)
+    place, _ = places(hosts, wanted)
     timed, at = trace.on_hosts(wanted, trace.facts & (FACT_SYNACK | FACT_ACKED) != 0)
     least = c["synack_min_ns"][timed]
     at, least = at[least > 0], least[least > 0]
@@ -207,13 +208,21 @@ def too_soon(trace: Attempts, rows: ConnectionRows) -> Bools:
     shortest = np.full(len(wanted), np.iinfo(np.int64).max)
     np.minimum.at(shortest, at, least)
     enough = np.bincount(at, minlength=len(wanted)) >= KNOWN_RTTS
-    delay = rejections(trace).of(rows[refused])
     usual = shortest[place]
-    _, twins = twins_of_hosts(trace, trace.server_host[rows[refused]])  # two capture points differ in distance
-    early[refused] = (
-        (twins == 0) & enough[place] & (delay >= 0) & (delay < TOO_SOON * usual) & (usual - delay > TOO_SOON_NS)
-    )
+    _, twins = twins_of_hosts(trace, hosts)  # two capture points differ in distance
+    early[timely] = (twins == 0) & enough[place] & (delay < TOO_SOON * usual) & (usual - delay > TOO_SOON_NS)
     return early
+
+
+def answer_delay(trace: Attempts, rows: ConnectionRows) -> NDArray[np.int64]:
+    """Return how long after the SYN or the final ACK each RST came that answered it, in ns; -1 for others."""
+    facts, c = trace.facts[rows], trace.connections
+    delay = np.full(len(rows), -1, dtype=np.int64)
+    refused = np.flatnonzero(facts & FACT_REFUSED != 0)
+    delay[refused] = rejections(trace).of(rows[refused])
+    acked = np.flatnonzero(facts & (FACT_SYNACK_AFTER_RST | FACT_ACKED) == FACT_SYNACK_AFTER_RST | FACT_ACKED)
+    delay[acked] = c["rst_ns"][rows[acked]] - c["ack_ns"][rows[acked]]
+    return delay
 
 
 def odd_ip_id(trace: Attempts, rows: ConnectionRows, sender: EndpointRows) -> Bools:

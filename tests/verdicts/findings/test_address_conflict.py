@@ -113,6 +113,25 @@ def test_a_rst_from_a_node_that_serves_others():
     assert only_conflict(merged(*wires))["metrics"]["ttls"] == [50, 57]
 
 
+@pytest.mark.parametrize(("after", "kind"), [(5, "rst-injection"), (38, "address-conflict")])
+def test_a_rst_that_no_host_as_far_away_could_have_sent_is_forged(after, kind):
+    """A firewall halfway rejects the ACK, in the name of a host that goes on to repeat its SYN-ACK after 40 ms."""
+
+    def rejected(wire, number):
+        wire.client.syn()
+        wire.server.syn_ack()
+        wire.client.ack(stay=True)
+        wire.wait(wire.delay)
+        wire.server.rst(seq=wire.server.isn + 1, later=after * MS - 2 * wire.delay)
+        wire.wait(SECOND)
+        wire.server.syn_ack(ack=wire.client.isn + 1)
+        wire.client.rst(seq=wire.client.isn + 1)
+
+    report = merged(*crowd(4, rejected))
+    assert only(report, kind)["metrics"]["connections"] == 4
+    assert not {"rst-injection", "address-conflict"} - {kind} & {each["id"] for each in report["findings"]}
+
+
 def test_a_rst_from_an_unknown_distance_is_forged():
     report = merged(*crowd(2, lambda wire, n: flap(wire, n, ttl=50)))
     assert found(report, "address-conflict") == []
