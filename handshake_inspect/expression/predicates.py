@@ -38,15 +38,8 @@ class Predicate(ABC):
 
 
 @dataclass(frozen=True)
-class Or(Predicate):
-    """The disjunction of several predicates."""
-
+class _Combination(Predicate):
     parts: tuple[Predicate, ...]
-
-    def mask(self, columns: Columns) -> Mask:
-        """True where any part is True."""
-        mask: Mask = np.logical_or.reduce([part.mask(columns) for part in self.parts])
-        return mask
 
     def fields(self) -> Iterator[Field]:
         """The fields of all parts."""
@@ -54,19 +47,23 @@ class Or(Predicate):
 
 
 @dataclass(frozen=True)
-class And(Predicate):
-    """The conjunction of several predicates."""
+class Or(_Combination):
+    """The disjunction of several predicates."""
 
-    parts: tuple[Predicate, ...]
+    def mask(self, columns: Columns) -> Mask:
+        """True where any part is True."""
+        mask: Mask = np.logical_or.reduce([part.mask(columns) for part in self.parts])
+        return mask
+
+
+@dataclass(frozen=True)
+class And(_Combination):
+    """The conjunction of several predicates."""
 
     def mask(self, columns: Columns) -> Mask:
         """True where all parts are True."""
         mask: Mask = np.logical_and.reduce([part.mask(columns) for part in self.parts])
         return mask
-
-    def fields(self) -> Iterator[Field]:
-        """The fields of all parts."""
-        return (field for part in self.parts for field in part.fields())
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,6 @@ class InitialData:
 
     crypto: bytes = b""  # handshake data up to the first gap
     close: Close | None = None
-    acknowledges: bool = False
     packets: int = 0  # decrypted packets
     repeated: bool = False  # whether handshake data was retransmitted
     foreign: bool = False  # the client's first Initial cannot be decrypted: its keys derive from an earlier one
@@ -187,7 +186,6 @@ def _read_frames(plain: bytes, side: InitialData) -> None:
                 continue
             if kind in (_ACK, _ACK_ECN):
                 at = _skip_ack(plain, at, ecn=kind == _ACK_ECN)
-                side.acknowledges = True
             elif kind == _CRYPTO:
                 offset, at = _number(plain, at)
                 length, at = _number(plain, at)

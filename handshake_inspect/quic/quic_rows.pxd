@@ -48,12 +48,10 @@ cdef struct Quic:
     uint32_t handshake_frame
     uint32_t finished_frame
     uint32_t request_frame
-    uint32_t request_last_frame
     uint32_t icmp_frame
     uint32_t client_frames
     uint32_t server_frames
     uint32_t version
-    uint32_t first_version
     uint32_t kept
     uint16_t client_port
     uint16_t server_port

@@ -77,12 +77,10 @@ class Quic(ctypes.Structure):
         ("handshake_frame", ctypes.c_uint32),
         ("finished_frame", ctypes.c_uint32),
         ("request_frame", ctypes.c_uint32),
-        ("request_last_frame", ctypes.c_uint32),
         ("icmp_frame", ctypes.c_uint32),
         ("client_frames", ctypes.c_uint32),
         ("server_frames", ctypes.c_uint32),
         ("version", ctypes.c_uint32),  # of the newest packet with a long header
-        ("first_version", ctypes.c_uint32),  # of the client's first Initial
         ("kept", ctypes.c_uint32),  # 1 + the newest kept datagram, 0 for none
         ("client_port", ctypes.c_uint16),
         ("server_port", ctypes.c_uint16),

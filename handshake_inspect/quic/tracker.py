@@ -149,7 +149,6 @@ class QuicTracker:
         """Create the row of a new connection; return 1 + its number."""
         i = self.table.new_row(segment)
         row = quic_rows.quic_at(self.table.quics, i)
-        row.first_version = self.datagram.version
         row.version = self.datagram.version
         if self.datagram.token_len:
             row.flags |= TOKEN
@@ -277,7 +276,6 @@ class QuicTracker:
                 row.request_ns = segment.ts_ns
                 row.request_frame = frame
             row.request_last_ns = segment.ts_ns
-            row.request_last_frame = frame
 
     # -- the latency spin bit (RFC 9000 section 17.4) ------------------------------------------------------------
     # The server echoes the client's last value, and the client inverts the server's last value.  Any other edge is due

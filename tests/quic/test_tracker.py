@@ -31,7 +31,8 @@ def test_the_milestones_of_one_round_trip():
     flow.wait(40 * MS).server(quic.short(300, dcid=b"")).wait(30 * MS).server(quic.short(500, dcid=b""))
     row = only(flow)
     assert (row.first_frame, row.answer_frame, row.flight_frame, row.finished_frame) == (1, 2, 3, 4)
-    assert (row.request_frame, row.request_last_frame, list(row.burst_frame)) == (4, 4, [5, 6, 0, 0])
+    assert (row.request_frame, list(row.burst_frame)) == (4, [5, 6, 0, 0])
+    assert row.request_last_ns == row.request_ns
     assert row.flags == q.SERVER_INITIAL | q.SERVER_HANDSHAKE | q.CLIENT_HANDSHAKE | q.CLIENT_SHORT | q.SERVER_SHORT
     assert (row.answer_ns - row.first_ns, row.finished_ns - row.first_ns) == (40 * MS, 41 * MS)
     assert (row.client_frames, row.server_frames, row.version) == (2, 4, V1)
@@ -53,7 +54,7 @@ def test_version_negotiation():
     flow = Flow().client(quic.initial(version=0x0A1A2A3A, size=1200)).wait(MS).server(quic.negotiation(V1, V2))
     flow.wait(MS).client(HELLO)
     row = only(flow)
-    assert (row.negotiation_frame, row.second_frame, row.first_version, row.version) == (2, 3, 0x0A1A2A3A, V1)
+    assert (row.negotiation_frame, row.second_frame, row.version) == (2, 3, V1)
     assert row.flags & q.NEGOTIATED
 
 
