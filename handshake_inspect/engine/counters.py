@@ -6,7 +6,7 @@ that each write one counter and then read the other's, at least one sees the new
 
 from typing import Any
 
-from handshake_inspect.tcp.room import reserve_words
+from handshake_inspect.tcp.row_memory import reserve_words
 from handshake_inspect.tcp.rows import words_of
 
 LINE = 16  # words between counters: processors fetch cache lines in pairs

@@ -60,10 +60,10 @@ cdef class LoggingTracker(Tracker):
     cpdef void log_id(self, int64_t number) noexcept
     cpdef void log_tuple(self, uint64_t four_tuple) noexcept
     @cython.locals(wrote="unsigned int")
-    cdef bint pass_quickly(
+    cdef bint fast_path(
         self, rows.Connection *connection, Py_ssize_t i, int side, seg.Segment *segment
     ) except -1 nogil
-    cdef int conceive(self, seg.Segment *segment) except -1 nogil
+    cdef int new_request(self, seg.Segment *segment) except -1 nogil
     @cython.locals(mine=uint64_t, selected=bint, notable=bint, frames=uint32_t)
     cdef int follow(self, Py_ssize_t i, int side, seg.Segment *segment) except -1 nogil
     cdef int on_error(self, Py_ssize_t i, seg.Segment *segment) except -1 nogil

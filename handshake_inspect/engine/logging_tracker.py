@@ -31,9 +31,9 @@ from handshake_inspect.engine.segment_log import (
     NOTABLE,
     SOME,
     SYNS,
+    reserve_segments,
 )
-from handshake_inspect.engine.segment_log import room as room_for_segments
-from handshake_inspect.tcp import incarnations, room, rows
+from handshake_inspect.tcp import incarnations, row_memory, rows
 from handshake_inspect.tcp.facts import TRAIT_SEEN, ZEEK_WROTE_A, ZEEK_WROTE_D
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.wire.const import ACK, FIN, KIND_TCP, NOTE_DAMAGED, RST, SYN
@@ -46,10 +46,10 @@ class LoggingTracker(Tracker):
         """`limit` is the maximum number of connections, as in `Tracker`; `slots` the capacity in segments."""
         Tracker.__init__(self, limit)
         self.slots = slots
-        self.segment_rows = room_for_segments(slots)
-        self.connection_rows = room.reserve("Connection", 2 * slots)
-        self.endpoint_rows = room.reserve("Endpoint", 4 * slots)
-        self.syn_rows = room_for_segments(SYNS)
+        self.segment_rows = reserve_segments(slots)
+        self.connection_rows = row_memory.reserve("Connection", 2 * slots)
+        self.endpoint_rows = row_memory.reserve("Endpoint", 4 * slots)
+        self.syn_rows = reserve_segments(SYNS)
         self.segments = seg.segments_of(self.segment_rows)
         self.connections = rows.connections_of(self.connection_rows)
         self.endpoints = rows.endpoints_of(self.endpoint_rows)
@@ -75,7 +75,7 @@ class LoggingTracker(Tracker):
         self.begun = 0  # attempts so far
         self.doubtful = 0  # SYNs so far that may or may not have begun an attempt
         self.unsolicited = 0  # attempts so far that began with an answer
-        self.candidate_words = room.reserve_words(CANDIDATE_MASK + 1)  # hashes of their 4-tuples, open-addressed
+        self.candidate_words = row_memory.reserve_words(CANDIDATE_MASK + 1)  # hashes of their 4-tuples, open-addressed
         self.candidates = rows.words_of(self.candidate_words)
         self.candidate_count = 0
 
@@ -113,22 +113,22 @@ class LoggingTracker(Tracker):
 
     # -- tracking ----------------------------------------------------------------------------------------------
 
-    def pass_quickly(self, connection: Any, i: int, side: int, segment: Any) -> bool:
+    def fast_path(self, connection: Any, i: int, side: int, segment: Any) -> bool:
         """Track a segment on the fast path, and log it if its connection is selected."""
         if self.filter == NOTABLE:
             wrote = ZEEK_WROTE_D if segment.payload_len else ZEEK_WROTE_A
             if not rows.endpoint_at(self.table.endpoints, 2 * i + side).zeek_letters & wrote:
                 return False  # the first of its kind is notable: leave it to `follow`
-            return Tracker.pass_quickly(self, connection, i, side, segment)
+            return Tracker.fast_path(self, connection, i, side, segment)
         if not self.is_selected(segment):
-            return Tracker.pass_quickly(self, connection, i, side, segment)
+            return Tracker.fast_path(self, connection, i, side, segment)
         self.copy_rows(2 * self.slot, i)
-        if not Tracker.pass_quickly(self, connection, i, side, segment):
+        if not Tracker.fast_path(self, connection, i, side, segment):
             return False
         self.log(i, segment, self.is_notable(i, side, segment))
         return True
 
-    def conceive(self, segment: Any) -> int:
+    def new_request(self, segment: Any) -> int:
         """Create an embryo row for a SYN, and log the SYN, of which the embryo stores only a part."""
         if self.filter == NOTABLE:
             self.log_syn(segment)
@@ -137,7 +137,7 @@ class LoggingTracker(Tracker):
                 self.count(segment)
             if self.is_selected(segment):
                 self.log_alone(segment)
-        return Tracker.conceive(self, segment)
+        return Tracker.new_request(self, segment)
 
     def follow(self, i: int, side: int, segment: Any) -> int:
         """Track a segment of a known connection, and log it."""

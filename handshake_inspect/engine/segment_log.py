@@ -32,7 +32,7 @@ CANDIDATE_MASK = 4 * CANDIDATES - 1  # of the hash table of candidates
 Entry = TypeVar("Entry")
 
 
-def room(count: int) -> Any:
+def reserve_segments(count: int) -> Any:
     """Allocate `count` zeroed segments; untouched pages take no memory."""
     return (Segment * count).from_buffer(mmap.mmap(-1, ctypes.sizeof(Segment) * count))
 

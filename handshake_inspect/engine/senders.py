@@ -6,7 +6,7 @@ hosts avoids the Python set for most datagrams.  At most `MAX_HOSTS` hosts are k
 
 from typing import Any
 
-from handshake_inspect.tcp import room, rows
+from handshake_inspect.tcp import row_memory, rows
 
 SLOTS = 1 << 10
 MAX_HOSTS = 1 << 16
@@ -17,7 +17,7 @@ class Senders:
 
     def __init__(self) -> None:
         self.hosts: set[tuple[int, int]] = set()
-        self.storage = room.reserve_words(2 * SLOTS)
+        self.storage = row_memory.reserve_words(2 * SLOTS)
         self.slots = rows.words_of(self.storage)
 
     def note(self, record: Any) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from handshake_inspect.quic import quic_rows
 from handshake_inspect.quic.quic_rows import KEPT, NOT_KEPT
-from handshake_inspect.tcp import room
+from handshake_inspect.tcp import row_memory
 from handshake_inspect.tcp.index import Index
 from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import MASK32
@@ -40,8 +40,8 @@ class QuicTable(Index):
         """Reserve address space; for fewer rows if the system does not grant that much."""
         while True:
             try:
-                self.row_storage = room.room_for(quic_rows.ROWS["Quic"], self.limit)
-                self.kept_storage = room.room_for(quic_rows.ROWS["Kept"], self.kept_limit)
+                self.row_storage = row_memory.reserve_rows(quic_rows.ROWS["Quic"], self.limit)
+                self.kept_storage = row_memory.reserve_rows(quic_rows.ROWS["Kept"], self.kept_limit)
                 break
             except MemoryError:
                 if self.limit == MIN_ROWS:

@@ -45,7 +45,7 @@ from handshake_inspect.quic.quic_rows import (
     TOKEN,
 )
 from handshake_inspect.quic.table import QuicTable
-from handshake_inspect.tcp import room, rows
+from handshake_inspect.tcp import row_memory, rows
 from handshake_inspect.wire.const import MASK32, NOTE_SNAPPED
 
 AGAIN_NS = 10_000_000  # an Initial this long after the last one is a retransmission; a large hello needs several
@@ -65,7 +65,7 @@ class QuicTracker:
         """`limit` is the maximum number of connections."""
         self.table = QuicTable(limit)
         self.datagram = Datagram()
-        self.port_words = room.reserve_words(1 << 10)  # bitmap of the UDP ports of servers with a connection
+        self.port_words = row_memory.reserve_words(1 << 10)  # bitmap of the UDP ports of servers with a connection
         self.ports = rows.words_of(self.port_words)
         self.cid_lengths = 0  # bitmap of the lengths of servers' connection IDs
         self.log_storage: Any = None
@@ -74,7 +74,7 @@ class QuicTracker:
 
     def keep_log(self, limit: int) -> None:
         """Log up to `limit` datagrams in total, and the first `MAX_LOGGED` of each connection."""
-        self.log_storage = room.room_for(quic_rows.ROWS["Logged"], limit)
+        self.log_storage = row_memory.reserve_rows(quic_rows.ROWS["Logged"], limit)
         self.log = quic_rows.logged_of(self.log_storage)
         self.log_limit = limit
 

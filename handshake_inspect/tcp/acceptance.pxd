@@ -15,7 +15,7 @@ from handshake_inspect.wire.const cimport ACK, FIN, MASK32, OPT_CUT, OPT_TIMESTA
 
 
 @cython.locals(facts=uint64_t, request=bint)
-cdef int worth(
+cdef int acceptability(
     rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment, int side
 ) noexcept nogil
 @cython.locals(facts=uint64_t)
@@ -41,7 +41,7 @@ cdef bint is_ack_too_old(
     rows.Connection *connection, rows.Endpoint *target, segment.Segment *segment, int side
 ) noexcept nogil
 cdef bint is_fin_doubtful(
-    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment, int worth
+    rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *target, segment.Segment *segment, int grade
 ) noexcept nogil
 @cython.locals(edge=uint32_t)
 cdef bint is_fin_cut_off(

@@ -45,7 +45,7 @@ from handshake_inspect.wire import seqspace
 from handshake_inspect.wire.const import ACK, FIN, MASK32, OPT_CUT, OPT_TIMESTAMPS, OPT_WINDOW_SCALE
 
 
-def worth(connection: Any, sender: Any, target: Any, segment: Any, side: int) -> int:
+def acceptability(connection: Any, sender: Any, target: Any, segment: Any, side: int) -> int:
     """Return how `target` treats a segment without SYN or RST: ACCEPTED, OUTSIDE, BEYOND or VOID."""
     facts = connection.facts
     if facts & FACT_MIDSTREAM or not facts & (FACT_SYN | FACT_SYNACK):
@@ -161,11 +161,11 @@ def is_ack_too_old(connection: Any, target: Any, segment: Any, side: int) -> boo
     return seqspace.seq_lt(segment.ack, target.iss)
 
 
-def is_fin_doubtful(connection: Any, sender: Any, target: Any, segment: Any, worth: int) -> bool:
+def is_fin_doubtful(connection: Any, sender: Any, target: Any, segment: Any, grade: int) -> bool:
     """Return True if the target may not accept the FIN of a segment, as far as the capture shows."""
     if connection.facts & FACT_MIDSTREAM:
         return False
-    return worth != ACCEPTED or is_unopened(connection, sender) or is_ack_unseen(target, segment)
+    return grade != ACCEPTED or is_unopened(connection, sender) or is_ack_unseen(target, segment)
 
 
 def is_fin_cut_off(connection: Any, sender: Any, target: Any, segment: Any) -> bool:

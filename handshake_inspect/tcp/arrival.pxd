@@ -42,7 +42,7 @@ cdef int on_rst(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
     int side
 ) noexcept nogil
-@cython.locals(worth=int, dead=bint, kind=int, holed=bint, known=bint, has_fin=bint, full=bint)
+@cython.locals(grade=int, dead=bint, kind=int, holed=bint, known=bint, has_fin=bint, full=bint)
 cdef bint on_segment(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
     int side
@@ -51,6 +51,6 @@ cdef void note_dropped(rows.Connection *connection, rows.Endpoint *sender, seg.S
 @cython.locals(dead=bint, again=bint)
 cdef bint on_acknowledgment(
     Table table, rows.Connection *connection, rows.Endpoint *sender, rows.Endpoint *peer, seg.Segment *segment,
-    int side, int worth
+    int side, int grade
 ) noexcept nogil
 cdef bint sender_is_client(seg.Segment *segment) noexcept nogil

@@ -119,8 +119,8 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
     if closing.is_unsent(sender, peer, segment):
         closing.forget_unsent(connection, sender, peer, segment, side)
         order.drop(table, connection, peer, segment, side ^ 1)
-    worth = acceptance.worth(connection, sender, peer, segment, side)
-    if worth == VOID:
+    grade = acceptance.acceptability(connection, sender, peer, segment, side)
+    if grade == VOID:
         note_dropped(connection, sender, segment)
         return False
     endpoint.begin(sender, segment)
@@ -131,7 +131,7 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
     elif sender.state_before_rst:
         rst_doubts.wait_on(connection, sender, segment, side)
     dead = connection.facts & FACT_RST
-    if worth == ACCEPTED and closing.is_fin_refuted(sender, peer, segment):
+    if grade == ACCEPTED and closing.is_fin_refuted(sender, peer, segment):
         closing.refute_fin(connection, sender, peer, side)
     known = sender.checks & CHECK_FIN_UNSEEN and closing.is_fin_at_last(connection, sender, peer, segment, side)
     has_fin = segment.flags & FIN and not known
@@ -140,18 +140,18 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
         has_fin = 0
     elif has_fin and not acceptance.is_fin_possible(connection, sender, peer, segment):
         has_fin = 0
-    elif has_fin and acceptance.is_fin_doubtful(connection, sender, peer, segment, worth):
+    elif has_fin and acceptance.is_fin_doubtful(connection, sender, peer, segment, grade):
         acceptance.doubt_fin(sender, segment)
         has_fin = 0
-        worth = max(worth, OUTSIDE)
+        grade = max(grade, OUTSIDE)
     elif has_fin and acceptance.is_fin_cut_off(connection, sender, peer, segment):
         acceptance.doubt_fin(sender, segment)
         has_fin = 0
-    if worth == BEYOND:
+    if grade == BEYOND:
         note_dropped(connection, sender, segment)
         return False
     full = acceptance.is_at_edge(connection, sender, peer, segment)
-    if segment.flags & ACK and not on_acknowledgment(table, connection, sender, peer, segment, side, worth):
+    if segment.flags & ACK and not on_acknowledgment(table, connection, sender, peer, segment, side, grade):
         return True
     if full or closing.goes_beyond_fin(sender, segment):
         return True
@@ -178,7 +178,7 @@ def note_dropped(connection: Any, sender: Any, segment: Any) -> None:
         sender.checks |= CHECK_DROPPED
 
 
-def on_acknowledgment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, worth: int) -> bool:
+def on_acknowledgment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int, grade: int) -> bool:
     """Process the acknowledgment of a segment without SYN or RST; return False if it is not for this connection."""
     dead = connection.facts & FACT_RST
     if dead:
@@ -186,7 +186,7 @@ def on_acknowledgment(table: Any, connection: Any, sender: Any, peer: Any, segme
             final_ack.client_ack(table, connection, sender, peer, segment)  # the application had the data
         endpoint.note_ack(sender, peer, segment)
         return True
-    if worth != ACCEPTED and not connection.facts & FACT_ACKED:
+    if grade != ACCEPTED and not connection.facts & FACT_ACKED:
         note_dropped(connection, sender, segment)
         return True
     if not final_ack.on_ack(table, connection, sender, peer, segment, side):
@@ -196,14 +196,14 @@ def on_acknowledgment(table: Any, connection: Any, sender: Any, peer: Any, segme
         note_dropped(connection, sender, segment)
     if acceptance.is_doubt_over(peer, segment):
         closing.fin_taken(connection, peer, sender, segment, side ^ 1)
-    if worth == ACCEPTED:
+    if grade == ACCEPTED:
         if closing.is_fin_skipped(connection, sender, segment):
             closing.skip_fin(connection, sender, peer, segment, side)
         if closing.is_fin_unseen(connection, sender, peer, segment):
             closing.believe_fin(connection, peer, sender, segment, side ^ 1)
     again = sender.traits & TRAIT_ACKS and segment.ack == sender.last_ack and segment.payload_len == 0
     order.acknowledge(table, connection, sender, peer, segment, side)
-    if worth == ACCEPTED:
+    if grade == ACCEPTED:
         closing.on_ack(connection, sender, peer, segment, side, again and not segment.flags & FIN)
     return True
 

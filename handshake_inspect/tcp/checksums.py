@@ -9,7 +9,7 @@ filled in, although packets of the same guest to other hosts have correct ones. 
 
 from typing import Any
 
-from handshake_inspect.tcp import room, rows
+from handshake_inspect.tcp import row_memory, rows
 from handshake_inspect.tcp.facts import CHECK_GOOD
 from handshake_inspect.tcp.limits import MAX_PATHS, NO_TTL
 from handshake_inspect.wire import fourtuple
@@ -28,7 +28,7 @@ class Checksums:
         self.first_bad = 0
         self.bad_ip = 0
         self.first_bad_ip = 0
-        self.path_rows = room.reserve_words(FIRST_PATHS)
+        self.path_rows = row_memory.reserve_words(FIRST_PATHS)
         self.paths = rows.words_of(self.path_rows)
         self.mask = FIRST_PATHS - 1
         self.known = 0
@@ -66,7 +66,7 @@ class Checksums:
     def grow(self) -> int:
         """Double the number of slots."""
         old_rows, old, count = self.path_rows, self.paths, self.mask + 1
-        self.path_rows = room.reserve_words(2 * count)
+        self.path_rows = row_memory.reserve_words(2 * count)
         self.paths = rows.words_of(self.path_rows)
         self.mask = 2 * count - 1
         for i in range(count):

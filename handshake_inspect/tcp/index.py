@@ -6,7 +6,7 @@ indexes, so that keys need not include the protocol.
 
 from typing import Any
 
-from handshake_inspect.tcp import room, rows
+from handshake_inspect.tcp import row_memory, rows
 from handshake_inspect.tcp.limits import LARGE_INDEX
 from handshake_inspect.wire.const import MASK32
 
@@ -21,7 +21,7 @@ class Index:
 
     def forget_all(self) -> None:
         """Empty the index and free its memory; rows are kept, but every 4-tuple counts as new."""
-        self.index_rows = room.reserve_words(FIRST_INDEX)
+        self.index_rows = row_memory.reserve_words(FIRST_INDEX)
         self.slots = rows.words_of(self.index_rows)
         self.mask = FIRST_INDEX - 1
         self.filled = 0
@@ -48,7 +48,7 @@ class Index:
     def grow(self) -> int:
         """Double the index; slots contain all the hash bits needed."""
         old, size = self.slots, self.mask + 1
-        storage = room.reserve_words(2 * size)
+        storage = row_memory.reserve_words(2 * size)
         slots = rows.words_of(storage)
         mask = 2 * size - 1
         for i in range(size):

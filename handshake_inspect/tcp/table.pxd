@@ -3,7 +3,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from handshake_inspect.decode cimport segment
 from handshake_inspect.tcp cimport rows
-from handshake_inspect.tcp.lent_rows cimport LentRows
+from handshake_inspect.tcp.optional_rows cimport OptionalRows
 from handshake_inspect.tcp.setup.store cimport Setups
 from handshake_inspect.wire cimport fourtuple
 from handshake_inspect.tcp.facts cimport EMBRYO, EMBRYO_FREE, EMBRYO_STATE, EMBRYO_WAITING, NUMBER
@@ -12,7 +12,7 @@ from handshake_inspect.wire.const cimport IPV4_MAPPED, MASK16, MASK32
 
 
 @cython.final
-cdef class Table(LentRows):
+cdef class Table(OptionalRows):
     cdef readonly object embryo_rows
     cdef readonly object address_rows
     cdef readonly object connection_rows

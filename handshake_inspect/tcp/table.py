@@ -7,30 +7,30 @@ rows until the report.
 
 from typing import Any
 
-from handshake_inspect.tcp import room, rows
+from handshake_inspect.tcp import row_memory, rows
 from handshake_inspect.tcp.facts import EMBRYO, EMBRYO_FREE, EMBRYO_STATE, EMBRYO_WAITING, NUMBER
-from handshake_inspect.tcp.lent_rows import LentRows
 from handshake_inspect.tcp.limits import MAX_PROBES, MIN_ROWS
+from handshake_inspect.tcp.optional_rows import OptionalRows
 from handshake_inspect.tcp.setup.store import Setups
 from handshake_inspect.wire import fourtuple
 from handshake_inspect.wire.const import IPV4_MAPPED, MASK16, MASK32
 
 
-class Table(LentRows):
+class Table(OptionalRows):
     """Rows and their index.  Embryos and connections are limited to `limit` each; the oldest are evicted."""
 
     def __init__(self, limit: int = 1 << 22) -> None:
         """Reserve address space (not memory) for `limit` rows of each kind, or for fewer if the system refuses."""
-        LentRows.__init__(self)
-        self.limit = room.affordable(min(max(limit, MIN_ROWS), NUMBER - 1), MIN_ROWS)
+        OptionalRows.__init__(self)
+        self.limit = row_memory.affordable(min(max(limit, MIN_ROWS), NUMBER - 1), MIN_ROWS)
         while not self.reserve():
             self.limit = max(self.limit // 2, MIN_ROWS)
-        self.begin_lending()
-        self.size_rows = room.reserve("Sizes", self.limit)
+        self.reserve_optional()
+        self.size_rows = row_memory.reserve("Sizes", self.limit)
         self.setups = Setups(self.limit)
         self.embryos = rows.embryos_of(self.embryo_rows)
         self.addresses = rows.addresses_of(self.address_rows)
-        self.narrow_rows = room.reserve("Addresses", 1)
+        self.narrow_rows = row_memory.reserve("Addresses", 1)
         self.narrow = rows.addresses_of(self.narrow_rows)
         self.connections = rows.connections_of(self.connection_rows)
         self.endpoints = rows.endpoints_of(self.endpoint_rows)
@@ -52,13 +52,13 @@ class Table(LentRows):
     def reserve(self) -> bool:
         """Reserve `limit` rows of each kind; return False if the system refuses but may grant fewer."""
         try:
-            self.embryo_rows = room.reserve("Embryo", self.limit)
-            self.address_rows = room.reserve("Addresses", self.limit)
-            self.connection_rows = room.reserve("Connection", self.limit)
-            self.endpoint_rows = room.reserve("Endpoint", 2 * self.limit)
-            self.alias_rows = room.reserve("Alias", self.limit)
+            self.embryo_rows = row_memory.reserve("Embryo", self.limit)
+            self.address_rows = row_memory.reserve("Addresses", self.limit)
+            self.connection_rows = row_memory.reserve("Connection", self.limit)
+            self.endpoint_rows = row_memory.reserve("Endpoint", 2 * self.limit)
+            self.alias_rows = row_memory.reserve("Alias", self.limit)
             self.reserve_retries()
-            self.high_rows = room.reserve_words(self.limit)  # of embryos: their first frames above 32 bits
+            self.high_rows = row_memory.reserve_words(self.limit)  # of embryos: their first frames above 32 bits
         except MemoryError:
             if self.limit == MIN_ROWS:
                 raise

@@ -59,25 +59,25 @@ cdef class Tracker:
     @cython.final
     cdef int side_of(self, rows.Connection *connection, seg.Segment *segment) noexcept nogil
     @cython.locals(sender="rows.Endpoint *", peer="rows.Endpoint *", news=uint32_t, wrote="unsigned int")
-    cdef bint pass_quickly(
+    cdef bint fast_path(
         self, rows.Connection *connection, Py_ssize_t i, int side, seg.Segment *segment
     ) except -1 nogil
     @cython.locals(by_client=bint)
     @cython.final
-    cdef bint begin_quickly(
+    cdef bint begin_fast_path(
         self, rows.Connection *connection, Py_ssize_t i, rows.Endpoint *sender, rows.Endpoint *peer, int side,
         seg.Segment *segment
     ) except -1 nogil
     @cython.locals(i=Py_ssize_t, number=Py_ssize_t, plain_syn=bint, another=bint, embryo="rows.Embryo *")
     @cython.final
-    cdef int rare(self, seg.Segment *segment, uint32_t reference) except -1 nogil
+    cdef int slow_path(self, seg.Segment *segment, uint32_t reference) except -1 nogil
     @cython.locals(connection="rows.Connection *", side=int, quoted="rows.Endpoint *", peer="rows.Endpoint *")
     cdef int on_error(self, Py_ssize_t i, seg.Segment *segment) except -1 nogil
     @cython.locals(i=Py_ssize_t)
-    cdef int conceive(self, seg.Segment *segment) except -1 nogil
+    cdef int new_request(self, seg.Segment *segment) except -1 nogil
     @cython.locals(number=Py_ssize_t, recalled="seg.Segment *")
     @cython.final
-    cdef Py_ssize_t hatch(self, uint32_t reference, seg.Segment *segment) except -1 nogil
+    cdef Py_ssize_t promote(self, uint32_t reference, seg.Segment *segment) except -1 nogil
     @cython.locals(recalled="seg.Segment *", i=Py_ssize_t)
     @cython.final
     cdef Py_ssize_t begin_recalled(self, seg.Segment *segment) except -1 nogil

@@ -119,11 +119,11 @@ class Tracker:
         """Track one segment, or an ICMP error that quotes one."""
         reference = self.table.find(segment)
         if reference == 0 or reference & EMBRYO or segment.kind == KIND_ICMP_ERROR:
-            return self.rare(segment, reference)
+            return self.slow_path(segment, reference)
         i = reference - 1
         connection = rows.connection_at(self.table.connections, i)
         side = self.side_of(connection, segment)
-        if connection.quick & QUICK and self.pass_quickly(connection, i, side, segment):
+        if connection.quick & QUICK and self.fast_path(connection, i, side, segment):
             return 0
         return self.follow(i, side, segment)
 
@@ -137,7 +137,7 @@ class Tracker:
             return 0
         return 1
 
-    def pass_quickly(self, connection: Any, i: int, side: int, segment: Any) -> bool:
+    def fast_path(self, connection: Any, i: int, side: int, segment: Any) -> bool:
         """Count plain in-order data or a plain new ACK between synchronized endpoints; return False for all else."""
         sender = rows.endpoint_at(self.table.endpoints, 2 * i + side)
         peer = rows.endpoint_at(self.table.endpoints, 2 * i + (side ^ 1))
@@ -156,7 +156,7 @@ class Tracker:
         if segment.payload_len == 0 and news == 0:
             return False
         wrote = ZEEK_WROTE_D if segment.payload_len else ZEEK_WROTE_A
-        if not sender.zeek_letters & wrote and not self.begin_quickly(connection, i, sender, peer, side, segment):
+        if not sender.zeek_letters & wrote and not self.begin_fast_path(connection, i, sender, peer, side, segment):
             return False
         if segment.payload_len:
             if segment.payload_len > sender.largest:
@@ -173,7 +173,7 @@ class Tracker:
             exchange.observe(self.focus, self.owners, self.table, i, connection, sender, peer, side, segment)
         return True
 
-    def begin_quickly(self, connection: Any, i: int, sender: Any, peer: Any, side: int, segment: Any) -> bool:
+    def begin_fast_path(self, connection: Any, i: int, sender: Any, peer: Any, side: int, segment: Any) -> bool:
         """Record the first data or first bare ACK of an endpoint, also for Zeek's history.
 
         Returns False if it may mean more and needs the full path (`follow`).
@@ -205,20 +205,20 @@ class Tracker:
 
     # -- the full path ---------------------------------------------------------------------------------------
 
-    def rare(self, segment: Any, reference: int) -> int:
+    def slow_path(self, segment: Any, reference: int) -> int:
         """Track a segment whose 4-tuple is new or has only an embryo (a lone SYN), or an ICMP error."""
         if segment.kind == KIND_ICMP_ERROR:
             if reference == 0:
                 self.stray_icmp += 1
                 return 0
-            i = self.hatch(reference, segment) if reference & EMBRYO else reference - 1
+            i = self.promote(reference, segment) if reference & EMBRYO else reference - 1
             return self.on_error(i, segment)
         plain_syn = segment.flags & (SYN | ACK | FIN | RST) == SYN and segment.payload_len == 0
         if reference == 0:
             if segment.notes & NOTE_CONTINUED:
                 return 0
             if plain_syn and not segment.notes & (NOTE_BAD_CHECKSUM | NOTE_UNTIMED):
-                return self.conceive(segment)
+                return self.new_request(segment)
             i = self.table.new_connection(segment)
             self.table.name(segment, i + 1)
             return self.follow(i, 0, segment)
@@ -227,8 +227,8 @@ class Tracker:
         another = plain_syn and segment.seq != embryo.iss and incarnations.is_from_client(self.table, number, segment)
         if another and not renumbering.is_twin(embryo, segment):
             self.table.put_state(number, EMBRYO_GIVEN_UP)
-            return self.conceive(segment)
-        i = self.hatch(reference, segment)
+            return self.new_request(segment)
+        i = self.promote(reference, segment)
         return self.follow(i, self.side_of(rows.connection_at(self.table.connections, i), segment), segment)
 
     def on_error(self, i: int, segment: Any) -> int:
@@ -243,13 +243,13 @@ class Tracker:
         self.settle(connection, quoted, peer)
         return 0
 
-    def conceive(self, segment: Any) -> int:
+    def new_request(self, segment: Any) -> int:
         """Create an embryo for a SYN and point the index to it."""
         i = self.table.new_embryo(segment, EMBRYO_WAITING)
         self.table.name(segment, EMBRYO | (i + 1))
         return 0
 
-    def hatch(self, reference: int, segment: Any) -> int:
+    def promote(self, reference: int, segment: Any) -> int:
         """Turn an embryo into a connection because `segment` followed; return the connection's row number."""
         number = (reference & NUMBER) - 1
         recalled = seg.segment_at(self.recalled, 0)

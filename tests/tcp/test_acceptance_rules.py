@@ -32,14 +32,14 @@ def segment(seq=0, length=0, *, ack=0, flags=ACK):
     return row(Segment, seq=seq & MASK32, payload_len=length, ack=ack & MASK32, flags=flags | PSH)
 
 
-def worth(known, target, sent, sender=None, side=1):
-    """What a segment of this side is worth; side 0 is the client."""
+def grade(known, target, sent, sender=None, side=1):
+    """How the target treats a segment of this side; side 0 is the client."""
     connection = row(Connection, facts=known | facts.FACT_CLIENT_DATA, client=0)
-    return acceptance.worth(connection, sender or end(), target, sent, side)
+    return acceptance.acceptability(connection, sender or end(), target, sent, side)
 
 
 @pytest.mark.parametrize(
-    ("known", "flags", "is_worth"),
+    ("known", "flags", "expected"),
     [
         (facts.FACT_SYN, ACK, facts.ACCEPTED),
         (facts.FACT_SYN, 0, facts.VOID),
@@ -50,12 +50,12 @@ def worth(known, target, sent, sender=None, side=1):
         (facts.FACT_ACKED, 0, facts.ACCEPTED),
     ],
 )
-def test_without_ack_it_is_dropped_where_the_opening_is_known(known, flags, is_worth):
-    assert worth(known, end(), segment(flags=flags)) == is_worth
+def test_without_ack_it_is_dropped_where_the_opening_is_known(known, flags, expected):
+    assert grade(known, end(), segment(flags=flags)) == expected
 
 
 @pytest.mark.parametrize(
-    ("known", "checks", "traits", "ack", "is_worth"),
+    ("known", "checks", "traits", "ack", "expected"),
     [
         (OPENED, 0, facts.TRAIT_FIN, 6000, facts.ACCEPTED),
         (OPENED, 0, facts.TRAIT_FIN, 6001, facts.VOID),
@@ -64,16 +64,16 @@ def test_without_ack_it_is_dropped_where_the_opening_is_known(known, flags, is_w
         (OPENED, facts.CHECK_FIN_UNSEEN, facts.TRAIT_FIN, 6001, facts.ACCEPTED),
     ],
 )
-def test_nothing_beyond_a_fin_can_be_acknowledged(known, checks, traits, ack, is_worth):
+def test_nothing_beyond_a_fin_can_be_acknowledged(known, checks, traits, ack, expected):
     target = end(traits, checks=checks, fin_seq=6000)
-    assert worth(known, target, segment(ack=ack)) == is_worth
+    assert grade(known, target, segment(ack=ack)) == expected
 
 
 SIMULTANEOUS = OPENED | facts.FACT_SIMULTANEOUS
 
 
 @pytest.mark.parametrize(
-    ("known", "traits", "side", "ack", "is_worth"),
+    ("known", "traits", "side", "ack", "expected"),
     [
         (OPENED, facts.TRAIT_ISS, 1, 5000, facts.ACCEPTED),
         (OPENED, facts.TRAIT_ISS, 1, 4999, facts.VOID),
@@ -86,12 +86,12 @@ SIMULTANEOUS = OPENED | facts.FACT_SIMULTANEOUS
         (OPENED | facts.FACT_ISN_CHANGED, facts.TRAIT_ISS, 1, 4999, facts.ACCEPTED),
     ],
 )
-def test_an_acknowledgment_of_less_than_the_syn_is_dropped(known, traits, side, ack, is_worth):
-    assert worth(known, end(traits, iss=5000), segment(ack=ack), side=side) == is_worth
+def test_an_acknowledgment_of_less_than_the_syn_is_dropped(known, traits, side, ack, expected):
+    assert grade(known, end(traits, iss=5000), segment(ack=ack), side=side) == expected
 
 
 @pytest.mark.parametrize(
-    ("traits", "length", "flags", "is_worth"),
+    ("traits", "length", "flags", "expected"),
     [
         (facts.TRAIT_ACKS, 9, ACK, facts.OUTSIDE),
         (facts.TRAIT_ACKS, 10, ACK, facts.ACCEPTED),
@@ -100,16 +100,16 @@ def test_an_acknowledgment_of_less_than_the_syn_is_dropped(known, traits, side, 
         (0, 9, ACK, facts.ACCEPTED),
     ],
 )
-def test_what_lies_before_the_acknowledgment_is_outside(traits, length, flags, is_worth):
+def test_what_lies_before_the_acknowledgment_is_outside(traits, length, flags, expected):
     target = end(traits, last_ack=5000)
-    assert worth(OPENED, target, segment(4990, length, flags=flags)) == is_worth
+    assert grade(OPENED, target, segment(4990, length, flags=flags)) == expected
 
 
 REQUEST = int(TcpState.SYN_RECEIVED)
 
 
 @pytest.mark.parametrize(
-    ("known", "state", "seq", "length", "is_worth"),
+    ("known", "state", "seq", "length", "expected"),
     [
         (facts.FACT_SYN, REQUEST, 4990, 10, facts.OUTSIDE),
         (facts.FACT_SYN, REQUEST, 5000, 0, facts.ACCEPTED),
@@ -122,10 +122,10 @@ REQUEST = int(TcpState.SYN_RECEIVED)
         (SIMULTANEOUS, REQUEST, 6000, 1, facts.ACCEPTED),
     ],
 )
-def test_a_request_takes_nothing_at_the_edges_of_its_window(known, state, seq, length, is_worth):
+def test_a_request_takes_nothing_at_the_edges_of_its_window(known, state, seq, length, expected):
     target = end(BOTH, last_ack=5000, window=1000, state=state)
     sender = end(facts.TRAIT_ISS, snd_nxt=5500)
-    assert worth(known, target, segment(seq, length), sender) == is_worth
+    assert grade(known, target, segment(seq, length), sender) == expected
 
 
 WINDOWS = [
@@ -144,7 +144,7 @@ WINDOWS = [
 def test_what_lies_beyond_the_window_counts_for_nothing(sender_traits, target_traits, snd_nxt, seq, beyond):
     sender = end(sender_traits, snd_nxt=snd_nxt)
     target = end(target_traits, last_ack=5000, window=1000)
-    assert worth(facts.FACT_SYN, target, segment(seq), sender) == (facts.BEYOND if beyond else facts.ACCEPTED)
+    assert grade(facts.FACT_SYN, target, segment(seq), sender) == (facts.BEYOND if beyond else facts.ACCEPTED)
 
 
 @pytest.mark.parametrize("at_edge", [True, False])
@@ -166,7 +166,7 @@ def test_a_window_whose_scale_the_capture_lacks_has_no_edge(of_sender, of_target
         connection = row(Connection, facts=OPENED)
         assert acceptance.is_at_edge(connection, sender, target, segment(6000)) is known
     else:
-        assert worth(facts.FACT_SYN, target, segment(6001), sender) == (facts.BEYOND if known else facts.ACCEPTED)
+        assert grade(facts.FACT_SYN, target, segment(6001), sender) == (facts.BEYOND if known else facts.ACCEPTED)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_something_new_with_an_older_timestamp_is_dropped(what):
     sent = segment(5000, 10, ack=7000)
     for name, value in ({"tsval": 500, "options": OPT_TIMESTAMPS} | changes).items():
         setattr(sent, name, value)
-    assert worth(facts.FACT_SYN, target, sent, sender) == (facts.VOID if past else facts.ACCEPTED)
+    assert grade(facts.FACT_SYN, target, sent, sender) == (facts.VOID if past else facts.ACCEPTED)
     for unknown in (end(facts.TRAIT_ISS), end(options=OPT_TIMESTAMPS)):
         assert not acceptance.is_from_the_past(sender, unknown, sent)
 

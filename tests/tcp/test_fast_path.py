@@ -27,7 +27,7 @@ ENDS = (CLIENT, SERVER)
 class LongWay(Tracker):
     """Follows every segment."""
 
-    def pass_quickly(self, *_):
+    def fast_path(self, *_):
         return False
 
 
@@ -36,10 +36,10 @@ class Watched(Tracker):
 
     changed: ClassVar[set[str]] = set()
 
-    def pass_quickly(self, connection, i, side, segment):
+    def fast_path(self, connection, i, side, segment):
         sender = rows.endpoint_at(self.table.endpoints, 2 * i + side)
         before = fields_of(sender)
-        taken = super().pass_quickly(connection, i, side, segment)
+        taken = super().fast_path(connection, i, side, segment)
         if taken:
             self.changed.update(name for name, value in fields_of(sender).items() if value != before[name])
         return taken

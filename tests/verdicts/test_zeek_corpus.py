@@ -144,14 +144,14 @@ def test_every_capture_is_held_to_it(corpus):
 @pytest.mark.parametrize("name", ["closed-by-client", "lost-data", "midstream", "tls-40ms", "zero-window"])
 def test_the_fast_path_writes_the_same_as_the_full_one(pcaps, name, monkeypatch):
     path = pcaps / f"{name}.pcap"
-    quick, taken = Tracker.pass_quickly, []
+    quick, taken = Tracker.fast_path, []
 
     def watched(*arguments):
         taken.append(quick(*arguments))
         return taken[-1]
 
-    monkeypatch.setattr(Tracker, "pass_quickly", watched)
+    monkeypatch.setattr(Tracker, "fast_path", watched)
     short = connections(path)
     assert any(taken)
-    monkeypatch.setattr(Tracker, "pass_quickly", lambda *_: False)
+    monkeypatch.setattr(Tracker, "fast_path", lambda *_: False)
     assert connections(path) == short

@@ -46,13 +46,13 @@ cdef bint is_asked_again(Focus focus) noexcept nogil
 cdef bint infer_version(Focus focus, unsigned int kind, unsigned int message) noexcept nogil
 @cython.locals(reading="sr.Reading *", side="unsigned int", header=bint)
 cdef bint may_be_hello(Focus focus) noexcept nogil
-cdef void veil(Focus focus) noexcept nogil
+cdef void presume_finished(Focus focus) noexcept nogil
 @cython.locals(reading="sr.Reading *", head="unsigned int", length=uint32_t, cut=bint)
 cdef bint is_alone(Focus focus) noexcept nogil
 cdef void retry_after_all(Focus focus) noexcept nogil
 cdef void be_retry(sr.Setup *setup) noexcept nogil
 @cython.locals(setup="sr.Setup *")
-cdef void unveil(Focus focus) noexcept nogil
+cdef void retract_finished(Focus focus) noexcept nogil
 cdef void be_second_hello(sr.Setup *setup) noexcept nogil
 @cython.locals(reading="sr.Reading *", setup="sr.Setup *", side="unsigned int", hello=bint)
 cdef void on_server(Focus focus, unsigned int kind) noexcept nogil

@@ -77,7 +77,7 @@ def on_cut_header(focus: Any) -> None:
         reading.length[side] = rest if rest <= LONGEST_RECORD else NO_LENGTH
         on_client(focus, kind)
     elif unknown and kind == HANDSHAKE:
-        veil(focus)
+        presume_finished(focus)
     elif unknown:
         reading.veiled = HIDDEN
 
@@ -210,7 +210,7 @@ def infer_version(focus: Any, kind: int, message: int) -> bool:
         retry_after_all(focus)
         return False
     elif kind == HANDSHAKE and may_be_hello(focus):
-        veil(focus)
+        presume_finished(focus)
         return False
     elif kind == HANDSHAKE:
         setup.version = TLS12
@@ -229,7 +229,7 @@ def may_be_hello(focus: Any) -> bool:
     return header and reading.changed[side] != 0 and reading.length[side] > LONGEST_FINISHED
 
 
-def veil(focus: Any) -> None:
+def presume_finished(focus: Any) -> None:
     """Take the record for a TLS 1.2 Finished, unless what follows shows that it is another ClientHello."""
     focus.reading.veiled = 1
     tls12.finish_client(focus)
@@ -261,7 +261,7 @@ def be_retry(setup: Any) -> None:
     setup.server_hello_frame = 0
 
 
-def unveil(focus: Any) -> None:
+def retract_finished(focus: Any) -> None:
     """Reinterpret after a second ServerHello: the presumed client Finished was the second ClientHello."""
     setup = focus.setup
     be_retry(setup)
@@ -292,7 +292,7 @@ def on_server(focus: Any, kind: int) -> None:
     side = focus.side
     hello = kind == HANDSHAKE and reading.headed[side] > RECORD_HEADER and reading.head[side * HEAD + 5] == SERVER_HELLO
     if hello and setup.flags & SETUP_SERVER_HELLO and setup.version == 0 and focus.turned:
-        unveil(focus)
+        retract_finished(focus)
     if not setup.flags & SETUP_SERVER_HELLO:
         if kind == CHANGE_CIPHER_SPEC and not setup.flags & SETUP_HELLO_RETRY:
             be_second_hello(setup)

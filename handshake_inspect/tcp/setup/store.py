@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from handshake_inspect.tcp import room
+from handshake_inspect.tcp import row_memory
 from handshake_inspect.tcp.setup import setup_rows as sr
 from handshake_inspect.tcp.setup.facts import EXCHANGE_SETUP, SETUP_HOLE, SETUP_UNREAD
 from handshake_inspect.tls.names import Names
@@ -16,11 +16,11 @@ class Setups:
     def __init__(self, limit: int) -> None:
         """Reserve address space; as for all rows, memory is used only where they are written."""
         self.limit = min(limit, EXCHANGE_SETUP - 1)
-        self.exchange_rows = room.reserve("Exchange", limit)
-        self.setup_rows = room.reserve("Setup", self.limit)
-        self.extra_rows = room.reserve("Extra", self.limit)
-        self.reading_rows = room.reserve("Reading", self.limit)
-        self.buffer_rows = room.reserve("Buffer", BUFFERS)
+        self.exchange_rows = row_memory.reserve("Exchange", limit)
+        self.setup_rows = row_memory.reserve("Setup", self.limit)
+        self.extra_rows = row_memory.reserve("Extra", self.limit)
+        self.reading_rows = row_memory.reserve("Reading", self.limit)
+        self.buffer_rows = row_memory.reserve("Buffer", BUFFERS)
         self.exchanges = sr.exchanges_of(self.exchange_rows)
         self.setups = sr.setups_of(self.setup_rows)
         self.extras = sr.extras_of(self.extra_rows)

@@ -6,14 +6,14 @@ linked list for reuse.
 
 from typing import Any
 
-from handshake_inspect.tcp import room, rows
+from handshake_inspect.tcp import row_memory, rows
 from handshake_inspect.tcp.index import Index
 from handshake_inspect.tcp.limits import MIN_ROWS
 
 FEW_ORDERS = 4096  # the minimum, whose cost is negligible
 
 
-class LentRows(Index):
+class OptionalRows(Index):
     """The optional rows of each kind, and their free lists."""
 
     def __init__(self) -> None:
@@ -31,15 +31,15 @@ class LentRows(Index):
 
     def reserve_retries(self) -> None:
         """Reserve `Retries` rows, which every attempt may need; raise MemoryError if the system refuses."""
-        self.retry_rows = room.reserve("Retries", self.limit)
+        self.retry_rows = row_memory.reserve("Retries", self.limit)
 
-    def begin_lending(self) -> None:
+    def reserve_optional(self) -> None:
         """Reserve the other kinds, in the number that `limit` connections may need."""
-        self.most_orders = max(self.limit // room.RARE_SHARE, min(self.limit, FEW_ORDERS))
-        self.most_renumberings = max(self.limit // room.RARE_SHARE, MIN_ROWS)
-        self.aftermath_rows = room.reserve("Aftermath", self.limit)
-        self.order_rows = room.reserve("Order", self.most_orders)
-        self.renumbering_rows = room.reserve("Renumbering", self.most_renumberings)
+        self.most_orders = max(self.limit // row_memory.RARE_SHARE, min(self.limit, FEW_ORDERS))
+        self.most_renumberings = max(self.limit // row_memory.RARE_SHARE, MIN_ROWS)
+        self.aftermath_rows = row_memory.reserve("Aftermath", self.limit)
+        self.order_rows = row_memory.reserve("Order", self.most_orders)
+        self.renumbering_rows = row_memory.reserve("Renumbering", self.most_renumberings)
         self.retries = rows.retries_of(self.retry_rows)
         self.aftermaths = rows.aftermaths_of(self.aftermath_rows)
         self.orders = rows.orders_of(self.order_rows)

@@ -9,7 +9,7 @@ from handshake_inspect.tcp.limits cimport MIN_ROWS
 cdef Py_ssize_t FEW_ORDERS
 
 
-cdef class LentRows(Index):
+cdef class OptionalRows(Index):
     cdef readonly Py_ssize_t limit
     cdef readonly object retry_rows
     cdef readonly object aftermath_rows

@@ -7,7 +7,7 @@ import pytest
 
 resource = pytest.importorskip("resource")
 
-from handshake_inspect.tcp import room, table  # noqa: E402
+from handshake_inspect.tcp import row_memory, table  # noqa: E402
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ulimit -v is Linux's")
@@ -23,24 +23,24 @@ def test_a_limited_address_space(hsi, pcaps, gigabytes):
 
 def test_what_is_affordable(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-    assert room.affordable(1 << 22, 16) == 1 << 22
+    assert row_memory.affordable(1 << 22, 16) == 1 << 22
     monkeypatch.setattr(resource, "getrlimit", lambda _: (4 << 30, resource.RLIM_INFINITY))
-    assert 1 << 19 < room.affordable(1 << 22, 16) < 1 << 22
-    assert room.affordable(1000, 16) == 1000
+    assert 1 << 19 < row_memory.affordable(1 << 22, 16) < 1 << 22
+    assert row_memory.affordable(1000, 16) == 1000
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1 << 10, resource.RLIM_INFINITY))
-    assert room.affordable(1 << 22, 16) == 16
+    assert row_memory.affordable(1 << 22, 16) == 16
 
 
 def test_a_system_that_grants_less(monkeypatch):
-    original = room.reserve
+    original = row_memory.reserve
 
     def stingy(name, count):
         if count > 5000:
             raise MemoryError("no")
         return original(name, count)
 
-    monkeypatch.setattr(room, "reserve", stingy)
+    monkeypatch.setattr(row_memory, "reserve", stingy)
     assert table.Table(1 << 14).limit == 1 << 11
-    monkeypatch.setattr(room, "reserve", lambda name, count: stingy(name, 1 << 20))
+    monkeypatch.setattr(row_memory, "reserve", lambda name, count: stingy(name, 1 << 20))
     with pytest.raises(MemoryError):
         table.Table(1 << 14)

@@ -1,4 +1,4 @@
-"""Reserve memory for rows.
+"""Memory for rows.
 
 Address space is reserved at the maximum size of a table, as an anonymous private mapping; the kernel allocates pages
 when they are first touched.  So growing copies nothing, and pointers stay valid.
@@ -25,10 +25,10 @@ def reserve(name: str, count: int) -> Any:
 
     Raises MemoryError if the system refuses that much address space.
     """
-    return room_for(ROWS[name], count)
+    return reserve_rows(ROWS[name], count)
 
 
-def room_for(row: Any, count: int) -> Any:
+def reserve_rows(row: Any, count: int) -> Any:
     """Reserve `count` zeroed rows of any ctypes structure; memory and errors as for `reserve`."""
     room = _room(ctypes.sizeof(row) * max(count, 1), _LARGE if row.__name__ in _DENSE else _LARGER)
     return (row * max(count, 1)).from_buffer(room)
