@@ -211,8 +211,8 @@ def _leg_regressions(slower: Sequence[LegDifference]) -> Iterator[str]:
     halves = [leg for leg in slower if leg.leg != "total"]
     by = "; ".join(_median_change(leg.leg, leg) for leg in halves) if total else ""
     for leg in total or halves:
-        said = f"median {_median_change(f'{leg.leg} RTT', leg)} ({probability(leg.p_value)})"
-        yield f"{said}: {by}" if by else said
+        text = f"median {_median_change(f'{leg.leg} RTT', leg)} ({probability(leg.p_value)})"
+        yield f"{text}: {by}" if by else text
 
 
 def _median_change(name: str, leg: LegDifference | SpanDifference) -> str:

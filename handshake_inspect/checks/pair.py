@@ -88,7 +88,7 @@ class _Pairing:
             return balance
         times = []
         for name, ids in (("a", self.found.a), ("b", self.found.b)):
-            connections = self.side[name].made
+            connections = self.side[name].connections
             times.append([connections[int(number)].rtt.synack.value_ns for number in ids[:1000]])
         longer = [one - other for one, other in zip(*times, strict=True) if one is not None and other is not None]
         return int(np.sign(longer).sum()) if longer else 0
@@ -137,14 +137,14 @@ class _Pairing:
     def connection(self, number: int) -> PairedConnection:
         """Return the report entry of a joined connection."""
         ids = {"a": int(self.found.a[number]), "b": int(self.found.b[number])}
-        made = {name: self.side[name].made[ids[name]] for name in ("a", "b")}
-        shown = made[self.near]
+        connections = {name: self.side[name].connections[ids[name]] for name in ("a", "b")}
+        shown = connections[self.near]
         forth, back = self.passage(number, "a-to-b"), self.passage(number, "b-to-a")
         own, other = (forth, back) if self.near == "a" else (back, forth)
         return PairedConnection(
             ids["a"], ids["b"], self.found.bases[number], shown.client, shown.server.service, shown.outcome,
             self._syn(number), own, other,
-            changes(self.side["a"], self.side["b"], (ids["a"], ids["b"]), (made["a"], made["b"])),
+            changes(self.side["a"], self.side["b"], (ids["a"], ids["b"]), (connections["a"], connections["b"])),
         )  # fmt: skip
 
     @cached_property
@@ -211,7 +211,7 @@ class _Pairing:
             return "lost-a-to-b" if lost else "undecided"
         ids = {"a": self.found.a[number], "b": self.found.b[number]}
         answered = {name: self.side[name].synack[ids[name]] >= 0 for name in ids}
-        if answered[self.near] or self.side[self.near].made[ids[self.near]].outcome == "established":
+        if answered[self.near] or self.side[self.near].connections[ids[self.near]].outcome == "established":
             return "arrived"
         return "answer-lost" if answered["b" if self.near == "a" else "a"] else "lost-beyond"
 
@@ -220,8 +220,8 @@ class _Pairing:
         side = self.side[name]
         way: Way = "a-to-b" if name == "a" else "b-to-a"
         ids = self.found.a if name == "a" else self.found.b
-        servers = {side.made[number].server.ip for number in ids.tolist()}
-        left = [side.made[number] for number in np.setdiff1d(np.arange(side.count), ids).tolist()]
+        servers = {side.connections[number].server.ip for number in ids.tolist()}
+        left = [side.connections[number] for number in np.setdiff1d(np.arange(side.count), ids).tolist()]
         began, span = np.array([each.first_ns for each in left], dtype=np.int64), self._shift(way)
         ran = self.point["b" if name == "a" else "a"].ran(began + span[0], began + span[1])
         doubtful, leaks = self.found.doubtful[name], any(point.leaks for point in self.point.values())

@@ -70,12 +70,12 @@ class CaptureSide:
         return {number: np.sort(times[places]).tolist() for number, places in groups.items()}
 
     @cached_property
-    def made(self) -> list[Connection]:
+    def connections(self) -> list[Connection]:
         """The connections as objects."""
-        made = list(self.columns.report.connections)
+        connections = list(self.columns.report.connections)
         for number in self._turned:
-            made[number] = _turned(made[number])
-        return made
+            connections[number] = _turned(connections[number])
+        return connections
 
     def turn(self, ids: NDArray[np.int64]) -> None:
         """Swap client and server of these connections, whose roles were guessed."""

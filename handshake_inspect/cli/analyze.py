@@ -142,7 +142,7 @@ def _can_stay_apart(args: AnalyzeOptions, target: Target) -> bool:
 
 
 def _render_options(args: AnalyzeOptions, target: Target, columns: tuple[str, ...], whole: Report) -> Options:
-    from handshake_inspect.report.headline import Narrowed
+    from handshake_inspect.report.headline import AppliedFilter
 
     return Options(
         width=target.width,
@@ -151,7 +151,7 @@ def _render_options(args: AnalyzeOptions, target: Target, columns: tuple[str, ..
         connections=not args.no_connections,
         every=args.every,
         verbosity=int(args.verbose) - int(args.quiet),
-        narrowed=Narrowed(args.where, whole.summary.connections) if args.where else None,
+        applied_filter=AppliedFilter(args.where, whole.summary.connections) if args.where else None,
         fields=columns,
     )
 

@@ -132,8 +132,8 @@ def load_or_analyze(
     report = load_saved_report(paths, cluster)
     if report is None:
         return analyze_paths(paths, options, show_progress=not options.no_progress, inputs=inputs, cluster=cluster)
-    said = report.summary.connections + sum(service.connections for service in report.quic_services)
-    if said and not len(report.connections) + len(report.quic_connections):
+    counted = report.summary.connections + sum(service.connections for service in report.quic_services)
+    if counted and not len(report.connections) + len(report.quic_connections):
         raise UsageError(f"{paths[0]}: this report has no connections; write it without --no-connections")
     return report
 

@@ -45,7 +45,7 @@ class LiveRequest:
 
     def render_options(self, attempts: int | None = None) -> Options:
         """Return the render options; `attempts` is the number of connections before -Y, None if not known yet."""
-        from handshake_inspect.report.headline import Narrowed
+        from handshake_inspect.report.headline import AppliedFilter
 
         return Options(
             width=self.target.width,
@@ -53,7 +53,7 @@ class LiveRequest:
             encoding=self.target.encoding,
             every=self.args.every,
             verbosity=-int(self.args.quiet),
-            narrowed=Narrowed(self.args.where, attempts) if self.args.where else None,
+            applied_filter=AppliedFilter(self.args.where, attempts) if self.args.where else None,
             fields=self.columns,
             saved=self.args.write or self._file,
         )

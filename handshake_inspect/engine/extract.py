@@ -83,15 +83,15 @@ class _Wanted:
 
     def comment(self, connection: Connection, frame: int) -> str:
         """Return the packet comment: the verdict at the first frame of a connection, a mark at frames of evidence."""
-        said = []
+        lines = []
         if connection.first_frame not in self.commented:
             self.commented.add(connection.first_frame)
             cause = f", {connection.cause}" if connection.cause else ""
             doubt = "" if connection.decided else " (undecided)"
-            said.append(f"hsi #{connection.id}: {connection.outcome}{cause}{doubt}. {connection.why}")
+            lines.append(f"hsi #{connection.id}: {connection.outcome}{cause}{doubt}. {connection.why}")
         if frame in connection.evidence:
-            said.append(f"hsi #{connection.id}: evidence for {connection.outcome}")
-        return "\n".join(said)
+            lines.append(f"hsi #{connection.id}: evidence for {connection.outcome}")
+        return "\n".join(lines)
 
 
 def _begun(every: Connections, chosen: Any) -> dict[FourTuple, list[int]]:

@@ -48,5 +48,5 @@ def _made(case: Case, rows: NDArray[np.intp]) -> list[QuicConnection]:
     some = replace(case.quics, rows=case.quics.rows[rows])
     chosen = QuicCase(case.attempts, case.legs, some, Names(some, case.lookups))
     waited = waited_for(case.names, chosen.names)[1] if case.lookups else {}
-    made = QuicReport(chosen, waited).connections
-    return [msgspec.structs.replace(each, id=place) for each, place in zip(made, rows.tolist(), strict=True)]
+    connections = QuicReport(chosen, waited).connections
+    return [msgspec.structs.replace(each, id=place) for each, place in zip(connections, rows.tolist(), strict=True)]

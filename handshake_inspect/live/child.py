@@ -217,8 +217,8 @@ def _start_error(backend: str, request: CaptureRequest, stderr_text: str) -> Hsi
         return NoSuchInterfaceError(interfaces.no_such(request.interface, known))
     if request.filter_text and _BAD_FILTER.search(stderr_text):
         of_libpcap = _LIBPCAP_MESSAGE.search(stderr_text)
-        said = of_libpcap[1] if of_libpcap else reason
-        return UsageError(f"filter '{request.filter_text}': {said}{filters.hint(request.filter_text)}")
+        message = of_libpcap[1] if of_libpcap else reason
+        return UsageError(f"filter '{request.filter_text}': {message}{filters.hint(request.filter_text)}")
     return LiveError(f"{request.interface}: {backend} cannot capture ({reason or 'it gives no reason'})")
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from handshake_inspect.report.checked import Checked
     from handshake_inspect.report.difference import Difference
     from handshake_inspect.report.event import Phase
-    from handshake_inspect.report.headline import Narrowed
+    from handshake_inspect.report.headline import AppliedFilter
     from handshake_inspect.report.model import Connection, Connections, Finding, Report
     from handshake_inspect.report.packet import Packet
     from handshake_inspect.report.paired import Paired
@@ -38,7 +38,7 @@ class Options:
     connections: bool = True  # False: only the summary
     every: bool = False  # list every connection, not just some with trouble
     verbosity: int = 0  # -1: one line; 1: with evidence
-    narrowed: Narrowed | None = None  # the filter of the report
+    applied_filter: AppliedFilter | None = None  # the filter of the report
     fields: tuple[str, ...] = ()  # columns of tabular formats; empty for the default
     brief: bool = False  # stories: only ladder and verdict
     absolute: bool = False  # stories: sequence numbers as on the wire
@@ -163,13 +163,13 @@ def _declared() -> Iterator[tuple[str, Format]]:
 
 
 def _formats(table: ast.Dict, module: str) -> Iterator[tuple[str, Format]]:
-    def said(value: ast.expr) -> Any:
+    def evaluated(value: ast.expr) -> Any:
         return f"{module}:{value.id}" if isinstance(value, ast.Name) else ast.literal_eval(value)
 
     for name, each in zip(table.keys, table.values, strict=True):
         call = cast("ast.Call", each)
-        more: dict[str, Any] = {str(word.arg): said(word.value) for word in call.keywords}
-        yield ast.literal_eval(cast("ast.expr", name)), Format(*map(said, call.args), **more)
+        more: dict[str, Any] = {str(word.arg): evaluated(word.value) for word in call.keywords}
+        yield ast.literal_eval(cast("ast.expr", name)), Format(*map(evaluated, call.args), **more)
 
 
 FORMATS = dict(sorted(_declared(), key=lambda each: (*_FIRST, each[0]).index(each[0])))

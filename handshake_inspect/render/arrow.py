@@ -24,10 +24,10 @@ def render_stream(report: Report, out: BinaryIO, options: Options) -> None:
 
 def render_parquet(report: Report, out: BinaryIO, options: Options) -> None:
     """Write the chosen columns, for data frames and warehouses."""
-    made = schema(columns(options))  # raises a helpful error if pyarrow is missing
+    arrow_schema = schema(columns(options))  # raises a helpful error if pyarrow is missing
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(out, made) as writer:
+    with pq.ParquetWriter(out, arrow_schema) as writer:
         for batch in _batches(report, options):
             writer.write_batch(batch)
 

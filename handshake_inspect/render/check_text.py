@@ -67,12 +67,12 @@ def verdict(checked: Checked, style: Style, width: int) -> str:
     word = style.paint("passed", "green") if checked.passed else style.paint("failed", "red")
     count = total if checked.passed else f"{len(failed)} of {total}"
     short = f"hsi check: {word}, {count}"
-    said = f"{short}, {plural(checked.connections, 'connection')}"
-    for beginning in (said, short):  # names of rules are worth more than the number of connections
+    line = f"{short}, {plural(checked.connections, 'connection')}"
+    for beginning in (line, short):  # names of rules are worth more than the number of connections
         room = width - len(beginning) + len(word) - len("failed")
         if names := next((names for names in _names(failed) if len(names) <= room), ""):
             return beginning + names
-    return said
+    return line
 
 
 def _names(failed: Sequence[Assertion]) -> Iterator[str]:

@@ -93,8 +93,8 @@ def _remarks(alike: Sequence[Connection], options: Options, style: Style) -> Ite
     """Yield the explanation that similar connections share."""
     last = alike[-1]
     if has_trouble(last) or options.verbosity > 0:
-        said = in_common(alike, lambda connection: _said(connection, style))
-        yield from (style.paint(line, "dim") for line in paragraph(said, options.width, INDENT * 3))
+        text = in_common(alike, lambda connection: _said(connection, style))
+        yield from (style.paint(line, "dim") for line in paragraph(text, options.width, INDENT * 3))
     if options.verbosity > 0:
         for text in _details(last, style):
             yield from paragraph(text, options.width, INDENT * 3)

@@ -56,12 +56,12 @@ def write(report: Report, directory: Path, options: Options) -> None:
 
 
 def write_by_day(
-    directory: Path, fields: Sequence[Field], made: Callable[[Sequence[Field]], Iterator[Any]], prefix: str = "part"
+    directory: Path, fields: Sequence[Field], read: Callable[[Sequence[Field]], Iterator[Any]], prefix: str = "part"
 ) -> list[Path]:
     """Write batches of rows by the day on which they began; return the files, whose names begin with `prefix`."""
     days = chosen(("first_ns",))
     with closing(_Days(directory, schema(fields), prefix)) as out:
-        for batch, begun in zip(made(fields), made(days), strict=True):
+        for batch, begun in zip(read(fields), read(days), strict=True):
             out.take(batch, begun.column(0).cast(pyarrow().int64()).to_numpy(zero_copy_only=False) // DAY_NS)
         return out.files
 
@@ -73,8 +73,8 @@ def _quic_batches(connections: Sequence[QuicConnection], fields: Sequence[Field]
 class _Days:
     """The open files by day; rows for a day whose file was closed go to a new part."""
 
-    def __init__(self, directory: Path, made: Any, prefix: str) -> None:
-        self._directory, self._schema, self._prefix = directory, made, prefix
+    def __init__(self, directory: Path, schema: Any, prefix: str) -> None:
+        self._directory, self._schema, self._prefix = directory, schema, prefix
         self.files: list[Path] = []
         self._open: dict[int, _Writer] = {}
         self._parts: dict[int, int] = {}
@@ -105,10 +105,10 @@ class _Days:
 class _Writer:
     """Writes one file in large row groups."""
 
-    def __init__(self, path: Path, made: Any) -> None:
+    def __init__(self, path: Path, schema: Any) -> None:
         import pyarrow.parquet as pq
 
-        self._out = pq.ParquetWriter(path, made)
+        self._out = pq.ParquetWriter(path, schema)
         self._held: list[Any] = []
         self._rows = 0
 
@@ -180,13 +180,13 @@ def _write_rows(directory: Path, types: _Types, rows: Iterable[Sequence[Any]]) -
     kinds = {
         "text": pa.string(), "number": pa.int64(), "time": pa.timestamp("ns", tz="UTC"), "numbers": pa.list_(pa.int64())
     }  # fmt: skip
-    made = pa.schema([pa.field(name, kinds[kind]) for name, kind in types.items()])
+    schema = pa.schema([pa.field(name, kinds[kind]) for name, kind in types.items()])
     directory.mkdir()
-    writer = _Writer(directory / "part-0.parquet", made)
+    writer = _Writer(directory / "part-0.parquet", schema)
     for chunk in _chunks(rows):
         columns = zip(*chunk, strict=True)
-        arrays = [pa.array(each, type=field.type) for each, field in zip(columns, made, strict=True)]
-        writer.take(pa.record_batch(arrays, schema=made))
+        arrays = [pa.array(each, type=field.type) for each, field in zip(columns, schema, strict=True)]
+        writer.take(pa.record_batch(arrays, schema=schema))
     writer.close()
 
 

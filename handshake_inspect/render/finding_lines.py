@@ -61,8 +61,8 @@ def finding_lines(finding: Finding, options: Options, style: Style) -> Iterator[
 def follower_lines(finding: Finding, options: Options, style: Style) -> Iterator[str]:
     """Yield a finding that follows from the one above it."""
     title = style.clean(finding.title)
-    said = title[:1].lower() + title[1:] if title[1:2].islower() else title
-    yield from paragraph(f"also: {said}", options.width, INDENT)
+    text = title[:1].lower() + title[1:] if title[1:2].islower() else title
+    yield from paragraph(f"also: {text}", options.width, INDENT)
     if options.verbosity > 0:
         yield from paragraph(style.clean(finding.advice), options.width, INDENT)
         yield from _details(finding, options.width, style)

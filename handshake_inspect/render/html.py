@@ -24,8 +24,8 @@ from handshake_inspect.render.capture_lines import capture_facts
 from handshake_inspect.render.check_text import verdict as check_verdict
 from handshake_inspect.render.diff_text import change, failures, interesting, rtt, verdict
 from handshake_inspect.render.page import svg
-from handshake_inspect.render.page.cast import Shown, starring
 from handshake_inspect.render.page.changes import changes
+from handshake_inspect.render.page.connections import Shown, starring
 from handshake_inspect.render.page.ladder import ladder, ladders
 from handshake_inspect.render.page.sections import FINDINGS, ROOM, SERVICES, SOURCES, STYLE, Sections
 from handshake_inspect.render.page.waterfall import WHOSE, waterfall

@@ -47,7 +47,7 @@ def _put(out: BinaryIO, lines: Iterator[str]) -> None:
 def _report(report: Report, options: Options) -> Iterator[str]:
     summary = report.summary
     counts = summary.outcomes.as_dict()
-    yield f"## {_plain(headline.verdict(report, options.narrowed))}"
+    yield f"## {_plain(headline.verdict(report, options.applied_filter))}"
     yield ""
     sources = headline.few_sources(report.capture, _code)
     yield f"{sources}: {plural(report.capture.frames, 'frame')}, {plural(report.capture.tcp_segments, 'TCP segment')}"
@@ -110,8 +110,8 @@ def _connections(report: Report, options: Options) -> Iterator[str]:
         yield "\n### Connections\n"
         numbers = [i for i, field in enumerate(fields) if field.kind in ("number", "decimal", "duration", "time")]
         yield from _table([_code(field.name) for field in fields], (), numbers)
-        for made in values(report, fields, options):
-            for row in zip(*made, strict=True):
+        for chunk in values(report, fields, options):
+            for row in zip(*chunk, strict=True):
                 yield f"| {' | '.join(_plain(cell(value)) for value in row)} |"
         return
     total = report.connections.trouble_count

@@ -64,10 +64,10 @@ def _plain(what: str) -> str:
 def _verdict(found: Paired) -> str:
     summary = found.summary
     lost = summary.a_to_b.lost + summary.b_to_a.lost
-    said = f"{plural(lost, 'segment')} lost between" if lost else "nothing lost between"
+    text = f"{plural(lost, 'segment')} lost between" if lost else "nothing lost between"
     alone = f", {summary.alone_a:,} only in A, {summary.alone_b:,} only in B"
     return (
-        f"{plural(summary.joined, 'connection')} in both{alone if summary.alone_a or summary.alone_b else ''}: {said}"
+        f"{plural(summary.joined, 'connection')} in both{alone if summary.alone_a or summary.alone_b else ''}: {text}"
     )
 
 
@@ -118,8 +118,8 @@ def _passages(found: Paired, options: Options, style: Style) -> Iterator[str]:
     yield from Table(options.width, style).lines(columns)
     for name, other, way in (("A", "B", ways[0]), ("B", "A", ways[1])):
         if way.missed:
-            said = f"{name} did not capture {plural(way.missed, 'segment')} that passed it and reached {other}"
-            yield from paragraph(said, options.width, INDENT)
+            text = f"{name} did not capture {plural(way.missed, 'segment')} that passed it and reached {other}"
+            yield from paragraph(text, options.width, INDENT)
 
 
 def _connections(found: Paired, options: Options, style: Style) -> Iterator[str]:

@@ -57,8 +57,8 @@ def _troubled(report: Report, troubled: Sequence[QuicConnection], width: int, st
     yield head
     for line, each in zip(lines, shown, strict=True):
         yield line
-        said = f"{each.cause}: {each.why}" if each.cause else each.why
-        yield from (style.paint(part, "dim") for part in paragraph(style.clean(said), width, INDENT * 3))
+        text = f"{each.cause}: {each.why}" if each.cause else each.why
+        yield from (style.paint(part, "dim") for part in paragraph(style.clean(text), width, INDENT * 3))
     more = len(troubled) - len(shown)
     if more > 0:
         yield from paragraph(f"and {more:,} more: `hsi -T json` lists them under quic_connections", width, INDENT)

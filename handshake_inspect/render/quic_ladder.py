@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from handshake_inspect.render.ladder import named, notes, titled, verdict
 from handshake_inspect.render.layout import Style, labelled
-from handshake_inspect.render.rungs import ROOMY, Note, Signs, arrow, icmp_arrow, note_lines, said
+from handshake_inspect.render.rungs import ROOMY, Note, Signs, arrow, icmp_arrow, mark_text, note_lines
 from handshake_inspect.render.waterfall import waterfall
 from handshake_inspect.report.headline import few_sources
 from handshake_inspect.report.quic import QuicConnection
@@ -89,9 +89,9 @@ class QuicRungs:
     def notes(self, step: QuicStep) -> Iterator[Note]:
         """Yield events and anomalies of a datagram."""
         for mark in () if self.brief else step.events:
-            yield Note(self.signs.event, said(mark, self.style, self.signs, cited=self.width >= ROOMY))
+            yield Note(self.signs.event, mark_text(mark, self.style, self.signs, cited=self.width >= ROOMY))
         for mark in step.anomalies:
-            text = said(mark, self.style, self.signs, cited=True)
+            text = mark_text(mark, self.style, self.signs, cited=True)
             yield Note(self.signs.anomaly, text, ("bold", "red"), whole=False)
 
     def rest(self) -> Note | None:

@@ -69,7 +69,7 @@ def icmp_arrow(cause: str, sender: str, room: int, signs: Signs, style: Style) -
     return f"{signs.cross}{signs.dotted} {shown} {shaft}{signs.dotted}{signs.right}"
 
 
-def said(mark: Mark, style: Style, signs: Signs, *, cited: bool) -> str:
+def mark_text(mark: Mark, style: Style, signs: Signs, *, cited: bool) -> str:
     """Return the text of a mark, with its reference if `cited`."""
     text = style.clean(mark.text)
     if cited and mark.reference:
@@ -235,7 +235,7 @@ class Rungs:
         return f"RTT {HALVES[mark.leg]}: {took} ({leg.method}{since})"
 
     def _said(self, mark: Mark, *, cited: bool) -> str:
-        return said(mark, self.style, self.signs, cited=cited)
+        return mark_text(mark, self.style, self.signs, cited=cited)
 
     def _note(self, note: Note) -> Iterator[str]:
         return note_lines(note, self.width, self.style)

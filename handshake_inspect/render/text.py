@@ -45,13 +45,13 @@ def render(report: Report, out: BinaryIO, options: Options) -> None:
 
 def _brief(report: Report, options: Options) -> str:
     """Return the one-line report."""
-    return "; ".join(filter(None, [verdict(report, options.narrowed), _share(report, options)]))
+    return "; ".join(filter(None, [verdict(report, options.applied_filter), _share(report, options)]))
 
 
 def _share(report: Report, options: Options) -> str:
     """Return how many of the capture's connections match -Y; empty if none or all do."""
     count = report.summary.connections
-    return options.narrowed.share(count) if options.narrowed is not None and count else ""
+    return options.applied_filter.share(count) if options.applied_filter is not None and count else ""
 
 
 def starring(report: Report, options: Options) -> Sequence[Connection | QuicConnection]:
@@ -121,13 +121,13 @@ def _verdict(report: Report, options: Options, style: Style) -> Iterator[str]:
     gravest = gravest_of(report)
     look = SEVERITY_LOOKS[gravest.severity] if gravest is not None else "yellow" if troubles(report) else "green"
     looks = ("bold",) if look == "yellow" else ("bold", look)  # a sentence in yellow cannot be read on white
-    said = paragraph(style.clean(verdict(report, options.narrowed)), options.width, "")
-    yield from (style.paint(line, *looks) for line in said)
+    sentence = paragraph(style.clean(verdict(report, options.applied_filter)), options.width, "")
+    yield from (style.paint(line, *looks) for line in sentence)
 
 
 def _nothing(capture: Capture, options: Options, style: Style) -> Iterator[str]:
     yield from heading("CONNECTIONS", "none", style)
-    yield from paragraph(why_nothing(capture, options.narrowed), options.width, INDENT)
+    yield from paragraph(why_nothing(capture, options.applied_filter), options.width, INDENT)
 
 
 # --- outcomes and services --------------------------------------------------------------------------------------------

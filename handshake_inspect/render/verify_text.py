@@ -30,8 +30,8 @@ def _lines(found: Verified, options: Options, style: Style) -> Iterator[str]:
     total = plural(len(found.connections), "connection")
     unexplained = sum(each.unexplained for each in found.aspects)
     verdict = style.paint("passed", "green") if found.passed else style.paint("failed", "red")
-    said = f"{unexplained:,} unexplained" if unexplained else "nothing unexplained"
-    yield f"hsi verify: {verdict}, {said}, {total}"
+    differences = f"{unexplained:,} unexplained" if unexplained else "nothing unexplained"
+    yield f"hsi verify: {verdict}, {differences}, {total}"
 
 
 def _aspects(found: Verified, options: Options, style: Style) -> Iterator[str]:

@@ -45,7 +45,7 @@ def of_rows(case: Case, names: Array, rows: Array | None = None, *, waiting: boo
         lives = AttemptColumns(case, names, full[some], NONE)
         codes, meanings = closes(lives)
         count.add(np.asarray(names[full[some]]), codes, meanings, lives.both)
-    return count.made(_in_time_wait(case, full) if waiting else Counter())
+    return count.result(_in_time_wait(case, full) if waiting else Counter())
 
 
 def _in_time_wait(case: Case, full: Array) -> Counter[str]:
@@ -85,7 +85,7 @@ def of_connections(connections: Iterable[Connection]) -> Afterwards | None:
         {code: close for close, code in places.items()},
         lambda name: np.array([getattr(each, name) for each in lives]),
     )
-    return count.made(held)
+    return count.result(held)
 
 
 def added(kept: Afterwards | None, gone: Afterwards | None) -> Afterwards | None:
@@ -145,7 +145,7 @@ class _Count:
             tally = Tally(known.segments + tally.segments, known.connections + tally.connections, example)
         self._tallies[name], self._most[name] = tally, max(before, most)
 
-    def made(self, held: Counter[str]) -> Afterwards:
+    def result(self, held: Counter[str]) -> Afterwards:
         """Return the result; `held` is the number of connections in TIME_WAIT per host."""
         most_first = sorted(held.items(), key=lambda item: (-item[1], item[0]))
         return Afterwards(

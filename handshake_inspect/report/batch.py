@@ -65,19 +65,19 @@ class Batch(Parts):
         self.c, self.client, self.server = self.attempts.c, self.attempts.client, self.attempts.server
         self._frames: dict[str, list[Any]] = {}
         self.outcome = case.outcomes.outcome[rows]
-        self.words = self.listed("outcome")
-        self.causes = self.listed("cause")
+        self.words = self.list_of("outcome")
+        self.causes = self.list_of("cause")
 
     @property
     def decided(self) -> Any:
         """Whether the capture shows enough to decide, per connection."""
-        return self.listed("decided")
+        return self.list_of("decided")
 
     def frames(self, name: str) -> list[Any]:
         """Return the frame number of the `name` segment of each connection, or None."""
         if name not in self._frames:
             frames = self.attempts.frames(name)
-            self._frames[name] = Numbers(frames, frames != 0).listed()
+            self._frames[name] = Numbers(frames, frames != 0).to_list()
         return self._frames[name]
 
     @cached_property
@@ -115,7 +115,7 @@ class Batch(Parts):
     def _established(self, i: int) -> str:
         return parts.why_established(
             self.causes[i],
-            self.listed("close.first")[i],
+            self.list_of("close.first")[i],
             int(self.c["syn_count"][i]),
             int(self.c["synack_count"][i]),
             bool(self.c["facts"][i] & FACT_SIMULTANEOUS),
@@ -141,12 +141,12 @@ class Batch(Parts):
                 "signed": bool(self.client["options"][i] & OPT_SIGNED),
                 "synack_count": int(c["synack_count"][i]),
                 "server": self._server(i),
-                "reject_ns": self.listed("rtt.reject_ns")[i],
+                "reject_ns": self.list_of("rtt.reject_ns")[i],
                 "reporter": self._reporter(i),
                 "icmp": self._error(i),
                 "syn_span_ns": int(self._last_syns[i]) - syn_ns,
                 "waited_ns": last_ns - syn_ns,
-                "age_ns": self.listed("age_ns")[i],
+                "age_ns": self.list_of("age_ns")[i],
                 "acked": int(c["facts"][i]) & FACT_ACKED,
                 "decided": self.decided[i],
                 "filtered": self.trace.filtered,
@@ -239,7 +239,7 @@ class Batch(Parts):
 
 
 def _listed(path: str, batch: Batch) -> list[Any]:
-    return setup_objects.listed(path, batch.attempts)
+    return setup_objects.list_values(path, batch.attempts)
 
 
 _MAKERS: dict[str, Callable[[Any], Words | Iterable[Any]]] = {
@@ -251,7 +251,7 @@ _MAKERS: dict[str, Callable[[Any], Words | Iterable[Any]]] = {
     "state": Batch.states,
     "handshake": Batch.handshakes,
     "rtt": Batch.rtts,
-    "close": lambda b: endings.listed(b.attempts),
+    "close": lambda b: endings.of_each(b.attempts),
     "client_to_server": lambda b: b.part("client_to_server", Direction, {}),
     "server_to_client": lambda b: b.part("server_to_client", Direction, {}),
     "aliases": Batch.aliases,

@@ -19,7 +19,7 @@ class Numbers:
     values: NDArray[Any]
     known: Mask
 
-    def listed(self) -> list[Any]:
+    def to_list(self) -> list[Any]:
         """Return the values as a list, with None for unknown ones."""
         if not self.known.any():
             return [None] * len(self.known)
@@ -51,7 +51,7 @@ class Words:
         mask: Mask = self.codes >= 0
         return mask
 
-    def listed(self) -> list[str | None]:
+    def to_list(self) -> list[str | None]:
         """Return the texts as a list, with None for null."""
         words = (*self.vocabulary, None)
         if len(self.codes) and (self.codes == self.codes[0]).all():  # all equal, as in a flood

@@ -55,8 +55,8 @@ class Columns:
 
     def _from_connections(self, fields: list[Field]) -> None:
         values: list[list[Any]] = [[] for _ in fields]
-        for made in self._connections.values([field.name for field in fields], CHUNK):
-            for column, more in zip(values, made, strict=True):
+        for chunk in self._connections.values([field.name for field in fields], CHUNK):
+            for column, more in zip(values, chunk, strict=True):
                 column.extend(more)
         for field, column in zip(fields, values, strict=True):
             self._made[field.name] = listed_column(field, column)

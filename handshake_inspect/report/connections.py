@@ -62,12 +62,12 @@ class RowConnections(Connections):
 
     def connection(self, index: int) -> Connection:
         """Build the connection at this index, which is its id unless connections were selected or rows reused."""
-        return self.made(self._numbered(index, index + 1))[0]
+        return self.build(self._numbered(index, index + 1))[0]
 
     def chunks(self, size: int) -> Iterator[list[Connection]]:
         """Yield all connections in lists of at most `size`."""
         for start in range(0, len(self), size):
-            yield self.made(self._numbered(start, min(start + size, len(self))))
+            yield self.build(self._numbered(start, min(start + size, len(self))))
 
     def __iter__(self) -> Iterator[Connection]:
         """Build the connections batch by batch."""
@@ -118,9 +118,9 @@ class RowConnections(Connections):
             shares = fair_shares(counts, limit)
             chosen = [self._at(first_marked(codes == OUTCOMES.index(word), share)) for word, share in shares.items()]
             ids = ascending(chained(*chosen))
-        return [connection for start in range(0, len(ids), 512) for connection in self.made(ids[start : start + 512])]
+        return [connection for start in range(0, len(ids), 512) for connection in self.build(ids[start : start + 512])]
 
-    def made(self, ids: ReportIds) -> list[Connection]:
+    def build(self, ids: ReportIds) -> list[Connection]:
         """Build the connections with these ids."""
         return self.of_rows(self.attempts.order[ids])
 

@@ -32,9 +32,9 @@ class Embryos(Parts):
         self.case, self.trace, self.rows = case, case.attempts, rows
         self.e = self.attempts.lone
         self.at = at
-        self.times = self.listed("first_ns")
-        self.frames = self.listed("first_frame")
-        self.words = self.listed("outcome")
+        self.times = self.list_of("first_ns")
+        self.frames = self.list_of("first_frame")
+        self.words = self.list_of("outcome")
 
     def ends(self, who: str) -> Iterable[list[Any]]:
         """Return address halves and ports of the clients or servers."""
@@ -47,9 +47,9 @@ class Embryos(Parts):
 
     def sentences(self) -> list[str]:
         """Return the sentences for `why`."""
-        causes = self.listed("cause")
-        decided = self.listed("decided")
-        signed = self.listed("handshake.client_options.signed")
+        causes = self.list_of("cause")
+        decided = self.list_of("decided")
+        signed = self.list_of("handshake.client_options.signed")
         sentences = [
             self._elsewhere(i)
             if cause == "answered-from-elsewhere"
@@ -103,7 +103,7 @@ _MAKERS: dict[str, Callable[[Any], Iterable[Any]]] = {
     "state": lambda e: map(parts.states, e.case.states[0][e.at].tolist(), repeat(int(TcpState.CLOSED))),
     "handshake": Embryos.handshakes,
     "rtt": lambda e: e.all(_NO_RTT),
-    "close": lambda e: endings.listed(e.attempts),
+    "close": lambda e: endings.of_each(e.attempts),
     "client_to_server": lambda e: e.all(_sent(LONE_CLIENT)),
     "server_to_client": lambda e: e.all(_sent(LONE_SERVER)),
     "aliases": Embryos.aliases,

@@ -71,7 +71,7 @@ first = partial(_part, "first", get_args(Side))
 reset_by = partial(_part, "reset_by", get_args(ResetBy))
 
 
-def listed(attempts: AttemptColumns) -> list[Any]:
+def of_each(attempts: AttemptColumns) -> list[Any]:
     """Return the `Close` of each attempt."""
     codes, meanings = closes(attempts)
     return list(map(meanings.__getitem__, codes.tolist()))

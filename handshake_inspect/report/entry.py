@@ -33,10 +33,10 @@ def entries_of(model: type[Struct]) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     for field in fields(model):
         kind = field.type if isinstance(field.type, type) else object
-        said = getattr(field.type, "__metadata__", (None,))[-1]
-        if isinstance(said, Entry):
-            found[field.encode_name] = said
-        elif isinstance(said, Inside) or issubclass(kind, Struct):
-            inside = said.entries if isinstance(said, Inside) else entries_of(kind)
+        annotation = getattr(field.type, "__metadata__", (None,))[-1]
+        if isinstance(annotation, Entry):
+            found[field.encode_name] = annotation
+        elif isinstance(annotation, Inside) or issubclass(kind, Struct):
+            inside = annotation.entries if isinstance(annotation, Inside) else entries_of(kind)
             found |= {f"{field.encode_name}.{name}": entry for name, entry in inside.items()}
     return found

@@ -48,7 +48,7 @@ class Report(Protocol):
         """All QUIC connections."""
 
 
-class Narrowed(NamedTuple):
+class AppliedFilter(NamedTuple):
     """The filter expression, and the number of TCP connections before filtering (None if unknown)."""
 
     where: str
@@ -66,21 +66,21 @@ class Narrowed(NamedTuple):
         return f"{count:,} of {plural(self.among, 'connection')} {match} -Y '{printable(self.where)}'"
 
 
-def verdict(report: Report, narrowed: Narrowed | None = None) -> str:
+def verdict(report: Report, applied_filter: AppliedFilter | None = None) -> str:
     """Return the verdict: `2 of 3 connections established, 1 half-open: accept queue of 10.0.0.2:80 is full`.
 
     The reason is the most severe finding, else a scan or backscatter that explains most failures, else trouble of open
-    connections.  `narrowed` is the filter.
+    connections.  `applied_filter` is the filter of the report.
     """
     gravest = gravest_of(report) or _source_of_failures(report)
-    asked = narrowed is not None and narrowed.among  # of TCP alone
+    asked = applied_filter is not None and applied_filter.among  # of TCP alone
     if report.summary.connections or asked or not report.quic_connections:
-        said = headline(report, few=FEW, narrowed=narrowed)
+        text = headline(report, few=FEW, applied_filter=applied_filter)
     else:
-        said = f"{_of_quic(report.quic_connections)}; no TCP"
+        text = f"{_of_quic(report.quic_connections)}; no TCP"
     if gravest is not None:
-        return f"{said}: {_reason(gravest, report)}"
-    return "; ".join(filter(None, [said, troubles(report)]))
+        return f"{text}: {_reason(gravest, report)}"
+    return "; ".join(filter(None, [text, troubles(report)]))
 
 
 def _of_quic(connections: Sequence[QuicConnection]) -> str:
@@ -141,20 +141,24 @@ def troubles(report: Report) -> str:
     counts: Counter[str] = Counter()
     for key, words in ENDED.items():
         counts[words] += ended.get(key, 0)
-    said = [f"{count:,} {words}" for words, count in counts.items() if count]
+    parts = [f"{count:,} {words}" for words, count in counts.items() if count]
     if lives.zero_windows is not None:
-        said.append(f"{lives.zero_windows.connections:,} stopped by a zero window")
-    return listing(said)
+        parts.append(f"{lives.zero_windows.connections:,} stopped by a zero window")
+    return listing(parts)
 
 
-def headline(report: Report, few: int = 1, narrowed: Narrowed | None = None) -> str:
+def headline(report: Report, few: int = 1, applied_filter: AppliedFilter | None = None) -> str:
     """Return outcomes in one line: `148,211 of 150,000 connections established (98.8 %), 1,200 half-open, 312 refused`.
 
     The percentage is left out below `few` connections and if all or none are established.
     """
     total, outcomes = report.summary.connections, report.summary.outcomes
     if not total:
-        return narrowed.nothing() if narrowed is not None and narrowed.among != 0 else "no TCP connections"
+        return (
+            applied_filter.nothing()
+            if applied_filter is not None and applied_filter.among != 0
+            else "no TCP connections"
+        )
     established = f"{outcomes.established:,} of {plural(total, 'connection')} established"
     percent = f" ({share(outcomes.established, total)})" if total >= few and 0 < outcomes.established < total else ""
     words = failures(outcomes)
@@ -190,16 +194,16 @@ def captured(capture: Capture, micro: str = "µ") -> tuple[str, str]:
     return name, f": {plural(capture.frames, 'frame')}{lasting}, {quality(capture)}"
 
 
-def why_nothing(capture: Capture, narrowed: Narrowed | None) -> str:
-    """Return why a report has no connections; `narrowed` is the filter."""
+def why_nothing(capture: Capture, applied_filter: AppliedFilter | None) -> str:
+    """Return why a report has no connections; `applied_filter` is the filter of the report."""
     if not capture.frames:
         return "The capture holds no frames: check the interface and the capture filter."
     if not capture.tcp_segments and any(problem.kind in NOT_SEEN for problem in capture.problems):
         return "No TCP was found, and not all frames could be looked into: see the problems below."
     if not capture.tcp_segments:
         return "None of the frames is TCP: check the capture filter."
-    if narrowed is not None and narrowed.among != 0:
-        words = narrowed.nothing()
+    if applied_filter is not None and applied_filter.among != 0:
+        words = applied_filter.nothing()
         return f"{words[:1].upper()}{words[1:]}."
     return "None of the TCP segments belongs to a connection."
 

@@ -38,7 +38,7 @@ class Writer:
             if name in values:
                 self._lines.values(rows, values[name])
             elif self._kind.makes(name):
-                self._made(name, rows, np.arange(len(rows)))
+                self._computed(name, rows, np.arange(len(rows)))
             else:
                 self._column(self._kind.column(name), rows)
         self._lines.same(rows, ending)
@@ -49,7 +49,7 @@ class Writer:
             opening = b","
             inside = f"{path}.{name}" if path else name
             if is_made(inside):
-                self._made(inside, rows, at)
+                self._computed(inside, rows, at)
             elif part is None:
                 self._column(self._taken(inside, at), rows)
             elif optional and part in PRESENCE:
@@ -69,12 +69,12 @@ class Writer:
             self._lines.same(rows[~known], b"null")
             self._object(part, path, rows[known], at[known])
 
-    def _made(self, path: str, rows: Places, at: NDArray[Any]) -> None:
-        made = self._kind.made(path)
-        if isinstance(made, Words):
-            self._column(made.at(at), rows)
+    def _computed(self, path: str, rows: Places, at: NDArray[Any]) -> None:
+        computed = self._kind.computed(path)
+        if isinstance(computed, Words):
+            self._column(computed.at(at), rows)
         else:
-            listed = list(made)
+            listed = list(computed)
             self._lines.values(rows, listed if len(listed) == len(at) else [listed[place] for place in at.tolist()])
 
     def _taken(self, path: str, at: NDArray[Any]) -> Column:
@@ -89,6 +89,6 @@ class Writer:
         elif column.values.dtype == bool:
             self._lines.words(rows, np.where(column.known, column.values, -1), _WORDS)
         elif column.values.dtype.kind == "f":
-            self._lines.values(rows, column.listed())
+            self._lines.values(rows, column.to_list())
         else:
             self._lines.numbers(rows, column.values, column.known)

@@ -65,8 +65,8 @@ def flag_letters(flags: int) -> str:
 def steps(log: SegmentLog, connection: Connection) -> list[Step]:
     """Return a step for each logged segment of the connection."""
     narrator = Narrator(log, _Judged(connection), [_base(side, log) for side in (0, 1)])
-    made = [narrator.step(number) for number in range(len(log.logged))]
-    return list(_look_back(made, _ignored_resets(log.logged)))
+    all_steps = [narrator.step(number) for number in range(len(log.logged))]
+    return list(_look_back(all_steps, _ignored_resets(log.logged)))
 
 
 class Known(Protocol):
@@ -215,16 +215,16 @@ def _icmp_event(change: Change, at: LoggedSegment) -> list[Mark]:
     if at.after.connection.facts & (FACT_SYNACK | FACT_ACKED | FACT_MIDSTREAM):
         return []
     reporter = _reporter(at.segment)
-    said = f"{reporter.ip} says by ICMP: {reporter.cause.replace('-', ' ')}"
+    text = f"{reporter.ip} says by ICMP: {reporter.cause.replace('-', ' ')}"
     if change.gained(FACT_ICMP):
-        return [Mark("rejected", f"{said}. Most stacks give up at that.", "RFC 5461")]
-    return [Mark("rejected-again", f"{said}, again.", "RFC 5461")]
+        return [Mark("rejected", f"{text}. Most stacks give up at that.", "RFC 5461")]
+    return [Mark("rejected-again", f"{text}, again.", "RFC 5461")]
 
 
-def _look_back(made: Sequence[Step], ignored: Mapping[int, int]) -> Iterator[Step]:
+def _look_back(steps: Sequence[Step], ignored: Mapping[int, int]) -> Iterator[Step]:
     """Add marks that depend on other segments: challenge ACKs, and RSTs (`ignored`) that had no effect."""
     previous: Step | None = None
-    for step in made:
+    for step in steps:
         marks, done = list(step.anomalies), step.events
         if previous is not None and _is_challenge(previous, step):
             marks.append(_CHALLENGE)
@@ -256,9 +256,9 @@ def _is_challenge(previous: Step, step: Step) -> bool:
     return bool(drew) and bare and step.sender != previous.sender
 
 
-def evidence(connection: Connection, made: Sequence[Step]) -> list[Proof]:
+def evidence(connection: Connection, shown: Sequence[Step]) -> list[Proof]:
     """Return what each frame of the evidence proves."""
-    by_frame = {step.frame: step for step in made}
+    by_frame = {step.frame: step for step in shown}
     shake = connection.handshake
     roles = {shake.syn_frame: "the SYN", shake.synack_frame: "the SYN-ACK", shake.ack_frame: "the final ACK"}
     other = connection.answered_from

@@ -43,9 +43,9 @@ def page(report: Any) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    made = ["<tr>" + "".join(f"<td>{_text(each)}</td>" for each in row) + "</tr>" for row in rows]
+    lines = ["<tr>" + "".join(f"<td>{_text(each)}</td>" for each in row) + "</tr>" for row in rows]
     names = "".join(f"<th>{_text(name)}</th>" for name in head)
-    return f"<table><thead><tr>{names}</tr></thead><tbody>{''.join(made)}</tbody></table>" if made else ""
+    return f"<table><thead><tr>{names}</tr></thead><tbody>{''.join(lines)}</tbody></table>" if lines else ""
 
 
 def _text(value: object) -> str:

@@ -133,8 +133,8 @@ class _Listeners(dict[Any, Any]):
 
     def __missing__(self, server: Any) -> Process | None:
         found = self.found[server]
-        self[server] = made = None if found is None else Process(None, _owner(None, found))
-        return made
+        self[server] = process = None if found is None else Process(None, _owner(None, found))
+        return process
 
 
 class _Found(dict[Any, Any]):

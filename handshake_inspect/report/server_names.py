@@ -63,7 +63,7 @@ def _names_of(attempts: AttemptColumns) -> Iterable[tuple[int, Name]]:
     if looked_up:
         rows = np.asarray(attempts.of_all(np.arange(len(attempts.trace)))).tolist()
         known |= {place: None for place, row in enumerate(rows) if row in looked_up}
-    texts = asked.listed()  # type: ignore[union-attr]
+    texts = asked.to_list()  # type: ignore[union-attr]
     for place in known:
         sni, dns = texts[place], looked_up.get(rows[place], []) if looked_up else []
         yield place, chosen(sni, dns)

@@ -23,7 +23,7 @@ from handshake_inspect.verdicts.setup.setups import setups_of
 from handshake_inspect.verdicts.words import OUTCOMES
 from handshake_inspect.wire.address import address_text
 
-_BATCH = 2_000  # services made at a time
+_BATCH = 2_000  # services built at a time
 _NOTHING = Distribution()
 
 
@@ -60,21 +60,21 @@ class RowServices(Sequence[Service]):
     def __iter__(self) -> Iterator[Service]:
         """Build all services in order, in batches."""
         for start in range(0, len(self), _BATCH):
-            yield from self.made(self.busiest[start : start + _BATCH])
+            yield from self.build(self.busiest[start : start + _BATCH])
 
     def of(self, service: int) -> Service:
         """Build the service with this number."""
-        return self.made(np.array([service], dtype=np.intp))[0]
+        return self.build(np.array([service], dtype=np.intp))[0]
 
     def _kept(self, services: NDArray[np.intp]) -> list[Service]:
         """Return the services with these numbers; cached, since several tables of a report show the same ones."""
         numbers = services.tolist()
         new = [number for number in numbers if number not in self._shown]
         if new:
-            self._shown.update(zip(new, self.made(np.array(new, dtype=np.intp)), strict=True))
+            self._shown.update(zip(new, self.build(np.array(new, dtype=np.intp)), strict=True))
         return [self._shown[number] for number in numbers]
 
-    def made(self, services: NDArray[np.intp]) -> list[Service]:
+    def build(self, services: NDArray[np.intp]) -> list[Service]:
         """Build the services with these numbers, column by column."""
         counts = self.counts[services]
         examples = self.example[services]
@@ -95,20 +95,20 @@ class RowServices(Sequence[Service]):
     def _setups(self, groups: Groups[ConnectionRows]) -> list[SetupSummary | None]:
         """Return the set-up summary of each group; None for most."""
         found = setups_of(self.attempts)
-        made: list[SetupSummary | None] = [None] * len(groups)
+        summaries: list[SetupSummary | None] = [None] * len(groups)
         if not len(found.rows):
-            return made
+            return summaries
         waits, present = waits_of(self.case), found.present[groups.rows]
         every = bool(present.all())
         counts = groups.sizes if every else np.bincount(groups.number[present], minlength=len(groups))
         for g in np.flatnonzero(counts).tolist():
             if counts[g] == len(found.rows):
-                made[g] = summary_of(self.case)
+                summaries[g] = summary_of(self.case)
                 continue
             rows = groups.of(g)
             rows = rows if every else rows[found.present[rows]]
-            made[g] = of_values(found.values.of(found.places[rows]), waits)
-        return made
+            summaries[g] = of_values(found.values.of(found.places[rows]), waits)
+        return summaries
 
     def slowest(self, count: int) -> list[Service]:
         """Return the services with the longest median time to first byte."""
@@ -162,10 +162,10 @@ def rtt_distributions(legs: Legs) -> RttDistributions:
 
 def distributions(groups: Groups[ConnectionRows], values: NDArray[np.int64]) -> list[Distribution]:
     """Return the `distribution` of each group; `values` (ns) are aligned with the rows of the groups."""
-    made = [_NOTHING] * len(groups)
+    distributions = [_NOTHING] * len(groups)
     known = np.flatnonzero(values >= 0)
     if not len(known):
-        return made
+        return distributions
     number, values = groups.number[known], values[known]
     values = in_order(number, values)
     counts = np.bincount(number, minlength=len(groups))
@@ -176,8 +176,8 @@ def distributions(groups: Groups[ConnectionRows], values: NDArray[np.int64]) -> 
     ranks = [values[starts + places(counts, percent)].tolist() for percent in (50, 90, 95, 99)]
     columns = (counts.tolist(), values[starts].tolist(), *ranks, values[ends - 1].tolist())
     for g, *figures in zip(some.tolist(), *columns, strict=True):
-        made[g] = Distribution(*figures)
-    return made
+        distributions[g] = Distribution(*figures)
+    return distributions
 
 
 def distribution(values: NDArray[np.int64]) -> Distribution:

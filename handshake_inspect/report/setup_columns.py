@@ -50,10 +50,10 @@ def _batches(attempts: AttemptColumns) -> Iterable[tuple[Array, Setup]]:
         return kept
     places, rows = those_with_one(attempts)
     found = setups_of(attempts.trace)
-    made = ((places[some], found.of(rows[some])) for some in batches(len(rows), AT_ONCE))
+    pairs = ((places[some], found.of(rows[some])) for some in batches(len(rows), AT_ONCE))
     if len(rows) > AT_ONCE:
-        return made
-    vars(attempts)["_setups"] = kept = list(made)
+        return pairs
+    vars(attempts)["_setups"] = kept = list(pairs)
     return kept
 
 

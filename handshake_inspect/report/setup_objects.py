@@ -30,7 +30,7 @@ def tls_of(attempts: AttemptColumns) -> list[Tls | None]:
     return _scattered(attempts, partial(_objects, Tls, "tls", optional=True))
 
 
-def listed(path: str, attempts: AttemptColumns) -> list[Any]:
+def list_values(path: str, attempts: AttemptColumns) -> list[Any]:
     """Return the values of a field with lists; None for connections without a set-up."""
     return _scattered(attempts, lambda some: _LISTS[path](some, whole(some)))
 
@@ -38,11 +38,11 @@ def listed(path: str, attempts: AttemptColumns) -> list[Any]:
 def _scattered(attempts: AttemptColumns, make: Callable[[AttemptColumns], Sequence[Any]]) -> list[Any]:
     """Call `make` with the attempts that have a set-up; return its values at their indices, None elsewhere."""
     places, rows = those_with_one(attempts)
-    made: list[Any] = [None] * len(attempts)
+    values: list[Any] = [None] * len(attempts)
     if len(rows):
         for place, each in zip(places.tolist(), make(_of(attempts, rows)), strict=True):
-            made[place] = each
-    return made
+            values[place] = each
+    return values
 
 
 def _of(attempts: AttemptColumns, rows: Any) -> AttemptColumns:
@@ -79,7 +79,7 @@ def _column(path: str, some: AttemptColumns) -> list[Any]:
         return list(_LISTS[path](some, whole(some)))
     column = FIELDS[path].column
     assert column is not None  # noqa: S101
-    listed: list[Any] = column(some).listed()  # type: ignore[union-attr]
+    listed: list[Any] = column(some).to_list()  # type: ignore[union-attr]
     return listed
 
 
@@ -98,19 +98,19 @@ def _versions(some: AttemptColumns, found: Found) -> list[Any]:
 def _extras(some: AttemptColumns, found: Found) -> list[list[ExtraRoundTrip]]:
     """Return the extra round trips of each set-up in order of time, including HelloRetryRequest."""
     seen, extras = found.seen, found.waits
-    made: list[list[ExtraRoundTrip]] = [[] for _ in range(len(seen))]
+    values: list[list[ExtraRoundTrip]] = [[] for _ in range(len(seen))]
     again = found.spans.moment("client_hello_2")
     cost = again[1] - seen.time("hello")
     for at in np.flatnonzero(again[0] & seen.there("hello")).tolist():
-        made[at].append(ExtraRoundTrip("hello-retry", int(cost[at]), int(again[2][at])))
+        values[at].append(ExtraRoundTrip("hello-retry", int(cost[at]), int(again[2][at])))
     if len(extras.at):
         columns = (extras.at.tolist(), extras["reason"].tolist(), extras["cost_ns"].tolist(), extras.frame.tolist())
         for at, reason, took, frame, delayed in zip(*columns, extras["delayed"].tolist(), strict=True):
             nagle = bool(delayed) if reason == EXTRA_NAGLE else None
-            made[at].append(ExtraRoundTrip(_REASONS[reason], took, frame or None, nagle))  # type: ignore[arg-type]
+            values[at].append(ExtraRoundTrip(_REASONS[reason], took, frame or None, nagle))  # type: ignore[arg-type]
     for at in set(extras.at.tolist()):
-        made[at].sort(key=lambda extra: extra.frame or 0)
-    return made
+        values[at].sort(key=lambda extra: extra.frame or 0)
+    return values
 
 
 # The functions that make fields with lists.

@@ -35,12 +35,12 @@ DTYPE = np.dtype([(name, kind) for name, (kind, _) in COLUMNS.items()])
 
 def table(connections: Any) -> NDArray[Any]:
     """Return the table of RowConnections; unknown values are masked."""
-    made = np.ma.zeros(len(connections), dtype=DTYPE)
+    result = np.ma.zeros(len(connections), dtype=DTYPE)
     for name, (_, fields) in COLUMNS.items():
         columns = [column for column in map(connections.column, fields) if column is not None]
-        made[name] = sum(map(_values, columns[1:]), _values(columns[0]))
-        made[name] = np.ma.array(made[name].data, mask=~np.logical_and.reduce([each.known for each in columns]))
-    return made
+        result[name] = sum(map(_values, columns[1:]), _values(columns[0]))
+        result[name] = np.ma.array(result[name].data, mask=~np.logical_and.reduce([each.known for each in columns]))
+    return result
 
 
 def _values(column: Column) -> NDArray[Any]:

@@ -73,8 +73,8 @@ def _troubles(connection: Connection) -> Iterator[tuple[int, str]]:
             yield SHUT[who], f"the {who} could take no more data (zero window {_times(way.zero_windows)})"
         again = way.retransmissions - max(opening - 1, 0)  # repeated SYNs and SYN-ACKs are reported above
         if again >= MANY and again * 100 >= PERCENT * way.frames:
-            said = f"the {who} sent {again:,} of {plural(way.frames, 'segment')} again ({share(again, way.frames)})"
-            yield LOSSY[who], said
+            text = f"the {who} sent {again:,} of {plural(way.frames, 'segment')} again ({share(again, way.frames)})"
+            yield LOSSY[who], text
 
 
 def _repeated(connection: Connection) -> str:

@@ -57,7 +57,7 @@ class Case:
     quics: Quics = field(default_factory=Quics.none)
     sockets: Sockets | None = None  # sockets of the capturing host, if it was monitored
     ongoing: bool = False  # the capture is still running
-    made: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    memo: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @classmethod
     def of(

@@ -109,8 +109,8 @@ class Finding:
         """Convert values to plain Python; raise TypeError for undeclared metrics or values without a plain form."""
         for each in fields(self)[1:]:
             value = getattr(self, each.name)
-            if (made := plain(value, f"{self.id}: {each.name}")) is not value:
-                object.__setattr__(self, each.name, made)
+            if (converted := plain(value, f"{self.id}: {each.name}")) is not value:
+                object.__setattr__(self, each.name, converted)
         if names := self.kind.undeclared(self.metrics):
             raise TypeError(f"{self.id}: not declared in its Kind: {', '.join(names)}")
 

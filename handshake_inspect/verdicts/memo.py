@@ -9,7 +9,7 @@ class Memoizes(Protocol):
     """An object that stores computed values by the function that computed them."""
 
     @property
-    def made(self) -> dict[Callable[..., Any], Any]:
+    def memo(self) -> dict[Callable[..., Any], Any]:
         """The values computed so far."""
 
 
@@ -22,9 +22,9 @@ def once(compute: Callable[[Subject], Result]) -> Callable[[Subject], Result]:
 
     @wraps(compute)
     def remembered(subject: Subject) -> Result:
-        if compute not in subject.made:
-            subject.made[compute] = compute(subject)
-        result: Result = subject.made[compute]
+        if compute not in subject.memo:
+            subject.memo[compute] = compute(subject)
+        result: Result = subject.memo[compute]
         return result
 
     return remembered

@@ -39,7 +39,7 @@ def plain(value: Any, where: str = "value") -> Any:
     raise TypeError(f"{where} is a {kind.__name__}, which a finding cannot hold: {value!r}")
 
 
-def _changed(made: Any, value: Any, where: str) -> Any:
+def _changed(converted: Any, value: Any, where: str) -> Any:
     if REFUSE:
         raise TypeError(f"{where} is a {type(value).__module__}.{type(value).__name__}: {value!r}")
-    return made
+    return converted

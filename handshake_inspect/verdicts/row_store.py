@@ -81,7 +81,7 @@ class RowStore:
     filtered: bool = False  # a flag filter removed all bare ACKs
     answers_pass: bool = False  # but is known to pass SYN-ACKs and RSTs
     remote: Remote | None = None  # has the fields that `connections` and `endpoints` lack
-    made: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    memo: dict[Callable[..., Any], Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Make the columns that every rule uses contiguous."""

@@ -277,7 +277,7 @@ def test_derived_fields_from_rows_are_those_of_connections(pcaps, name):
     objects = list(connections)
     for field in derived().values():
         expected = read_all(objects, field.name)
-        assert connections.column(field.name).listed() == expected
+        assert connections.column(field.name).to_list() == expected
         assert [value for (values,) in connections.values([field.name], 100) for value in values] == expected
 
 

@@ -15,7 +15,7 @@ from handshake_inspect.render.finding_lines import figures
 from handshake_inspect.render.layout import Style
 from handshake_inspect.render.text import TROUBLE_SEEN
 from handshake_inspect.report.connection import Server
-from handshake_inspect.report.headline import Narrowed
+from handshake_inspect.report.headline import AppliedFilter
 from handshake_inspect.report.model import Direction, Endpoint, Evidence, Finding, Problem
 from handshake_inspect.wire.text import plural
 
@@ -232,9 +232,9 @@ def test_a_capture_without_any_frame_says_so():
 
 
 def test_where_no_connection_fits_the_expression_is_named():
-    shown = as_text(report([], frames=3, tcp_segments=3), narrowed=Narrowed("outcome == \x1brefused", 2))
+    shown = as_text(report([], frames=3, tcp_segments=3), applied_filter=AppliedFilter("outcome == \x1brefused", 2))
     assert "0 of 2 connections match -Y 'outcome == \\x1brefused'." in " ".join(shown.split())
-    shown = as_text(report([], frames=3, tcp_segments=3), narrowed=Narrowed("outcome == refused", 0))
+    shown = as_text(report([], frames=3, tcp_segments=3), applied_filter=AppliedFilter("outcome == refused", 0))
     assert "None of the TCP segments belongs to a connection." in shown
 
 

@@ -53,4 +53,4 @@ def test_a_part_of_a_column_is_the_column_of_that_part(name, capture, request):
 def test_no_attempt_has_empty_columns(mixed):
     columns = [FIELDS[name].column(AttemptColumns(mixed.case, mixed.names, NONE, NONE)) for name in WITH_COLUMN]
     assert all(len(column.known) == 0 for column in columns)
-    assert all(column.listed() == [] for column in columns if not isinstance(column, Addresses))
+    assert all(column.to_list() == [] for column in columns if not isinstance(column, Addresses))

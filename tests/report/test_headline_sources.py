@@ -8,7 +8,7 @@ from support.reports import connection, healthy, report
 
 from handshake_inspect.engine.analysis import analyze
 from handshake_inspect.render import Options, text
-from handshake_inspect.report.headline import Narrowed, captured, few_sources, verdict, why_nothing
+from handshake_inspect.report.headline import AppliedFilter, captured, few_sources, verdict, why_nothing
 from handshake_inspect.report.model import Capture, Evidence, Finding, Problem, Target
 
 
@@ -93,7 +93,7 @@ def test_a_scan_that_found_nothing_is_named_where_most_failures_are_its(probes, 
     ],
 )
 def test_the_verdict_of_what_an_expression_leaves(among, said):
-    assert verdict(report([]), Narrowed("outcome == refused", among)) == said
+    assert verdict(report([]), AppliedFilter("outcome == refused", among)) == said
 
 
 @pytest.mark.parametrize(("among", "said"), [
@@ -101,15 +101,15 @@ def test_the_verdict_of_what_an_expression_leaves(among, said):
 ])  # fmt: skip
 def test_a_report_of_some_says_of_how_many(among, said):
     out = BytesIO()
-    options = Options(verbosity=-1, narrowed=Narrowed("server.port == 80", among))
+    options = Options(verbosity=-1, applied_filter=AppliedFilter("server.port == 80", among))
     text.render(report([connection(0), connection(1)]), out, options)
     assert out.getvalue().decode() == f"2 of 2 connections established{said}\n"
 
 
 def test_beside_quic_an_expression_was_asked_of_tcp(pcaps):
     quic = replace(analyze([pcaps / "quic.pcap"]), findings=[])
-    assert verdict(quic, Narrowed("rst_by == client", 0)) == "1 of 1 QUIC connection established; no TCP"
-    assert verdict(quic, Narrowed("rst_by == client", 3)) == "0 of 3 connections match -Y 'rst_by == client'"
+    assert verdict(quic, AppliedFilter("rst_by == client", 0)) == "1 of 1 QUIC connection established; no TCP"
+    assert verdict(quic, AppliedFilter("rst_by == client", 3)) == "0 of 3 connections match -Y 'rst_by == client'"
 
 
 @pytest.mark.parametrize(

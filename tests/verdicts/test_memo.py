@@ -7,7 +7,7 @@ from handshake_inspect.verdicts.memo import once
 
 @dataclass
 class Subject:
-    made: dict = field(default_factory=dict)
+    memo: dict = field(default_factory=dict)
     asked: int = 0
 
 

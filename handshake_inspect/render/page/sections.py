@@ -14,7 +14,7 @@ from handshake_inspect.render.capture_lines import capture_facts
 from handshake_inspect.render.layout import Column, Style
 from handshake_inspect.render.next_step import PIPES
 from handshake_inspect.render.page import svg
-from handshake_inspect.render.page.cast import QUIC, Cast, Shown, listed_quic
+from handshake_inspect.render.page.connections import QUIC, PageConnections, Shown, listed_quic
 from handshake_inspect.render.page.findings import FindingShown, shown_finding
 from handshake_inspect.render.page.parts import LegShown, ServiceShown, Tile, figures, since_start
 from handshake_inspect.render.page.waterfall import waterfall
@@ -59,8 +59,8 @@ class Sections:
         self.report = report
         self.options = options
         self.pictures = Pictures(report)
-        self.cast = Cast(report, self.pictures, options)
-        self.verdict = verdict(report, options.narrowed)
+        self.connections = PageConnections(report, self.pictures, options)
+        self.verdict = verdict(report, options.applied_filter)
         self.captured = "".join(captured(report.capture))
         self.total = report.summary.connections
 
@@ -83,7 +83,7 @@ class Sections:
         report = self.report
         if self.total or report.quic_connections or report.findings:
             return ""
-        return why_nothing(report.capture, self.options.narrowed)
+        return why_nothing(report.capture, self.options.applied_filter)
 
     @property
     def tiles(self) -> Iterator[Tile]:
@@ -293,7 +293,7 @@ class Sections:
         ordered = listed_quic(self.report)
         falls = [None if each.setup is None else waterfall(each.setup) for each in ordered]
         times = since_start(self.report.capture, [each.first_ns for each in ordered])
-        return list(zip(ordered, times, falls, map(self.cast.quic_ladder, ordered), strict=True))
+        return list(zip(ordered, times, falls, map(self.connections.quic_ladder, ordered), strict=True))
 
     @property
     def more_quic(self) -> int:
@@ -329,4 +329,4 @@ class Sections:
     @property
     def shown(self) -> list[Shown]:
         """All connections on the page."""
-        return self.cast.shown
+        return self.connections.shown

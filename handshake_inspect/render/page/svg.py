@@ -99,9 +99,9 @@ def attempts(timeline: Timeline, height: int = 150) -> Markup:
                 y -= tall
                 parts.append(box(place / BINS, y, 0.86 / BINS, tall, f"o-{outcome}", COLORS[outcome]))
         if parts:
-            said = ", ".join(f"{n[place]:,} {word}" for word, n in timeline.attempts.items() if n[place])
+            summary = ", ".join(f"{n[place]:,} {word}" for word, n in timeline.attempts.items() if n[place])
             since = duration(place * timeline.bin_ns) if place else "0 s"
-            bars.append(tag("g", tag("title", f"from {since}: {said}"), *parts))
+            bars.append(tag("g", tag("title", f"from {since}: {summary}"), *parts))
     label = f"Attempts to connect over time, at most {plural(most, 'attempt')} in {duration(timeline.bin_ns)}"
     top = [text(f"{most:,}", 0, 10)]
     return picture(height, label, rule(14), rule(height - _AXIS), *bars, *top, *clock(timeline, height - 3))

@@ -114,5 +114,5 @@ def ttls(case: Case, rows: ConnectionRows) -> list[int]:
     """Return the distinct TTLs of the address's SYN-ACKs and RSTs: two hosts are often at different distances."""
     trace, c = case.attempts, case.attempts.connections
     ended = rows[(trace.facts[rows] & FACT_RST != 0) & (c["rst_side"][rows] != c["client"][rows])]
-    said = np.concatenate([trace.endpoints["syn_ttl"][trace.server_rows[rows]], c["rst_ttl"][ended]])
-    return [int(ttl) for ttl in distinct(said) if ttl][:CITED]
+    values = np.concatenate([trace.endpoints["syn_ttl"][trace.server_rows[rows]], c["rst_ttl"][ended]])
+    return [int(ttl) for ttl in distinct(values) if ttl][:CITED]

@@ -74,10 +74,10 @@ def advice(tally: Tally, outcome: int, at: Host, ports: list[int], named: list[s
     if outcome == REJECTED:
         return REJECTED_ADVICE.format(cause=cause, host=host, by=" and ".join(named) or "the routers before it")
     order = reasons_of_silence(tally, cause)
-    said = f"{ADVISED[tally.is_signed]} {', '.join(order[:-1])}, and {order[-1]}." if order else ""
+    text = f"{ADVISED[tally.is_signed]} {', '.join(order[:-1])}, and {order[-1]}." if order else ""
     if tally.is_signed and cause in SIGNED:
-        said = SIGNED[cause]
-    return (said or ADVICE.get(cause, OTHER_ADVICE)).format(
+        text = SIGNED[cause]
+    return (text or ADVICE.get(cause, OTHER_ADVICE)).format(
         host=host,
         where=place(at, ports),
         those=f"port {ports[0]}" if alone else f"these {len(ports):,} ports",

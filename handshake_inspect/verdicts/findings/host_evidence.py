@@ -60,9 +60,9 @@ def remaining(found: Finding, settings: Mapping[str, Any]) -> str:
     The first step may already be missing because the wire shows SYN cookies.
     """
     steps = found.kind.steps
-    for said, rest in (("", steps), (COOKIES_ON, steps[1:])):
-        if rest and found.advice == said + sentence(rest):
-            return said + sentence(remaining_steps(rest, settings))
+    for intro, rest in (("", steps), (COOKIES_ON, steps[1:])):
+        if rest and found.advice == intro + sentence(rest):
+            return intro + sentence(remaining_steps(rest, settings))
     return found.advice
 
 

@@ -219,7 +219,7 @@ def finding(trace: Attempts, found: Hole) -> Finding:
         "clamp_mss_to": mss,
     }
     cited = np.lexsort((trace.ids[failed.rows], first))[:CITED]
-    said = f'{found.too_big} ICMP "too big" seen' if found.too_big else 'no ICMP "too big" seen'
+    icmp = f'{found.too_big} ICMP "too big" seen' if found.too_big else 'no ICMP "too big" seen'
     passed = f"payloads of {found.passed:,} bytes pass, those of {least:,} never"
     if found.changed == metrics["connections"]:
         passed = f"payloads of {least:,} bytes passed before, and no longer do"
@@ -227,7 +227,7 @@ def finding(trace: Attempts, found: Hole) -> Finding:
         KIND,
         "warning",
         f"Large packets do not get from {addr(sender)} to {addr(receiver)}: {passed}, on "
-        f"{plural(metrics['connections'], 'connection')}; {said}",
+        f"{plural(metrics['connections'], 'connection')}; {icmp}",
         receiver,
         None,
         int(first.min()),

@@ -265,10 +265,10 @@ def describe(host: Host, outcome: int, tally: Tally, attempts: int, served: int)
     if outcome == REJECTED:
         metrics["reporters"] = reporters
     port = ports[0] if len(ports) == 1 else None
-    said = [f"{cause}: {others[0]}", *others[1:]] if others else [cause] if cause else []
+    reasons = [f"{cause}: {others[0]}", *others[1:]] if others else [cause] if cause else []
     if outcome in (TIMED_OUT, HALF_OPEN) and tally.is_signed:
-        said.append("SYNs signed with a key")
-    why = f" ({', '.join(said)})" if said else ""
+        reasons.append("SYNs signed with a key")
+    why = f" ({', '.join(reasons)})" if reasons else ""
     return Finding(
         KINDS[outcome],
         severity(tally.connections, attempts, served, tally.undecided, forged=cause == "bogon-source"),
@@ -298,8 +298,8 @@ def title(tally: Tally, outcome: int, attempts: int, where: str, why: str) -> st
     if attempts == 1:
         late = f" after {duration(waited)}" if waited else ""
         return f"The connection to {where} {VERBS_OF_ONE[outcome]}{why}{late}"
-    said = f"{tally.connections:,} of {attempts:,} connections to {where} {VERBS[outcome]}{why}"
+    text = f"{tally.connections:,} of {attempts:,} connections to {where} {VERBS[outcome]}{why}"
     if tally.connections == 1:
-        return f"{said} after {duration(waited)}" if waited else said
+        return f"{text} after {duration(waited)}" if waited else text
     late = f", after waiting up to {duration(waited)}" if waited else ""
-    return f"{said}, from {plural(len(tally.clients), 'client')}{late}"
+    return f"{text}, from {plural(len(tally.clients), 'client')}{late}"

@@ -123,11 +123,11 @@ def service_finding(
         "host_ttls": host_ttls(trace, known),
     }
     host, port = target(trace, int(rows[0]))
-    said = "ended" if believed == len(rows) else "tried to end" if believed == 0 else "hit"
+    verb = "ended" if believed == len(rows) else "tried to end" if believed == 0 else "hit"
     return Finding(
         KIND,
         "warning",
-        f"Forged RSTs {said} {plural(len(rows), 'connection')} of {addr(host, port)}: {reason(metrics)}",
+        f"Forged RSTs {verb} {plural(len(rows), 'connection')} of {addr(host, port)}: {reason(metrics)}",
         host,
         port,
         metrics=metrics,

@@ -184,7 +184,7 @@ class Setups:
 
     def use_tickets(self, tickets: Tickets) -> None:
         """Use these tickets, which connections of a larger trace prove."""
-        self.trace.made[tickets_of.__wrapped__] = tickets  # type: ignore[attr-defined]
+        self.trace.memo[tickets_of.__wrapped__] = tickets  # type: ignore[attr-defined]
 
     def of(self, rows: Any) -> Setup:
         """Return the set-ups of these connections, which must have one."""

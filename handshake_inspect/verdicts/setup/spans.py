@@ -186,12 +186,12 @@ class Spans:
         """From the ClientHello until the client may send its request."""
         seen = self.seen
         ended, _, by_server = self.handshake_end
-        hello, said = seen.time("hello"), seen.there("hello")
-        length = self._tls_end.where(said).since(hello)
-        rules = [(~said, UNREAD), ((ended & by_server) | seen.unseen, ONE_SIDED), (seen.unread, UNREAD)]
+        hello, known = seen.time("hello"), seen.there("hello")
+        length = self._tls_end.where(known).since(hello)
+        rules = [(~known, UNREAD), ((ended & by_server) | seen.unseen, ONE_SIDED), (seen.unread, UNREAD)]
         why = first_match(rules, NOT_FINISHED, len(seen))
         return self._span(
-            seen.tls, np.where(said, self._from_start(hello), -1), length, self.tls_round_trips, why,
+            seen.tls, np.where(known, self._from_start(hello), -1), length, self.tls_round_trips, why,
             self.extras.any(EXTRA_LOSS, SPAN_TLS), cut=seen.flag(SETUP_CUT),
         )  # fmt: skip
 

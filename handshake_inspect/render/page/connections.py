@@ -110,7 +110,7 @@ class Group:
         return _sentence(words_of_kinds(self.trouble.outcome, self.trouble.kinds))
 
 
-class Cast:
+class PageConnections:
     """Which connections are shown, and where."""
 
     def __init__(self, report: Report, pictures: Pictures, options: Options) -> None:
