@@ -36,6 +36,7 @@ class Point:
     times: Ints  # sorted
     capture: Capture
     leaks: bool = False  # the capture misses segments now and then
+    _ranges: dict[tuple[int, bool], tuple[Ints, Ints]] = field(default_factory=dict, init=False)
 
     def ran(self, least: Ints, most: Ints) -> Bools:
         """Return a mask: whether the capture was running from `least` to `most`, by its own clock."""
@@ -64,6 +65,31 @@ class Point:
         """The number of segments per pair that are neither SYN nor RST, and acknowledge something."""
         acks = self.shared.flags & (ACK | SYN | RST) == ACK
         return np.bincount(self.shared.pair[acks], minlength=self._pairs)
+
+    @cached_property
+    def _acknowledged(self) -> dict[bool, Ints]:
+        """The highest relative acknowledgment number per pair, by sender."""
+        most = {}
+        for from_client in (True, False):
+            those = self.shared.from_client == from_client
+            most[from_client] = np.full(self._pairs, -1, dtype=np.int64)
+            np.maximum.at(most[from_client], self.shared.pair[those], self.shared.ack[those])
+        return most
+
+    def acknowledged(self, pair: int, *, from_client: bool) -> int:
+        """Return the highest relative acknowledgment number of one pair; -1 if nothing of that end was captured."""
+        return int(self._acknowledged[from_client][pair]) if pair < self._pairs else -1
+
+    def has_any(self, pair: int, begin: int, end: int, *, from_client: bool) -> bool:
+        """Whether a segment of one end has or is among the bytes from `begin` up to `end`."""
+        if (pair, from_client) not in self._ranges:
+            mine = self.shared.of_pair(pair)
+            mine = mine[self.shared.from_client[mine] == from_client]
+            mine = mine[np.argsort(self.shared.seq[mine], kind="stable")]
+            self._ranges[pair, from_client] = self.shared.seq[mine], np.maximum.accumulate(self.shared.ends[mine])
+        begins, ends = self._ranges[pair, from_client]
+        before = int(np.searchsorted(begins, end))
+        return before > 0 and bool(ends[before - 1] > begin)
 
     def reach(self, pair: int, *, from_client: bool) -> int:
         """Return the highest relative sequence number of one pair; -1 if nothing of that end was captured."""
@@ -176,13 +202,11 @@ class _Lacking:
 
     def _was_received(self, at: int) -> bool:
         """Whether the receiver acknowledged the segment although the far capture has no copy: it missed it."""
-        first, second = self.near.shared, self.far.shared
-        begin, end = int(first.seq[at]), _end(first, at)
-        mine = second.of_pair(int(first.pair[at]))
-        same = second.from_client[mine] == first.from_client[at]
-        if (same & (second.seq[mine] < end) & (second.ends[mine] > begin)).any():
+        shared = self.near.shared
+        pair, from_client = int(shared.pair[at]), bool(shared.from_client[at])
+        if self.far.has_any(pair, int(shared.seq[at]), _end(shared, at), from_client=from_client):
             return False
-        return bool((~same & (second.ack[mine] >= end)).any())
+        return self.far.acknowledged(pair, from_client=not from_client) >= _end(shared, at)
 
     def _went_on(self, at: int) -> bool:
         """Whether the sender continued after the segment in the near capture: that capture missed it."""
