@@ -173,10 +173,10 @@ WAYS = {"one process": (), "local:2": ("--cluster", "local:2")}
 
 def measure_here(given):
     """The lines of `local:2`, beside one process."""
-    start = {
-        way: run(given.rounds, ["-q", str(given.capture.parent / "small.pcap"), *more])[0] for way, more in WAYS.items()
-    }
-    print(f"local:2 takes {start['local:2'] - start['one process']:.2f} s of CPU more to start")
+    small = str(given.capture.parent / "small.pcap")
+    start = {way: run(given.rounds, ["-q", small, *more]) for way, more in WAYS.items()}
+    used, peaks = zip(*start.values(), strict=True)
+    print(f"20 frames: {used[1] - used[0]:.2f} s of CPU more for local:2; {peaks[0]:.0f} MB in one process")
     first = min(timed(partial(first_pass, given.capture))[2] for _ in range(given.rounds))
     whole = min(
         timed(partial(engine.analyze, [given.capture], options=Options(jobs=0)))[2] for _ in range(given.rounds)

@@ -46,6 +46,7 @@ REASONS = {
     "any-copy": "nothing proves which copy was answered: hsi gives an interval, Wireshark a value in it",
     "upper-bound": "the final ACK is not in the capture: Wireshark's value is an upper bound, as hsi says",
     "answered-copy": "hsi knows by timestamps, ISNs or order which copy was answered; Wireshark takes another one",
+    "ended-by-rst": "Wireshark takes an ignored RST for the final ACK",
     "no-rtt": "what answered is no SYN-ACK in order, and no RTT",
     "headers-cut": "headers are cut, and Wireshark does not analyse those segments",
     "nothing-again": "nothing in those segments had been sent before: they were overtaken, or lost before the capture",
@@ -201,6 +202,8 @@ class _ConnectionComparison:
             return "upper-bound" if total.method == "data-ack" else "any-copy"
         if self.copies:
             return "copies"
+        if self._ends_at_a_rst(value):
+            return "ended-by-rst"
         return "answered-copy" if total.method == "tsecr" or self._is_from_a_syn(value) else None
 
     def _is_from_a_syn(self, value: int) -> bool:
@@ -210,6 +213,14 @@ class _ConnectionComparison:
             return False
         began_ns = self.rows["ts_ns"][self.rows["flags"] & (SYN | ACK) == SYN]
         return bool((np.abs(ended_ns - began_ns - value) <= ROUNDING_NS).any())
+
+    def _ends_at_a_rst(self, value: int) -> bool:
+        """Whether some RST comes `value` ns after the SYN, and before the final ACK."""
+        handshake = self.connection.handshake
+        if handshake.syn_ns is None or handshake.ack_ns is None:
+            return False
+        resets = self.rows["ts_ns"][self.rows["flags"] & RST != 0]
+        return bool(((np.abs(resets - handshake.syn_ns - value) <= ROUNDING_NS) & (resets < handshake.ack_ns)).any())
 
     def retransmissions(self, theirs: View) -> Disagreement | None:
         """Compare the number of retransmissions."""

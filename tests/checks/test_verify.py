@@ -105,6 +105,14 @@ def test_an_answer_that_is_a_reset_has_no_rtt():
     assert found(wire, rows) == (True, {("initial-rtt", "hsi-knows-more", "no-rtt")})
 
 
+def test_wireshark_may_measure_up_to_a_reset_that_was_ignored():
+    reset = frames.segment(frames.CLIENT, frames.SERVER, frames.RST | frames.ACK, seq=200_000, ack=5001)
+    challenge = frames.segment(frames.SERVER, frames.CLIENT, frames.ACK, seq=5001, ack=1001)
+    wire = [*HANDSHAKE[:2], reset, challenge, HANDSHAKE[2], DATA]
+    rows = said(6, completeness=47, rtt=2 * MS, f3={"is_reset": True})
+    assert found(wire, rows) == (True, {("initial-rtt", "hsi-knows-more", "ended-by-rst")})
+
+
 def test_streams_begin_with_any_other_syn():
     wire = [*HANDSHAKE, frames.syn(seq=77_000)]
     rows = [*said(3), DissectedSegment(4, 1, 1, -1, False, False, False)]
