@@ -170,7 +170,10 @@ def _half_open(row: dict[str, Any]) -> str:
     if row["cause"] == "reset-by-server" and not row["acked"]:
         return "The server answered the SYN with a SYN-ACK, and then reset the attempt before any final ACK."
     if row["cause"] == "reset-by-server":
-        return "The server answered the final ACK with a RST: its accept queue was full and it is configured to reset."
+        return (
+            "The server answered the final ACK with a RST: its accept queue was full and it is configured to reset, or"
+            " it no longer listened."
+        )
     if row["icmp"] and row["cause"] in _NOT_DELIVERED:
         return _NOT_DELIVERED[row["cause"]].format(
             synacks=synacks, age=age, icmp=row["icmp"], reporter=row["reporter"] or "a router"

@@ -1,4 +1,4 @@
-"""What a listener does with final ACKs: it takes them, waits for data, or never receives them.
+"""What a listener does with final ACKs: it takes them, waits for data, never receives them, or is closed.
 
 A listener takes ACKs if it proves to be synchronized on any connection, sends data or FIN, sends on a connection that
 was open before, or does not retransmit its SYN-ACK for `QUIET_NS` after an ACK.
@@ -12,6 +12,10 @@ first one of a full queue, excuses only connections with a single one.
 that the client acknowledged, and none of them ever takes an ACK, the ACKs do not arrive. Clients whose ACKs the host
 takes on any port are excluded. A SYN-ACK retransmitted after the client's RST proves the same for a single connection:
 a host that receives the RST forgets the attempt, whatever its queues. So does an ICMP error that quotes the ACK.
+
+*Stopped*. A process that ends resets the handshakes of its listener that complete a moment later, as a full queue does
+with `tcp_abort_on_overflow`. But a queue is empty if the handshake before was served and is over, since it is first in,
+first out; and a closed listener sends no SYN-ACK any more.
 """
 
 import numpy as np
@@ -25,12 +29,14 @@ from handshake_inspect.tcp.facts import (
     FACT_RST_LOST,
     FACT_SERVER_DATA,
     FACT_SERVER_PROVED,
+    FACT_SYNACK,
     FACT_SYNACK_AFTER_ACK,
     TRAIT_ACKS,
     TRAIT_FIN,
 )
 from handshake_inspect.verdicts.arrays import Bools, Keys
 from handshake_inspect.verdicts.attempts import Attempts
+from handshake_inspect.verdicts.numbering import ConnectionRows
 from handshake_inspect.verdicts.resets import two_hosts
 from handshake_inspect.verdicts.sets import distinct, pair_key, places
 
@@ -59,6 +65,31 @@ def defers(trace: Attempts) -> Bools:
     late = rows[c["last_synack_ns"][rows] - c["ack_ns"][rows] > FIRST_RTO_NS]
     excused = is_one_of(keys, distinct(keys[rows])) & (c["resent_count"] < TWICE)
     return excused | is_one_of(keys, distinct(keys[late]))
+
+
+def stopped(trace: Attempts, reset: ConnectionRows) -> Bools:
+    """Return a mask over connections reset in answer to the final ACK: their listener was closed, not full."""
+    if not len(reset):
+        return np.zeros(0, dtype=bool)
+    c, facts = trace.connections, trace.facts
+    wanted = distinct(trace.server_key[reset])
+    place, _ = places(trace.server_key[reset], wanted)
+    since, closed_ns = (np.full(len(wanted), np.iinfo(np.int64).max) for _ in range(2))
+    np.minimum.at(since, place, c["ack_ns"][reset])
+    np.minimum.at(closed_ns, place, c["rst_ns"][reset])
+    answered = trace.tracked_where(facts & FACT_SYNACK != 0)
+    at, known = places(trace.server_key[answered], wanted)
+    answered, at = answered[known], at[known]
+    later = c["synack_ns"][answered] > closed_ns[at]
+    latest = np.full(len(wanted), -1)
+    before = np.flatnonzero(facts[answered] & FACT_ACKED != 0)
+    before = before[c["ack_ns"][answered[before]] < since[at[before]]]
+    before = before[np.argsort(c["ack_ns"][answered[before]], kind="stable")]
+    latest[at[before]] = answered[before]
+    served = (latest >= 0) & (facts[latest] & FACT_SERVER_DATA != 0) & (c["last_ns"][latest] < since)
+    served[at[later]] = False
+    found: Bools = served[place]
+    return found
 
 
 def waits_for_data(trace: Attempts) -> Bools:

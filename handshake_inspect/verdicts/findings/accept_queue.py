@@ -16,6 +16,7 @@ Not accused are:
 
 - hosts of which several listeners never take any ACK: the ACKs do not arrive (`final-ack-lost`,
   `verdicts/listeners.py`);
+- listeners that were closed while a handshake completed: nothing waited in their queues (`verdicts/listeners.py`);
 - listeners with TCP_DEFER_ACCEPT, which retransmit the SYN-ACK until data arrives and then take it;
 - SYN-ACKs with a zero window: they come from a SYN proxy, which opens the connection to the server only after the
   handshake;
@@ -46,7 +47,7 @@ from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 from handshake_inspect.verdicts.findings.base import addr, cite, largest, median, ratio, span, target
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import HostEvidence
-from handshake_inspect.verdicts.listeners import defers, final_acks_lost
+from handshake_inspect.verdicts.listeners import defers, final_acks_lost, stopped
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import AttemptRows, ConnectionRows, chained
 from handshake_inspect.verdicts.resets import from_middlebox, two_hosts
@@ -104,7 +105,11 @@ def accused_rows(case: Case) -> ConnectionRows:
     """Return the affected connections, without those of excused listeners."""
     trace = case.attempts
     not_its_own = two_hosts(trace) | from_middlebox(trace)
-    return trace.tracked_where(hit(case) & ~defers(trace) & ~final_acks_lost(trace) & ~not_its_own)
+    rows = trace.tracked_where(hit(case) & ~defers(trace) & ~final_acks_lost(trace) & ~not_its_own)
+    answers = FACT_BARE_RST_AFTER_ACK | FACT_SYNACK_AFTER_ACK
+    reset = rows[trace.facts[rows] & answers == FACT_BARE_RST_AFTER_ACK]
+    closed = trace.connection_mask(reset[stopped(trace, reset)])
+    return rows[~closed[rows]]
 
 
 def explained_rows(case: Case) -> AttemptRows:
