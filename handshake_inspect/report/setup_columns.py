@@ -16,6 +16,8 @@ from handshake_inspect.tcp.setup.facts import (
     SETUP_ALERT_ENCRYPTED,
     SETUP_ALERT_SERVER,
     SETUP_CLIENT_FINISHED,
+    SETUP_CUT,
+    SETUP_EARLY_SENT,
     SETUP_SERVER_FINISHED,
     SETUP_SERVER_HELLO,
 )
@@ -223,9 +225,13 @@ def tls_size(name: str) -> Make:
 
 
 def flight_size(setup: Setup) -> tuple[Array, Array]:
-    """Return the size of the server's flight in bytes; unknown if the capture does not show its end."""
+    """Return the size of the server's flight in bytes; unknown if the capture does not show its end.
+
+    What answers early data follows it at once, and looks alike where the snap length cuts.
+    """
     seen = setup.seen
     ended = seen.flag(SETUP_CLIENT_FINISHED | SETUP_SERVER_FINISHED | SETUP_ALERT)
+    ended &= ~(seen.flag(SETUP_CUT) & seen.flag(SETUP_EARLY_SENT))
     return seen["server_flight_bytes"], seen.tls & ended & (seen["server_flight_bytes"] > 0)
 
 

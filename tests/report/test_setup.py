@@ -2,8 +2,10 @@
 
 import pytest
 from msgspec.structs import replace
-from support import reports
-from support.tls import TLS12, Talk, client, client_hello, handshake, hello_13, record, server
+from support import frames, reports
+from support.captures import pcap
+from support.frames import CLIENT, SERVER
+from support.tls import EARLY, TLS12, Talk, client, client_hello, handshake, hello_13, record, server
 from support.wire import report_of
 
 from handshake_inspect.render.layout import Style
@@ -120,3 +122,33 @@ def test_a_short_answer_of_http2_under_tls_12_is_one_of_the_short_records(length
     answer = connection["setup"]["spans"]["response"]
     assert answer["method"] == method
     assert tuple(round(answer[name] / 1e6) for name in ("min_ns", "max_ns")) == bounds
+
+
+@pytest.mark.parametrize("version", [TLS12, None])
+@pytest.mark.parametrize("ended", [frames.fin, frames.rst])
+def test_without_the_client_s_direction_nobody_knows_how_a_handshake_ended(version, ended):
+    """A close_notify of the server, encrypted, looks like any other alert."""
+    for alert in (b"", record(26 if version else 19, 21 if version else 23)):
+        talk = Talk(
+            [*handshake(client(version), server()), (1, alert)] if alert else handshake(client(version), server())
+        )
+        closed = ended(SERVER, CLIENT, seq=talk.next[1], ack=talk.next[0])
+        both = [*talk.frames(), (talk.frames()[-1][0] + MS, closed)]
+        (connection,) = report_of(pcap([each for each in both if is_server(each[1])], nano=True))["connections"]
+        assert (connection["tls"]["outcome"], connection["tls"]["alert"]) == ("unknown", None)
+
+
+def is_server(frame):
+    return frame[26:30] == bytes(map(int, SERVER[0].split(".")))
+
+
+def test_the_size_of_a_flight_is_not_known_where_what_answers_early_data_may_be_in_it():
+    """96 bytes show the first record of each segment."""
+    talk = Talk([(0, client_hello(extra=EARLY))])
+    talk.say(0, record(300))
+    talk.say(1, hello_13(extra=EARLY) + record(700) + record(53))
+    talk.say(1, record(5000), at=talk.free[1] + 0.1)
+    talk.say(0, record(21) + record(53))
+    whole, cut = (report_of(talk.capture(snap))["connections"][0]["tls"] for snap in (None, 96))
+    assert (whole["early_data"], whole["server_flight_bytes"]) == ("accepted", len(hello_13(extra=EARLY)) + 763)
+    assert cut["server_flight_bytes"] is None

@@ -203,6 +203,12 @@ class Seen:
         return (traits & TRAIT_SEEN == 0) | lacking
 
     @cached_property
+    def unseen_client(self) -> Bools:
+        """A mask: the capture lacks all of the client's segments."""
+        unseen: Bools = self.end("traits", client=True) & TRAIT_SEEN == 0
+        return unseen
+
+    @cached_property
     def lacking(self) -> Bools:
         """A mask: either end acknowledged data that the capture does not hold (more than a FIN)."""
         return self._lacks(self._taken(client=True), client=True) | self._lacks_of_server

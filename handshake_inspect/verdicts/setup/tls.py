@@ -61,7 +61,7 @@ def outcomes(seen: Seen) -> Codes:
         (refused, TLS_UNKNOWN),
         (completed & ~alert, TLS_ESTABLISHED),
         (alert, TLS_FAILED),
-        (unread | seen.unseen | seen.lacking, TLS_UNKNOWN),
+        (unread | seen.unseen | seen.unseen_client | seen.lacking, TLS_UNKNOWN),
         (~seen.flag(SETUP_SERVER_TLS) & by_server, TLS_FAILED),
         (~seen.flag(SETUP_SERVER_TLS) & over, TLS_NO_ANSWER),
         (over, TLS_FAILED),
@@ -80,7 +80,8 @@ def is_doubted(seen: Seen) -> Bools:
     encrypted = seen.flag(SETUP_ALERT_ENCRYPTED)
     if not encrypted.any():
         return encrypted
-    return encrypted & (seen.flag(SETUP_HOLE | SETUP_MALFORMED) | seen.lacking | seen.unseen)
+    lacks = seen.flag(SETUP_HOLE | SETUP_MALFORMED) | seen.lacking | seen.unseen | seen.unseen_client
+    return encrypted & lacks
 
 
 def is_close_notify(seen: Seen) -> Bools:
