@@ -44,7 +44,14 @@ def test_a_table_with_a_timeout(seconds, whose):
     assert (metrics["connections"], metrics["rst_from_server"]) == (8, 8)
     assert abs(metrics["idle_timeout_ns"] - seconds * SECOND) < SECOND
     assert 30 * SECOND <= metrics["longest_survived_ns"] < 31 * SECOND
-    assert f"after {seconds} s" in finding["title"]
+    table = "" if whose is None else f": {metrics['likely']}"
+    assert finding["title"] == (
+        f"8 idle connections to 198.51.100.2:443 were reset after {seconds} s without a packet{table}"
+    )
+    assert metrics["idle_timeout_ns"] - metrics["idle_min_ns"] == 3 * 30 * MS  # the median of 0 to 7 times 30 ms
+    assert metrics["idle_max_ns"] - metrics["idle_min_ns"] == 7 * 30 * MS
+    assert (metrics["lost_in_silence"], metrics["drawn_by_data"]) == (0, 0)
+    assert finding["evidence"]["connections"] == list(range(8))
     assert (metrics["likely"] is None) == (whose is None)
     assert whose is None or whose in metrics["likely"]
     assert found(report, "stale-peer") == found(report, "rst-injection") == []
@@ -125,10 +132,21 @@ def drawn(wire, number):
 
 
 def test_rsts_that_data_drew_give_an_interval():
-    metrics = only(merged(*crowd(6, drawn)), "idle-timeout")["metrics"]
+    finding = only(merged(*crowd(6, drawn)), "idle-timeout")
+    metrics = finding["metrics"]
     assert 100 * SECOND <= metrics["longest_survived_ns"] < 101 * SECOND
     assert 400 * SECOND <= metrics["shortest_lost_ns"] < 401 * SECOND
-    assert (metrics["likely"], metrics["drawn_by_data"]) == (None, 6)
+    assert (metrics["likely"], metrics["drawn_by_data"], metrics["lost_in_silence"]) == (None, 6, 0)
+    assert finding["title"] == (
+        "6 connections to 198.51.100.2:443 were lost while idle: a device on the path drops their state between 100 s"
+        " and 400 s"
+    )
+    assert finding["advice"] == (
+        "Let both ends keep alive more often than every 100 s (`sysctl net.ipv4.tcp_keepalive_time` with SO_KEEPALIVE,"
+        " or the pool's own), and look for the NAT, balancer or firewall on the path with such a timeout."
+    )
+    assert finding["evidence"]["connections"] == list(range(6))
+    assert finding["end_ns"] - finding["start_ns"] > 400 * SECOND
 
 
 def test_rsts_that_keep_alives_drew_are_as_good():
@@ -184,9 +202,20 @@ def test_losses_in_silence_give_an_interval():
         wire.wait(500 * SECOND)
         wire.handshake().exchange()
 
+    def half_open(wire, number):
+        wire.wait(500 * SECOND)
+        wire.client.syn()
+        wire.server.syn_ack()
+
+    report = merged(*crowd(6, lost), *crowd(1, half_open, address="192.0.2.9"))
+    assert found(report, "idle-timeout") == []  # nor does a SYN-ACK that nobody acknowledges prove more
+
     report = merged(*crowd(6, lost), *crowd(1, later, address="192.0.2.9"))
-    metrics = only(report, "idle-timeout")["metrics"]
+    finding = only(report, "idle-timeout")
+    metrics = finding["metrics"]
     assert (metrics["longest_survived_ns"], metrics["lost_in_silence"]) == (None, 6)
+    assert finding["title"].endswith("a device on the path drops their state after at most 400 s")
+    assert "more often than every 400 s" in finding["advice"]
     assert 400 * SECOND <= metrics["shortest_lost_ns"] < 401 * SECOND
     assert len(found(report, "stalled")) == 1
 

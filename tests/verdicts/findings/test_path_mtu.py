@@ -35,8 +35,15 @@ def test_client_hellos_of_post_quantum_size():
     assert finding["target"] == {"ip": "198.51.100.2", "port": None}
     metrics = finding["metrics"]
     assert (metrics["connections"], metrics["largest_passed_bytes"], metrics["smallest_failed_bytes"]) == (3, 517, 1350)
-    assert metrics["smallest_failed_packet_bytes"] == 1402
+    # IPv4 and TCP headers with timestamps take 52 bytes.
+    assert (metrics["largest_passed_packet_bytes"], metrics["smallest_failed_packet_bytes"]) == (569, 1402)
     assert metrics["icmp_too_big"] == 0
+    assert finding["title"] == (
+        "Large packets do not get from 192.0.2.1 to 198.51.100.2: payloads of 517 bytes pass, those of 1,350 never, on"
+        ' 3 connections; no ICMP "too big" seen'
+    )
+    failed = [each["id"] for each in report["connections"] if each["client"]["port"] >= 50000]
+    assert finding["evidence"]["connections"] == failed
     assert metrics["clamp_mss_to"] == 1360
     assert "clamp MSS to 1360" in finding["advice"]
     assert found(report, "stalled") == []
@@ -80,8 +87,10 @@ def test_the_error_that_names_the_mtu():
     for pause in (400, 800, 1600, 3200):
         wire.wait(pause * MS)
         wire.client.data(1448, seq=wire.client.snd_nxt - 1448, lost="after")
-    metrics = only(wire.report(), "path-mtu")["metrics"]
+    finding = only(wire.report(), "path-mtu")
+    metrics = finding["metrics"]
     assert (metrics["icmp_too_big"], metrics["icmp_mtu"], metrics["clamp_mss_to"]) == (1, 1380, 1340)
+    assert finding["title"].endswith('on 1 connection; 1 ICMP "too big" seen')
 
 
 def test_path_mtu_discovery_that_works_is_silent():
