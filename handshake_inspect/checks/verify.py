@@ -46,7 +46,7 @@ REASONS = {
     "any-copy": "nothing proves which copy was answered: hsi gives an interval, Wireshark a value in it",
     "upper-bound": "the final ACK is not in the capture: Wireshark's value is an upper bound, as hsi says",
     "answered-copy": "hsi knows by timestamps, ISNs or order which copy was answered; Wireshark takes another one",
-    "ended-by-rst": "Wireshark takes an ignored RST for the final ACK",
+    "not-accepted": "Wireshark takes a segment that the server does not accept for the final ACK",
     "no-rtt": "what answered is no SYN-ACK in order, and no RTT",
     "headers-cut": "headers are cut, and Wireshark does not analyse those segments",
     "nothing-again": "nothing in those segments had been sent before: they were overtaken, or lost before the capture",
@@ -202,8 +202,8 @@ class _ConnectionComparison:
             return "upper-bound" if total.method == "data-ack" else "any-copy"
         if self.copies:
             return "copies"
-        if self._ends_at_a_rst(value):
-            return "ended-by-rst"
+        if self._ends_before_the_ack(value):
+            return "not-accepted"
         return "answered-copy" if total.method == "tsecr" or self._is_from_a_syn(value) else None
 
     def _is_from_a_syn(self, value: int) -> bool:
@@ -214,13 +214,14 @@ class _ConnectionComparison:
         began_ns = self.rows["ts_ns"][self.rows["flags"] & (SYN | ACK) == SYN]
         return bool((np.abs(ended_ns - began_ns - value) <= ROUNDING_NS).any())
 
-    def _ends_at_a_rst(self, value: int) -> bool:
-        """Whether some RST comes `value` ns after the SYN, and before the final ACK."""
+    def _ends_before_the_ack(self, value: int) -> bool:
+        """Whether a segment with ACK comes `value` ns after the SYN, between SYN-ACK and final ACK."""
         handshake = self.connection.handshake
-        if handshake.syn_ns is None or handshake.ack_ns is None:
+        if handshake.syn_ns is None or handshake.synack_ns is None or handshake.ack_ns is None:
             return False
-        resets = self.rows["ts_ns"][self.rows["flags"] & RST != 0]
-        return bool(((np.abs(resets - handshake.syn_ns - value) <= ROUNDING_NS) & (resets < handshake.ack_ns)).any())
+        times = self.rows["ts_ns"][self.rows["flags"] & ACK != 0]
+        between = (times > handshake.synack_ns) & (times < handshake.ack_ns)
+        return bool((np.abs(times[between] - handshake.syn_ns - value) <= ROUNDING_NS).any())
 
     def retransmissions(self, theirs: View) -> Disagreement | None:
         """Compare the number of retransmissions."""

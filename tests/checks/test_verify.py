@@ -105,12 +105,12 @@ def test_an_answer_that_is_a_reset_has_no_rtt():
     assert found(wire, rows) == (True, {("initial-rtt", "hsi-knows-more", "no-rtt")})
 
 
-def test_wireshark_may_measure_up_to_a_reset_that_was_ignored():
+def test_wireshark_may_measure_up_to_a_segment_that_was_not_accepted():
     reset = frames.segment(frames.CLIENT, frames.SERVER, frames.RST | frames.ACK, seq=200_000, ack=5001)
     challenge = frames.segment(frames.SERVER, frames.CLIENT, frames.ACK, seq=5001, ack=1001)
     wire = [*HANDSHAKE[:2], reset, challenge, HANDSHAKE[2], DATA]
     rows = said(6, completeness=47, rtt=2 * MS, f3={"is_reset": True})
-    assert found(wire, rows) == (True, {("initial-rtt", "hsi-knows-more", "ended-by-rst")})
+    assert found(wire, rows) == (True, {("initial-rtt", "hsi-knows-more", "not-accepted")})
 
 
 def test_streams_begin_with_any_other_syn():
