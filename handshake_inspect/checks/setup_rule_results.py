@@ -158,10 +158,7 @@ def _tls_failed(context: EvaluationContext, rule: CountLimit) -> Assertion:
 def _extra(context: EvaluationContext, rule: CountLimit) -> Assertion:
     of_quic = [bool(setup.extra_round_trips) for setup in _quic_setups(context, rule.server)]
     in_scope = _in_scope(context, rule, bool(of_quic)) & _words(context, "setup.protocol").known
-    extra = np.zeros(len(in_scope), dtype=bool)
-    for place in np.flatnonzero(in_scope).tolist():
-        setup = context.report.connections[place].setup
-        extra[place] = setup is not None and bool(setup.extra_round_trips)
+    extra = in_scope & _words(context, "setup.extra_round_trips").where(bool)
     return _count(context, rule, in_scope, extra, "connection", of_quic)
 
 
