@@ -15,6 +15,8 @@ from handshake_inspect.cli.input_options import chosen_format
 from handshake_inspect.cli.output import Target
 from handshake_inspect.errors import UsageError
 
+pytestmark = pytest.mark.any_build
+
 PACKERS = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
 
 

@@ -10,6 +10,8 @@ pytest.importorskip("pyte", reason="needs pyte, the terminal emulator: pip insta
 
 from support.terminals import Seat
 
+pytestmark = pytest.mark.any_build
+
 MARKED = f"{sys.executable} -c \"import sys; sys.stdout.write('PAGED ' + str(len(sys.stdin.read().splitlines())))\""
 QUITS = f"{shlex.quote(sys.executable)} -c \"print('QUIT')\""
 

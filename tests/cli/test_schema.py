@@ -5,6 +5,8 @@ import json
 import jsonschema
 import pytest
 
+pytestmark = pytest.mark.any_build
+
 
 @pytest.mark.parametrize("name", ["report", "event", "check", "diff", "explain"])
 def test_schemas_are_schemas(hsi, name):

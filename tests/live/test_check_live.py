@@ -24,6 +24,8 @@ from handshake_inspect.cli import child_command
 from handshake_inspect.render import CHECKS
 from handshake_inspect.report.schema import check_schema
 
+pytestmark = pytest.mark.any_build
+
 PORT = 8080
 MAKE = f"""#!{sys.executable}
 # Connects three times, and once where nobody listens; the exit status is that of the argument.

@@ -12,6 +12,8 @@ from live.test_run_command import Hsi
 import handshake_inspect
 from handshake_inspect.render import CHECKS, REPORTS
 
+pytestmark = pytest.mark.any_build
+
 PROGRAM = Path(__file__).with_name("only_before.py")
 ROOT_IS_GIVEN_UP = {"SUDO_UID": "", "SUDO_GID": ""}
 OPTIONAL = {"arrow": "pyarrow", "parquet": "pyarrow"}

@@ -18,6 +18,8 @@ import pytest
 
 import handshake_inspect
 
+pytestmark = pytest.mark.any_build
+
 TESTS = Path(__file__).resolve().parent.parent
 PATIENCE_S = 30
 

@@ -14,6 +14,8 @@ import pytest
 import handshake_inspect
 from handshake_inspect.testing import plugin
 
+pytestmark = pytest.mark.any_build
+
 pytest_plugins = ["pytester"]
 
 PORT = 8080
