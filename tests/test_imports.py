@@ -86,6 +86,7 @@ def test_a_plain_report_loads_no_more_than_it_needs(pcaps):
     assert [name for name in loaded if name.startswith(aside)] == []
 
 
+@pytest.mark.any_build
 def test_no_sample_loads_masked_arrays(pcaps):
     """`np.unique` without indices or counts imports `numpy.ma`, which takes as long as reading 100,000 frames."""
     captures = sorted(str(path) for path in pcaps.glob("*.pcap*"))
