@@ -13,7 +13,7 @@ PLAIN = {
     "cause": None, "decided": True, "syn_count": 1, "synack_count": 1, "acked": False, "icmp": None, "reporter": None,
     "filtered": False, "age_ns": 3 * SECOND, "answered_from": None, "signed": False, "syn_span_ns": 0,
     "stray": "RST", "waited_ns": 0, "server": SERVER, "simultaneous": False, "missing": None, "first": "client",
-    "reject_ns": None, "translated_to": None, "reset_ahead": False,
+    "reject_ns": None, "translated_to": None, "reset_ahead": False, "reset_hidden": False,
 }  # fmt: skip
 SYN_ACK_ALONE = "2 SYN-ACKs, but no final ACK in 3 s: the client is gone, spoofed, or its packets are lost."
 FULL = "The client sent the final ACK and thinks it is connected, but the server does not accept it (2 SYN-ACKs in 3 s)"
@@ -111,6 +111,10 @@ def test_pending(known, expected):
         (
             {"decided": False, "reset_ahead": True},
             "2 SYN-ACKs and no final ACK, but a RST beyond what was sent: the capture",
+        ),
+        (
+            {"decided": False, "reset_hidden": True},
+            "2 SYN-ACKs and no final ACK; the capture has no RSTs, so it cannot show whether the client sent one.",
         ),
         ({"cause": "reset-by-server"}, "The server answered the SYN with a SYN-ACK, and then reset the attempt before"),
         ({"cause": "reset-by-server", "acked": True}, "The server answered the final ACK with a RST: its accept queue"),
