@@ -23,6 +23,8 @@ from support.captures import pcap_header, pcap_record
 from support.frames import CLIENT
 from support.tls import START, Talk, client, handshake, server
 
+from handshake_inspect.wire.checksum import fold
+
 PLAIN = [(0, b"GET / HTTP/1.1\r\n\r\n" + b"x" * 300), (1, b"HTTP/1.1 200 OK\r\n\r\n" + b"y" * 5000)]
 GAP_NS = 400_000  # between two connections, on average
 
@@ -37,7 +39,7 @@ def conversation(said):
 
 
 def moved(frame, number):
-    """The same frame of another client; its checksums are left to the card."""
+    """The same frame of another client; the checksum of TCP is left to the card."""
     data = bytearray(frame)
     address, port = bytes([10, 1, number // 60000 & 255, number % 7]), struct.pack(">H", 1024 + number % 60000)
     client_first = data[34:36] == struct.pack(">H", CLIENT[1])
@@ -45,6 +47,7 @@ def moved(frame, number):
     data[at_address : at_address + 4] = address
     data[at_port : at_port + 2] = port
     data[24:26] = data[50:52] = b"\0\0"
+    data[24:26] = struct.pack(">H", 0xFFFF - fold(sum(struct.unpack(">10H", data[14:34]))))
     return bytes(data)
 
 
