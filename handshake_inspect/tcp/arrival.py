@@ -38,6 +38,9 @@ from handshake_inspect.tcp.facts import (
     FACT_SYN,
     FACT_SYNACK,
     FACT_TFO,
+    FIN_DROPPED,
+    FIN_OUTSIDE,
+    FIN_TAKEN,
     OURS,
     OUTSIDE,
     PROBE,
@@ -106,8 +109,8 @@ def on_rst(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, si
     return OURS
 
 
-def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
-    """Process a segment with neither SYN nor RST; return False if its receiver drops it entirely."""
+def before_receipt(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> None:
+    """Note what a segment shows by having been sent, whether or not its receiver accepts it."""
     if connection.provisional:
         incarnations.challenge(table, connection, peer, segment)
     if not connection.facts & (FACT_SYN | FACT_SYNACK | FACT_MIDSTREAM):
@@ -119,6 +122,11 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
     if closing.is_unsent(sender, peer, segment):
         closing.forget_unsent(connection, sender, peer, segment, side)
         order.drop(table, connection, peer, segment, side ^ 1)
+
+
+def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any, side: int) -> bool:
+    """Process a segment with neither SYN nor RST; return False if its receiver drops it entirely."""
+    before_receipt(table, connection, sender, peer, segment, side)
     grade = acceptance.acceptability(connection, sender, peer, segment, side)
     if grade == VOID:
         note_dropped(connection, sender, segment)
@@ -134,19 +142,10 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
     if grade == ACCEPTED and closing.is_fin_refuted(sender, peer, segment):
         closing.refute_fin(connection, sender, peer, side)
     known = sender.checks & CHECK_FIN_UNSEEN and closing.is_fin_at_last(connection, sender, peer, segment, side)
-    has_fin = segment.flags & FIN and not known
-    if has_fin and dead:
-        acceptance.doubt_fin(sender, segment)
-        has_fin = 0
-    elif has_fin and not acceptance.is_fin_possible(connection, sender, peer, segment):
-        has_fin = 0
-    elif has_fin and acceptance.is_fin_doubtful(connection, sender, peer, segment, grade):
-        acceptance.doubt_fin(sender, segment)
-        has_fin = 0
+    fin = receipt_of_fin(connection, sender, peer, segment, grade) if segment.flags & FIN and not known else FIN_DROPPED
+    has_fin = fin == FIN_TAKEN
+    if fin == FIN_OUTSIDE:
         grade = max(grade, OUTSIDE)
-    elif has_fin and acceptance.is_fin_cut_off(connection, sender, peer, segment):
-        acceptance.doubt_fin(sender, segment)
-        has_fin = 0
     if grade == BEYOND:
         note_dropped(connection, sender, segment)
         return False
@@ -160,7 +159,7 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
     if holed and not sender.traits & TRAIT_HOLE and not dead:
         closing.on_hole_filled(connection, sender, peer, segment)
         if sender.traits & TRAIT_FIN:
-            has_fin = 0
+            has_fin = False
     if segment.window == 0 or (sender.window == 0 and connection.aftermath):
         aftermath.note_shut(table, connection, segment, side)
     endpoint.note_window(sender, segment)
@@ -169,6 +168,21 @@ def on_segment(table: Any, connection: Any, sender: Any, peer: Any, segment: Any
     if has_fin:
         closing.on_fin(connection, sender, peer, segment, side)
     return not (segment.payload_len and peer.window == 0 and peer.zero_windows)  # which does not fit a zero window
+
+
+def receipt_of_fin(connection: Any, sender: Any, peer: Any, segment: Any, grade: int) -> int:
+    """Return what the receiver does with the FIN of a segment: FIN_TAKEN, FIN_DROPPED, or FIN_OUTSIDE.
+
+    What the capture leaves open is dropped and may be taken later (`acceptance.doubt_fin`).
+    """
+    dead = connection.facts & FACT_RST
+    if not dead and not acceptance.is_fin_possible(connection, sender, peer, segment):
+        return FIN_DROPPED
+    outside = not dead and acceptance.is_fin_doubtful(connection, sender, peer, segment, grade)
+    if not (dead or outside or acceptance.is_fin_cut_off(connection, sender, peer, segment)):
+        return FIN_TAKEN
+    acceptance.doubt_fin(sender, segment)
+    return FIN_OUTSIDE if outside else FIN_DROPPED
 
 
 def note_dropped(connection: Any, sender: Any, segment: Any) -> None:

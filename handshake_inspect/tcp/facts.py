@@ -145,6 +145,11 @@ OUTSIDE = 1  # left of the window: its data counts, its acknowledgment and FIN d
 BEYOND = 2  # right of the window: ignored until its receiver acknowledges it
 VOID = 3  # dropped
 
+# What the receiver of a FIN does with it.
+FIN_DROPPED = 0
+FIN_TAKEN = 1
+FIN_OUTSIDE = 2  # dropped with its segment
+
 # Order.kind
 GAP_FREE = 0
 GAP_PASSED = 1  # later bytes were captured
