@@ -115,15 +115,17 @@ def _reason(gravest: Finding, report: Report) -> str:
         return _first_part(printable(gravest.title))
     ports = gravest.metrics.get("port_count", 1)
     where = f"{ports:,} ports of {gravest.target}" if ports > 1 else str(gravest.target)
-    alike = [
-        each
-        for each, _ in shown_together(report.findings)
-        if (each.id, each.metrics.get("cause")) == (gravest.id, cause)
-    ]
-    others = len(alike) - 1
-    where += f" and {plural(others, 'other')}" if others else ""
+    where += _others_like(gravest, report.findings)
     several = sum(map(bool, counts.values())) - bool(outcomes.established) > 1
     return printable(f"{where} {gravest.id} ({cause})" if several else f"{where} ({cause})")
+
+
+def _others_like(gravest: Finding, findings: Sequence[Finding]) -> str:
+    """Return how many other findings have the same outcome and cause: ` and 9 others`; empty if none."""
+    kind = [each for each, _ in shown_together(findings) if each.id == gravest.id]
+    others = sum(each.metrics.get("cause") == gravest.metrics["cause"] for each in kind) - 1
+    least = "at least " if any("not_listed" in each.metrics for each in kind) else ""
+    return f" and {least}{plural(others, 'other')}" if others else ""
 
 
 def _first_part(title: str) -> str:
