@@ -19,7 +19,7 @@ cdef class Relay:
     cdef object size_rows
     cdef int64_t *sizes
     cdef int64_t decoded
-    cdef int64_t worth_waking
+    cdef int64_t wake_at
     cdef int64_t before
     cdef object changed
     cdef bint over

@@ -33,7 +33,7 @@ class Relay:
         self.size_rows = counters.counters(slots)
         self.sizes = counters.counters_of(self.size_rows)
         self.decoded = 0
-        self.worth_waking = max(1, slots // 8)  # batches
+        self.wake_at = max(1, slots // 8)  # batches that are worth waking the tracking thread
         self.before = 0  # `decoded` at the end of the previous block
         self.tracked = 0  # of the tracking thread
         self.over = False
@@ -111,7 +111,7 @@ class Relay:
 
     def is_worth_waking(self) -> bool:
         """Return True if enough batches are waiting."""
-        return counters.seen(self.counters, DECODED) - counters.seen(self.counters, TRACKED) >= self.worth_waking
+        return counters.seen(self.counters, DECODED) - counters.seen(self.counters, TRACKED) >= self.wake_at
 
     def fail(self, error: BaseException) -> None:
         """Record the exception that ended tracking, and wake the decoding thread."""

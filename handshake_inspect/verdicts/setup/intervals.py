@@ -32,9 +32,9 @@ class Interval:
         """Whether one array is both bounds and the value."""
         return self.low is self.high is self.value
 
-    def each(self, make: Callable[[Times], Times]) -> "Interval":
-        """Return the interval whose parts `make` makes of these."""
-        return same(make(self.high)) if self.is_exact else Interval(*map(make, self.parts))
+    def mapped(self, function: Callable[[Times], Times]) -> "Interval":
+        """Apply a function to bounds and value."""
+        return same(function(self.high)) if self.is_exact else Interval(*map(function, self.parts))
 
     def plus(self, other: "Interval") -> "Interval":
         """Return the sum where both are known."""
@@ -82,15 +82,15 @@ class Interval:
 
     def where(self, mask: Bools) -> "Interval":
         """Return unknown where the mask is not set."""
-        return self.each(lambda part: masked(mask, part))
+        return self.mapped(lambda part: masked(mask, part))
 
     def since(self, start: Times) -> "Interval":
         """Convert times to durations since `start`, at least 0."""
-        return self.each(lambda part: masked(part >= 0, np.maximum(part - start, 0)))
+        return self.mapped(lambda part: masked(part >= 0, np.maximum(part - start, 0)))
 
     def at_most(self, most: Times) -> "Interval":
         """Limit to `most`."""
-        return self.each(lambda part: np.minimum(part, most))
+        return self.mapped(lambda part: np.minimum(part, most))
 
 
 def masked(mask: Bools, values: Times) -> Times:
