@@ -40,7 +40,7 @@ from support.captures import records
 from support.wire import written
 
 MOVES = {"tuples": "hashes", "datagrams": "datagrams", "times": "times"}
-LOOK_S = 0.01
+LOOK_S = 0.01  # seconds between two looks at the memory of a run
 EACH = Sizes(least=0)  # every file is a part
 
 
@@ -111,7 +111,7 @@ def main():
     parser = argparse.ArgumentParser(description="The cost of parts.")
     parser.add_argument("--parts", type=int, nargs="*", default=[8, 64])
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3, help="the best of so many counts")
+    parser.add_argument("--rounds", type=int, default=3, help="how often to run; the least time counts")
     parser.add_argument("--here", action="store_true", help="measure local:2 of the uncut capture")
     parser.add_argument("capture", nargs="?", type=Path, default=default_directory() / "mix.pcap")
     given = parser.parse_args()

@@ -74,7 +74,7 @@ def instructions(command):
 
 
 def more(read, left):
-    """By how many percent one is more than the other."""
+    """How much more, in percent."""
     return f"{100 * (read / left - 1):+.1f} %"
 
 

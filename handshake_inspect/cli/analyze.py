@@ -120,7 +120,7 @@ def command(args: AnalyzeOptions) -> None:
             preload=FORMATS[form].load,
             inputs=inputs,
             cluster=args.cluster,
-            apart=held if _can_stay_apart(args, target) else None,
+            keep_workers=held if _can_stay_apart(args, target) else None,
         )
         report = filter_report(whole, test)
         render_options = _render_options(args, target, columns, whole)

@@ -66,26 +66,26 @@ def analyze_paths(
     preload: Callable[[], object] | None = None,
     inputs: Sequence[Input] = (),
     cluster: str | None = None,
-    apart: ExitStack | None = None,
+    keep_workers: ExitStack | None = None,
 ) -> Report:
     """Analyse captures as one trace; `show_progress` allows a progress bar.
 
-    `inputs`, if given, are the streams to read instead of opening `paths`.  With `apart`, workers of a cluster keep
-    the connections, to write them as a dataset, until it ends.
+    `inputs`, if given, are the streams to read instead of opening `paths`.  With `keep_workers`, workers of a cluster
+    keep the connections, to write them as a dataset, until it is closed.
     """
     from handshake_inspect import engine
     from handshake_inspect.cli import memory
 
     memory.tune()
     if cluster is not None:
-        return _analyze_on_cluster(cluster, paths, options, show_progress=show_progress, apart=apart)
+        return _analyze_on_cluster(cluster, paths, options, show_progress=show_progress, keep_workers=keep_workers)
     _note_pure_build(paths)
     with ProgressBar(wanted=show_progress, inputs=paths) as meter:
         return engine.analyze(inputs or paths, options=options.settings, progress=meter.update, background=preload)
 
 
 def _analyze_on_cluster(
-    where: str, paths: Sequence[str], options: AnalysisOptions, *, show_progress: bool, apart: ExitStack | None
+    where: str, paths: Sequence[str], options: AnalysisOptions, *, show_progress: bool, keep_workers: ExitStack | None
 ) -> Report:
     """Analyse captures on a Dask cluster."""
     from handshake_inspect.cluster import workers
@@ -94,9 +94,11 @@ def _analyze_on_cluster(
 
     check(paths)
     with ExitStack() as own:
-        runner = (own if apart is None else apart).enter_context(workers(where))
+        runner = (own if keep_workers is None else keep_workers).enter_context(workers(where))
         with ProgressBar(wanted=show_progress, inputs=paths) as meter:
-            return analyze(paths, runner, options=options.settings, progress=meter.update, apart=apart is not None)
+            return analyze(
+                paths, runner, options=options.settings, progress=meter.update, apart=keep_workers is not None
+            )
 
 
 def _note_pure_build(paths: Sequence[str]) -> None:

@@ -57,10 +57,10 @@ class Judged:
 
     connections: Array  # row numbers in the table of the part, ascending
     embryos: Array  # likewise
-    ids: Array
+    ids: Array  # of each row, as are the next two
     outcomes: Outcomes
-    states: tuple[Codes, Codes]
-    raced: Array | None  # the QUIC connection that each connection raced with, None without QUIC
+    states: tuple[Codes, Codes]  # of the clients and of the servers
+    raced: Array | None  # for connections alone: the QUIC connection that each raced with; None without QUIC
     elsewhere: AttachedRows | None
     translated: AttachedRows | None
     names: dict[int, list[str]]  # that clients had looked up, by place in these rows
@@ -128,12 +128,10 @@ def connections_of(part: Pumped, judged: Judged, whole: Whole) -> RowConnections
     """Return the connections of a part as they were judged among those of the whole trace."""
     trace = _attempts_of(part, judged, whole)
     case = Case(trace, judged.outcomes, whole.capture, lookups=whole.lookups)
-    vars(case)["names"] = SimpleNamespace(all_names=judged.names)
-    vars(case)["waited"] = [judged.waited, {}]
-    vars(case)["states"] = judged.states
-    vars(case)["without_rows"] = whole.without_rows
+    names = SimpleNamespace(all_names=judged.names)
+    case.use(names=names, waited=[judged.waited, {}], states=judged.states, without_rows=whole.without_rows)
     if judged.raced is not None:
-        vars(case)["quic"] = SimpleNamespace(raced_quic=judged.raced)
+        case.use(quic=SimpleNamespace(raced_quic=judged.raced))
     setups_of(trace).use_tickets(whole.tickets)
     return RowConnections(case, names=judged.ids)
 
@@ -179,7 +177,7 @@ class ApartConnections(RowConnections):
     def write_apart(self, directory: Path, names: Sequence[str]) -> None:
         """Have each worker write its connections."""
         submit = self._runner.submit
-        whole = submit("judged", _itself, whole_of(self.case))
+        whole = submit("share", _shared, whole_of(self.case))
         written = [
             submit("write", write_part, part, judged, whole, str(directory), list(names), f"part-{number}")
             for number, (part, judged) in enumerate(
@@ -189,7 +187,8 @@ class ApartConnections(RowConnections):
         _check(directory, [file for files in self._runner.results(written) for file in files])
 
 
-def _itself(whole: Whole) -> Whole:
+def _shared(whole: Whole) -> Whole:
+    """Return what every task needs: as a result, it is sent to each worker once, not with each task."""
     return whole
 
 

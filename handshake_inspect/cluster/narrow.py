@@ -37,21 +37,21 @@ _WORD = 8  # rows are copied word by word
 _FETCHED = {"connections": ("connection", 1), "endpoints": ("endpoint", 2)}  # table, and rows per connection
 
 
-def _without(kind: Any, names: tuple[str, ...]) -> Any:
+def without_fields(kind: Any, names: tuple[str, ...]) -> Any:
     """Return the type of rows without these fields, aligned as a C structure."""
     kept = [(name, kind[name]) for name in kind.names if name not in names]
-    made: Any = np.dtype(kept, align=True)
+    aligned: Any = np.dtype(kept, align=True)
     return np.dtype(
         {
             "names": [name for name, _ in kept],
             "formats": [each for _, each in kept],
-            "offsets": [made.fields[name][1] for name, _ in kept],
-            "itemsize": -(-made.itemsize // _WORD) * _WORD,
+            "offsets": [aligned.fields[name][1] for name, _ in kept],
+            "itemsize": -(-aligned.itemsize // _WORD) * _WORD,
         }
     )
 
 
-NARROW_TYPES = ROW_TYPES | {name: _without(ROW_TYPES[name], names) for name, names in LEFT_OUT.items()}
+NARROW_TYPES = ROW_TYPES | {name: without_fields(ROW_TYPES[name], names) for name, names in LEFT_OUT.items()}
 
 
 def types_for(frames: int) -> Mapping[str, Any]:
@@ -67,10 +67,10 @@ def narrowed(part: Pumped, types: Mapping[str, Any]) -> Pumped:
 def _narrow(rows: Array, kind: Any) -> Array:
     if rows.dtype == kind:
         return rows
-    made = np.zeros(len(rows), dtype=kind)
+    narrow = np.zeros(len(rows), dtype=kind)
     for name in kind.names:
-        made[name] = rows[name]
-    return made
+        narrow[name] = rows[name]
+    return narrow
 
 
 # -- fetching ----------------------------------------------------------------------------------------------------------
@@ -97,21 +97,20 @@ class RemoteTables:
 
     def of(self, name: str, numbers: NDArray[Any] | None) -> Source:
         """Return the rows of `connections` or of `endpoints`, for the connections with these numbers."""
-        table, each = _FETCHED[name]
-        if numbers is not None and each > 1:
-            numbers = (each * numbers[:, None] + np.arange(each)).reshape(-1)
+        table, per_connection = _FETCHED[name]
+        if numbers is not None:
+            numbers = (per_connection * numbers[:, None] + np.arange(per_connection)).reshape(-1)
         return _Source(self, table, numbers)
 
     def rows(self, table: str, numbers: Array) -> Array:
         """Fetch rows by number."""
         order = np.argsort(numbers, kind="stable")
-        ends = np.cumsum([size[table] for size in self._sizes])
-        bounds = np.searchsorted(numbers[order], [0, *ends])
-        some = {at: order[begin:end] for at, (begin, end) in enumerate(itertools.pairwise(bounds)) if begin < end}
-        begins = ends - [size[table] for size in self._sizes]
-        pieces = self._fetched(rows_of, [(at, table, numbers[mine] - begins[at]) for at, mine in some.items()])
+        begins = np.cumsum([0, *(size[table] for size in self._sizes)])
+        bounds = itertools.pairwise(np.searchsorted(numbers[order], begins))
+        places = {part: order[low:high] for part, (low, high) in enumerate(bounds) if low < high}
+        asked = [(part, table, numbers[mine] - begins[part]) for part, mine in places.items()]
         found = np.empty(len(numbers), dtype=ROW_TYPES[table])
-        for mine, rows in zip(some.values(), pieces, strict=True):
+        for mine, rows in zip(places.values(), self._fetched(rows_of, asked), strict=True):
             found[mine] = rows
         return found
 

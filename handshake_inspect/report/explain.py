@@ -87,7 +87,7 @@ def _strange_ttls(steps: Sequence[Step]) -> dict[int, Mark]:
 
 
 def _ttls_of_resets(steps: Sequence[Step]) -> dict[int, Mark]:
-    """Return, by step number, a mark with the TTL of each suspicious RST whose claimed sender sent nothing else."""
+    """Return, by step number, a mark with the TTL of each RST, for connections with a finding of forged ones."""
     return {
         number: Mark("rst-ttl", f"TTL {step.ttl}: compare it with other segments of the host.")
         for number, step in enumerate(steps)

@@ -162,10 +162,10 @@ def rtt_distributions(legs: Legs) -> RttDistributions:
 
 def distributions(groups: Groups[ConnectionRows], values: NDArray[np.int64]) -> list[Distribution]:
     """Return the `distribution` of each group; `values` (ns) are aligned with the rows of the groups."""
-    distributions = [_NOTHING] * len(groups)
+    found = [_NOTHING] * len(groups)
     known = np.flatnonzero(values >= 0)
     if not len(known):
-        return distributions
+        return found
     number, values = groups.number[known], values[known]
     values = in_order(number, values)
     counts = np.bincount(number, minlength=len(groups))
@@ -176,8 +176,8 @@ def distributions(groups: Groups[ConnectionRows], values: NDArray[np.int64]) -> 
     ranks = [values[starts + places(counts, percent)].tolist() for percent in (50, 90, 95, 99)]
     columns = (counts.tolist(), values[starts].tolist(), *ranks, values[ends - 1].tolist())
     for g, *figures in zip(some.tolist(), *columns, strict=True):
-        distributions[g] = Distribution(*figures)
-    return distributions
+        found[g] = Distribution(*figures)
+    return found
 
 
 def distribution(values: NDArray[np.int64]) -> Distribution:

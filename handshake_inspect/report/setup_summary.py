@@ -78,10 +78,15 @@ def of_values(values: Values, waits: Mapping[int, Waited]) -> SetupSummary | Non
     )
 
 
+def _is_plain(values: Values) -> bool:
+    """Return whether none of the set-ups has TLS."""
+    return is_constant(values.tls) and not values.tls[0]
+
+
 def _tls_counts(values: Values) -> TlsCounts:
-    if is_constant(values.tls) and not values.tls[0]:
+    if _is_plain(values):
         return TlsCounts()
-    version, outcome = (values.version, values.outcome)
+    version, outcome = values.version, values.outcome
     if not values.tls.all():
         version, outcome = version[values.tls], outcome[values.tls]
     versions, counts = (each[::-1].tolist() for each in np.unique(version, return_counts=True))
@@ -113,7 +118,7 @@ def _before(values: Values, waits: Mapping[int, Waited]) -> dict[str, NDArray[np
 
 def _groups(values: Values, spans: Mapping[str, SpanDistribution]) -> list[SetupGroup]:
     """Return groups by protocol and version, largest first; `spans` are the distributions over all of them."""
-    if is_constant(values.tls) and not values.tls[0]:
+    if _is_plain(values):
         return [_group(values, -1, len(values.rows), spans)]
     kind = np.where(values.tls, values.version.astype(np.int64), -1)
     if (kind == kind[0]).all():

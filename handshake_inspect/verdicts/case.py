@@ -122,6 +122,13 @@ class Case:
         known = [each.answers["first_frame"] for each in (trace.elsewhere, trace.translated) if each is not None]
         return np.sort(np.concatenate([np.zeros(0, dtype=np.int64), *known]).astype(np.int64))
 
+    def use(self, **results: object) -> None:
+        """Use results of a larger case, by the names of properties, instead of computing them from these attempts."""
+        for name, value in results.items():
+            if not isinstance(getattr(type(self), name), cached_property):
+                raise TypeError(f"{name} is not computed")
+            vars(self)[name] = value
+
     # -- subsets, with the verdicts of the whole ------------------------------------------------------------------
 
     def select(self, mask: NDArray[np.bool_]) -> "Case":
@@ -130,7 +137,7 @@ class Case:
         if self.lookups:  # who waited depends on all attempts
             places = np.cumsum(mask) - 1
             those, quics = self.waited
-            vars(some)["waited"] = [{int(places[i]): lookup for i, lookup in those.items() if mask[i]}, quics]
+            some.use(waited=[{int(places[i]): lookup for i, lookup in those.items() if mask[i]}, quics])
         return some
 
     def detached(self, copies: Copies) -> "Case":
@@ -148,5 +155,5 @@ class Case:
         attempts, order, places = gathering.copied(self.attempts, rows)
         setups_of(attempts).take_tickets(self.attempts)
         some = replace(self, attempts=attempts, outcomes=self.outcomes.at(order))
-        vars(some)["without_rows"] = self.without_rows
+        some.use(without_rows=self.without_rows)
         return some, order, places

@@ -49,7 +49,7 @@ class AttachedRows:
 
 
 class Remote(Protocol):
-    """Where fields of rows are that are not here."""
+    """Source of the fields that the rows lack."""
 
     def of(self, name: str, numbers: NDArray[Any] | None) -> Source:
         """Return those of `connections` or of `endpoints`, for the connections with these numbers in the table."""

@@ -91,7 +91,7 @@ def test_parts_of_several_sensors(tmp_path_factory, name, sensors, seed, places,
 
 
 def test_captures_of_others(corpus, tmp_path):
-    """Copies with translated addresses and answers from elsewhere have no rows of their own, wherever they lie."""
+    """Copies with translated addresses and answers from elsewhere have no rows of their own, in whichever part."""
     for number, path in enumerate(sorted((corpus / "cases").glob("*.pcap"))):
         directory = tmp_path / str(number)
         directory.mkdir()
@@ -107,7 +107,7 @@ def test_any_field_may_be_fetched(tmp_path, monkeypatch):
     here = {"connection": {*REFERENCES, *OF_CONNECTIONS}, "endpoint": set(OF_ENDPOINTS)}
     for name, kept in here.items():
         others = tuple(field for field in tables.ROW_TYPES[name].names if field not in kept)
-        monkeypatch.setitem(narrow.NARROW_TYPES, name, narrow._without(tables.ROW_TYPES[name], others))
+        monkeypatch.setitem(narrow.NARROW_TYPES, name, narrow.without_fields(tables.ROW_TYPES[name], others))
     for name in ("healthy-burst", "middlebox-reset", "router-any", "stale-peer-client", "tls13-resumed", "path-mtu"):
         (tmp_path / name).mkdir()
         check(ring(name, tmp_path / name / "parts"), Sharded(), tmp_path / name)
@@ -172,7 +172,7 @@ class Killing(scheduler.Workers):
     """Kills a worker before connections are written."""
 
     def submit(self, stage, function, *given):
-        if stage == "judged":
+        if stage == "share":
             os.kill(next(iter(self.client.run(os.getpid).values())), signal.SIGKILL)
         return super().submit(stage, function, *given)
 
