@@ -9,10 +9,12 @@ from support.samples import DIRECTORY
 from handshake_inspect.about import build
 from handshake_inspect.capture import read_ahead
 from handshake_inspect.capture.source import open_source
+from handshake_inspect.engine import counters
+from handshake_inspect.engine import relay as relays
 from handshake_inspect.engine.draining import drain, follow
 from handshake_inspect.engine.prefault import LARGE_PAGE, Prefaulter
 from handshake_inspect.engine.pump import Pump
-from handshake_inspect.engine.relay import PURE_SLOTS
+from handshake_inspect.engine.relay import PURE_SLOTS, SLOTS, Relay
 from handshake_inspect.tcp.tracker import Tracker
 
 NAMES = sorted(path.name for path in DIRECTORY.glob("*.pcap*"))[::9]
@@ -24,10 +26,12 @@ def pump():
     return Pump(Tracker(4096))
 
 
-@pytest.fixture
-def relay(pump):
+@pytest.fixture(params=[PURE_SLOTS, SLOTS])
+def relay(request, pump):
     """A relay with a running tracking thread."""
-    relay = pump.start_relay(PURE_SLOTS)
+    if request.param > PURE_SLOTS and build() == "pure":
+        pytest.skip("the pure build has fewer slots")
+    relay = pump.start_relay(request.param)
     thread = threading.Thread(target=follow, args=(relay,))
     thread.start()
     yield relay
@@ -81,6 +85,17 @@ def test_the_decoding_thread_does_not_wait_for_a_failed_thread(monkeypatch):
         pumped(pump, NAMES[0])
     tracking.join(60)
     assert not tracking.is_alive()
+
+
+@pytest.mark.skipif(build() == "compiled", reason="C calls the method itself")
+@pytest.mark.parametrize(("slots", "batches"), [(2, 1), (16, 2), (128, 16)])
+def test_the_tracking_thread_is_woken_for_an_eighth_of_the_slots(monkeypatch, slots, batches):
+    relay, woken = Relay(Tracker(16), 1, slots), []
+    monkeypatch.setattr(relay, "wake", lambda: woken.append(relay.decoded))
+    counters.publish(relay.counters, relays.SLEEPING, 1)
+    for _ in range(batches):
+        relay.put(1)
+    assert woken == [batches]
 
 
 def test_batches_enqueued_before_close_are_tracked(pump):
