@@ -1,16 +1,13 @@
 """Read blocks of a stream ahead in a thread while earlier blocks are processed."""
 
 import threading
-from collections import deque
 from queue import SimpleQueue
-from typing import Any
 
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.capture.streams import ByteStream
 
 BLOCK = 1 << 19
-BLOCKS = 4  # one being filled, one waiting, IN_USE being processed
-IN_USE = 2
+BLOCKS = 3  # one being filled, one waiting, one being processed
 HEADROOM = 1 << 16  # bytes in front of a block for the unread rest of the previous one
 
 
@@ -22,7 +19,7 @@ class ReadAhead:
         self._stream = stream
         self._free: SimpleQueue[bytearray | None] = SimpleQueue()
         self._ready: SimpleQueue[tuple[bytearray, int] | BaseException] = SimpleQueue()
-        self._fed: deque[tuple[bytearray, Any]] = deque()  # blocks being processed, each with the buffer that was fed
+        self._fed: bytearray | None = None  # the block being processed
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
         for _ in range(BLOCKS):
@@ -31,7 +28,7 @@ class ReadAhead:
     def feed(self, reader: FrameReader) -> int:
         """Feed the next block after what the reader left unread; return its length in bytes, 0 at the end.
 
-        The previous block stays valid until the next feed.  Re-raises any exception of the thread.
+        The block before it becomes invalid.  Re-raises any exception of the thread.
         """
         got = self._ready.get()
         if isinstance(got, BaseException):
@@ -48,9 +45,9 @@ class ReadAhead:
             whole = bytearray(left)
             whole += memoryview(block)[HEADROOM : HEADROOM + count]
             reader.feed(whole, 0, len(whole), where)
-        self._fed.append((block, reader.buffer))
-        if len(self._fed) > IN_USE:
-            self._free.put(self._fed.popleft()[0])
+        if self._fed is not None:
+            self._free.put(self._fed)
+        self._fed = block
         return count
 
     def close(self) -> None:

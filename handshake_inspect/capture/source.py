@@ -111,9 +111,14 @@ class Source(Closable):
             self._ahead = ReadAhead(self._stream)
 
     @property
-    def is_read_ahead(self) -> bool:
-        """True if a thread reads ahead: then a block's bytes stay valid until the next block but one is requested."""
-        return self._ahead is not None
+    def reads_slowly(self) -> bool:
+        """True if reading takes long enough for a thread to pay: a large file that is compressed or remote.
+
+        An uncompressed local file does not: passing blocks between threads takes as long as reading them.
+        """
+        return (self.size or 0) >= LARGE_CAPTURE and (
+            self.compression is not None or isinstance(self._file, RemoteFile)
+        )
 
     def continue_from(self, reader: FrameReader) -> None:
         """Continue the frame numbers and time of the previous file's reader; no frame must have been read yet."""

@@ -10,7 +10,7 @@ from handshake_inspect.capture.merge import MergeReader
 from handshake_inspect.capture.path_patterns import DiscoveredPath, expand_inputs
 from handshake_inspect.capture.remote import is_remote
 from handshake_inspect.capture.sensor import Sensor, TraceFile, sensors_of
-from handshake_inspect.capture.source import BLOCK_SIZE, LARGE_CAPTURE, Input, Source, open_source
+from handshake_inspect.capture.source import BLOCK_SIZE, Input, Source, open_source
 from handshake_inspect.errors import CaptureError, NoCaptureError, Problem
 
 if TYPE_CHECKING:
@@ -141,10 +141,15 @@ class MergedSource(Closable):
         return merge.active > 0
 
     def read_ahead(self, most: int = 1) -> None:
-        """Read large files ahead in a thread while they are open, at most `most` files at a time."""
+        """Read slow files ahead in a thread while they are open, at most `most` files at a time."""
         threads = Semaphore(most)
         for file in self.files:
-            file.threads = threads if (file.source.size or 0) >= LARGE_CAPTURE else None
+            file.threads = threads if file.source.reads_slowly else None
+
+    @property
+    def reads_slowly(self) -> bool:
+        """True if any file does."""
+        return any(file.source.reads_slowly for file in self.files)
 
     def close(self) -> None:
         """Close all files."""

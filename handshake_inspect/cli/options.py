@@ -315,7 +315,7 @@ class AnalysisOptions:
     no_progress: bool = option("--no-progress", is_flag=True, help="No progress bar.")
     jobs: int | None = option(
         "--jobs", metavar="N", type=click.IntRange(0, 256),
-        help="Read at most N large files ahead at a time, in threads; default: as many as there are processors.",
+        help="Read ahead in at most N large compressed or remote files, in threads; default: one per processor.",
     )  # fmt: skip
 
     @property

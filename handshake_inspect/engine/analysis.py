@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from handshake_inspect.about import build
-from handshake_inspect.capture.frames import FrameReader
-from handshake_inspect.capture.source import LARGE_CAPTURE, Input, Source
+from handshake_inspect.capture.source import LARGE_CAPTURE, Input
 from handshake_inspect.capture.trace import Trace, open_trace
-from handshake_inspect.engine.draining import drain, follow
-from handshake_inspect.engine.prefault import Prefaulter
+from handshake_inspect.engine.draining import drain
 from handshake_inspect.engine.pump import Pump
-from handshake_inspect.engine.relay import PURE_SLOTS, SLOTS
 from handshake_inspect.engine.stream import Progress, pump_all
 from handshake_inspect.tcp.tracker import Tracker
 from handshake_inspect.verdicts.limits import Limits
@@ -24,7 +21,6 @@ from handshake_inspect.verdicts.limits import Limits
 if TYPE_CHECKING:
     from handshake_inspect.report.model import Report
 
-Drain = Callable[[Pump, FrameReader], int]
 SWITCH_S = 0.0002  # the pump needs the GIL after each block; with Python's default of 5 ms, imports would stall it
 
 
@@ -70,62 +66,32 @@ def analyze(
     tracker = Tracker(options.max_connections)
     tracker.reads = options.setup
     pump = Pump(tracker)
-    with open_trace(inputs) as source, _beside(source, pump, background, options.jobs) as drained:
-        pump_all(source, pump, progress, drained)
+    with open_trace(inputs) as source, _beside(source, background, options.jobs):
+        pump_all(source, pump, progress, drain)
     from handshake_inspect.engine.reporting import conclude
 
     return conclude(source, pump, options.limits)
 
 
 @contextmanager
-def _beside(source: Trace, pump: Pump, background: Callable[[], object] | None, jobs: int | None) -> Iterator[Drain]:
-    """For large captures, start threads that read ahead and import later stages; yields the drain function to use."""
+def _beside(source: Trace, background: Callable[[], object] | None, jobs: int | None) -> Iterator[None]:
+    """For large captures, import later stages in a thread; read ahead in others where reading is slow."""
     if not _is_worth_threads(source):
-        yield Pump.drain
+        yield
         return
     importing = threading.Thread(target=_import, args=(background,), daemon=True)
     interval = sys.getswitchinterval()
     with suppress(RuntimeError):  # no thread available: reading and importing then happen inline
-        source.read_ahead(_processors() if jobs is None else jobs)
         importing.start()
+        if source.reads_slowly:
+            source.read_ahead(_processors() if jobs is None else jobs)
     sys.setswitchinterval(SWITCH_S)
     try:
-        with _tracked_beside(source, pump) as drained:
-            yield drained
+        yield
     finally:
         if importing.ident is not None:
             importing.join()
         sys.setswitchinterval(interval)
-
-
-@contextmanager
-def _tracked_beside(source: Trace, pump: Pump) -> Iterator[Drain]:
-    """For a single capture that is read ahead, track segments in a second thread; on exit all have been tracked."""
-    slots = SLOTS if build() == "compiled" else PURE_SLOTS
-    relay = pump.start_relay(slots) if isinstance(source, Source) and source.is_read_ahead else None
-    tracking = threading.Thread(target=follow, args=(relay,), daemon=True)
-    try:
-        if relay is not None:
-            tracking.start()
-    except RuntimeError:
-        pump.track_inline()
-        relay = None
-    if relay is None:
-        yield drain
-        return
-    prefaulter = Prefaulter(pump.tracker.table)
-
-    def drained(pump: Pump, reader: FrameReader) -> int:
-        prefaulter.advance()
-        return drain(pump, reader)
-
-    try:
-        yield drained
-        relay.finish()
-    finally:
-        relay.close()
-        tracking.join()
-        pump.track_inline()
 
 
 def _is_worth_threads(source: Any) -> bool:

@@ -1,7 +1,5 @@
 from handshake_inspect.capture.frames cimport FrameReader
 from handshake_inspect.engine cimport unlocked
 from handshake_inspect.engine.pump cimport Pump
-from handshake_inspect.engine.relay cimport Relay
 
 cpdef int drain(Pump pump, FrameReader reader) except -1
-cpdef follow(Relay relay)

@@ -9,7 +9,6 @@ from handshake_inspect.decode cimport segment as seg
 from handshake_inspect.quic.tracker cimport QuicTracker
 from handshake_inspect.engine cimport owners, plain_frames
 from handshake_inspect.engine.senders cimport Senders
-from handshake_inspect.engine.relay cimport Relay
 from handshake_inspect.tcp.tracker cimport Tracker
 from handshake_inspect.wire.const cimport (
     DNS, KIND_DAMAGED, KIND_DECLINED, KIND_FRAGMENT, KIND_ICMP_ERROR, KIND_NONE, KIND_TCP, KIND_UDP, KIND_UDP_ERROR,
@@ -29,8 +28,6 @@ cdef class Pump:
     cdef readonly object storage
     cdef seg.Segment *records
     cdef void *owners
-    cdef Py_ssize_t first
-    cdef readonly Relay relay
     cdef readonly object apart_storage
     cdef seg.Segment *apart
     cdef public object sieve
@@ -68,10 +65,7 @@ cdef class Pump:
     cdef int run(self, FrameReader reader) except -1 nogil
     cdef int set_reader(self, FrameReader reader) except -1 with gil
     cdef Py_ssize_t make_room(self, Py_ssize_t held) except -1 nogil
-    cpdef Relay start_relay(self, Py_ssize_t slots)
-    cpdef track_inline(self)
-    cdef use_storage(self, object storage)
-    @cython.locals(room=Py_ssize_t, now=Py_ssize_t, at=Py_ssize_t, end=Py_ssize_t)
+    @cython.locals(room=Py_ssize_t, now=Py_ssize_t)
     cdef Py_ssize_t take_plain(self, PcapReader reader, Py_ssize_t held) noexcept nogil
     @cython.locals(at=Py_ssize_t)
     cpdef int track_decoded(self, FrameReader reader, Py_ssize_t held) except -1

@@ -15,7 +15,6 @@ from handshake_inspect.decode import segment as seg
 from handshake_inspect.decode.fragments import Reassembler
 from handshake_inspect.dns.lookups import Lookups
 from handshake_inspect.engine import owners, plain_frames
-from handshake_inspect.engine.relay import Relay
 from handshake_inspect.engine.senders import Senders
 from handshake_inspect.quic.tracker import QuicTracker
 from handshake_inspect.tcp.tracker import Tracker
@@ -62,8 +61,9 @@ class Pump:
         self.tracker = tracker
         self.quic = QuicTracker(tracker.table.limit)
         self.lookups: Any = Lookups()  # has `take`; for a part of a trace, an object that stores messages for later
-        self.relay: Relay | None = None  # to the tracking thread, if there is one
-        self.use_storage(seg.segments(BATCH))
+        self.storage = seg.segments(BATCH)
+        self.records = seg.segments_of(self.storage)
+        self.owners = self.tracker.owners = payload.owners_of(self.storage)
         self.apart_storage = seg.segments(1)  # a copy of the datagram for the sieve
         self.apart = seg.segments_of(self.apart_storage)
         self.sieve: Sieve | None = None  # set for a part of a trace
@@ -114,31 +114,11 @@ class Pump:
             got = reader.step()
             if got != FRAME:
                 break
-            held = self.make_room(held + self.decode(reader, self.first + held))
+            held = self.make_room(held + self.decode(reader, held))
             while self.parts_left:
-                held = self.make_room(held + self.decode_more(reader, self.first + held))
+                held = self.make_room(held + self.decode_more(reader, held))
         self.track(held)
-        if self.relay is not None:
-            self.relay.end_block()
         return got
-
-    def start_relay(self, slots: int) -> Relay:
-        """Track in another thread from now on: the one that runs the returned relay."""
-        self.relay = Relay(self.tracker, BATCH, slots)
-        self.use_storage(self.relay.storage)
-        return self.relay
-
-    def track_inline(self) -> None:
-        """Track in the calling thread from now on."""
-        self.relay = None
-        self.use_storage(seg.segments(BATCH))
-
-    def use_storage(self, storage: Any) -> None:
-        """Decode segments into this array."""
-        self.storage = storage
-        self.records = seg.segments_of(storage)
-        self.owners = self.tracker.owners = payload.owners_of(storage)
-        self.first = 0  # index in `records` at which the batch begins
 
     def set_reader(self, reader: FrameReader) -> int:
         """Enable the fast path of `plain_frames` if the reader is a classic pcap."""
@@ -157,8 +137,7 @@ class Pump:
         if not self.has_times or not plain_frames.are_read(reader):
             return held
         room = min(BATCH, held + self.max_frames - self.frames)
-        at, end = self.first + held, self.first + room
-        now = plain_frames.take(reader, self.records, self.owners, at, end, self.previous_ns) - self.first
+        now = plain_frames.take(reader, self.records, self.owners, held, room, self.previous_ns)
         self.frames += now - held
         self.tcp_segments += now - held
         self.previous_ns = reader.ts_ns
@@ -192,11 +171,7 @@ class Pump:
             held = self.sift(held)
         if self.tap is not None:
             self.call_tap(held)
-        if self.relay is None:
-            self.tracker.track_all(self.records, 0, held)
-        elif held:
-            self.first = self.relay.put(held)
-        return 0
+        return self.tracker.track_all(self.records, 0, held)
 
     def sift(self, held: int) -> int:
         """Remove the records tracked elsewhere; return the number left."""

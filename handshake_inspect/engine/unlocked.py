@@ -1,15 +1,9 @@
-"""Run the pump and the relay without the GIL in the compiled build, so that other threads can run."""
+"""Run the pump without the GIL in the compiled build, so that other threads can run."""
 
 from handshake_inspect.capture.frames import FrameReader
 from handshake_inspect.engine.pump import Pump
-from handshake_inspect.engine.relay import Relay
 
 
 def drain(pump: Pump, reader: FrameReader) -> int:
     """Decode and track all frames in the reader's buffer; see `Pump.drain`."""
     return pump.run(reader)
-
-
-def follow(relay: Relay) -> int:
-    """Track the batches of a relay; see `Relay.run`."""
-    return relay.run()
