@@ -68,6 +68,14 @@ def test_a_version_that_is_not_the_ethertypes():
         assert segment["kind"] == const.KIND_DAMAGED
 
 
+def test_that_a_frame_was_snapped_is_noted_with_other_damage():
+    both = const.NOTE_BAD_HEADER_LENGTH | const.NOTE_SNAPPED
+    for packet, ethertype in ((ipv6_tcp(), 0x0800), (ipv4_tcp(b"x" * 40), 0x86DD)):
+        frame = frames.ethernet(packet, ethertype=ethertype)
+        found = describe(frame, frames.LINK_ETHERNET, len(frame) + 500)
+        assert (found["kind"], found["notes"] & both) == (const.KIND_DAMAGED, both)
+
+
 def test_payload_is_what_the_wire_had():
     packet = ipv4_tcp(b"x" * 1400)
     assert seen(packet[:64], len(packet))["payload_len"] == 1400
@@ -79,6 +87,9 @@ def test_a_frame_above_any_mtu_was_never_one_packet():
     assert seen(ipv4_tcp(b"x" * 20000))["notes"] == const.NOTE_OFFLOADED
     assert seen(ipv6_tcp(b"x" * 20000))["notes"] == const.NOTE_OFFLOADED
     assert seen(ipv4_tcp(b"x" * 8960))["notes"] == const.NOTE_CHECKSUM_GOOD
+    for packet, head in ((ipv4_tcp, 40), (ipv6_tcp, 60)):
+        assert seen(packet(bytes(const.MAX_MTU - head)))["notes"] == const.NOTE_CHECKSUM_GOOD
+        assert seen(packet(bytes(const.MAX_MTU - head + 1)))["notes"] == const.NOTE_OFFLOADED
 
 
 def test_ipv4_fragments():
@@ -152,6 +163,8 @@ def test_the_final_destination_of_a_routing_header(kind, index):
     assert (segment["dst_hi"], segment["dst_lo"]) == address_halves(hops[index])
     arrived = seen(ipv6_tcp(extensions=[(43, body[:2] + b"\0" + body[3:])]))
     assert (arrived["dst_hi"], arrived["dst_lo"]) == address_halves(SERVER6[0])
+    alone = seen(ipv6_tcp(extensions=[(43, b"\x02" + body[1:23])]))
+    assert (alone["dst_hi"], alone["dst_lo"]) == address_halves(hops[0])
 
 
 @pytest.mark.parametrize("extensions", [[], [frames.jumbo(70020)]], ids=["BIG TCP", "jumbo"])
