@@ -38,7 +38,7 @@ from mutmut.utils.format_utils import get_mutant_name, mangled_name_from_mutant_
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("decode", "tcp", "verdicts")
 SLOW = 2.0  # seconds
-BUDGET = 60.0  # seconds of tests for a mutant
+BUDGET = 30.0  # seconds of tests for a mutant
 MEMORY = 6 << 30  # a loop that never ends may fill a list
 # They read the sources, which have more names where mutants are.
 READERS = ("tests/verdicts/findings/test_kinds.py::test_every_metric_of_the_source_is_declared",)

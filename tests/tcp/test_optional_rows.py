@@ -1,0 +1,92 @@
+"""Rows that few connections have are given back and given out again; only C calls these functions when compiled."""
+
+import pytest
+
+from handshake_inspect.about import build
+from handshake_inspect.tcp.rows import Connection
+from handshake_inspect.tcp.table import Table
+
+if build() == "compiled":
+    pytest.skip("what only C calls has no Python name there", allow_module_level=True)
+
+LIMIT = 16
+KINDS = {
+    # what gives a row out, its number, what gives it back, and the field of an attempt that has it
+    "retries": (Table.new_retries, lambda table, one: one.retries, lambda table, one: table.free_retry(one.retries - 1)),
+    "aftermath": (
+        Table.new_aftermath, lambda table, one: one.aftermath, lambda table, one: table.release_aftermath(one.aftermath - 1),
+    ),
+    "order": (
+        Table.new_order,
+        lambda table, one: table.aftermaths[one.aftermath - 1].order,
+        lambda table, one: table.release_aftermath(one.aftermath - 1),
+    ),
+    "renumbering": (
+        Table.new_renumbering,
+        lambda table, one: table.retries[one.retries - 1].renumbering,
+        lambda table, one: table.free_retry(one.retries - 1),
+    ),
+}  # fmt: skip
+
+
+def filled(take, number):
+    """A table without a free row of this kind, and the connections that have them."""
+    table, having = Table(LIMIT), []
+    while True:
+        one = Connection()
+        if not take(table, one):
+            return table, having
+        having.append(one)
+        assert number(table, one) == len(having)
+
+
+@pytest.mark.parametrize(("take", "number", "give_back"), KINDS.values(), ids=KINDS)
+def test_each_row_belongs_to_one_connection(take, number, give_back):
+    table, having = filled(take, number)
+    assert 1 <= len(having) <= LIMIT
+    for one in having:
+        before = number(table, one)
+        assert take(table, one)  # it has one
+        assert number(table, one) == before
+
+
+@pytest.mark.parametrize(("take", "number", "give_back"), KINDS.values(), ids=KINDS)
+def test_rows_given_back_are_given_out_again(take, number, give_back):
+    """All of them, the last one first, and none twice."""
+    table, having = filled(take, number)
+    numbers = [number(table, one) for one in having]
+    for one in having:
+        give_back(table, one)
+    again = [Connection() for _ in numbers]
+    assert all(take(table, one) for one in again)
+    assert [number(table, one) for one in again] == numbers[::-1]
+    assert not take(table, Connection())
+
+
+@pytest.mark.parametrize("kind", ["order", "renumbering"])
+def test_a_row_without_the_other_is_given_back_too(kind):
+    """A connection may have an `Aftermath` row and no `Order` row."""
+    take, number, give_back = KINDS[{"order": "aftermath", "renumbering": "retries"}[kind]]
+    table, having = filled(take, number)
+    give_back(table, having[0])
+    other, number_of_other, _ = KINDS[kind]
+    one = Connection()
+    assert other(table, one)
+    assert number_of_other(table, one) == 1
+
+
+def test_a_row_given_out_again_is_as_new():
+    table, one = Table(LIMIT), Connection()
+    assert table.new_order(one)
+    assert table.new_renumbering(one)
+    order, retries = table.order_of(one), table.retries[one.retries - 1]
+    fresh = bytes(order), bytes(table.renumberings[retries.renumbering - 1])
+    order.copied_us[1], table.renumberings[retries.renumbering - 1].offset[2], retries.syn_ns[1] = 7, 8, 9
+    table.release_aftermath(one.aftermath - 1)
+    table.free_retry(one.retries - 1)
+    one = Connection()
+    assert table.new_order(one)
+    assert table.new_renumbering(one)
+    retries = table.retries[one.retries - 1]
+    assert (bytes(table.order_of(one)), bytes(table.renumberings[retries.renumbering - 1])) == fresh
+    assert retries.syn_ns[1] == 0
