@@ -10,23 +10,23 @@ if build() == "compiled":
     pytest.skip("what only C calls has no Python name there", allow_module_level=True)
 
 LIMIT = 16
+
+
+def free_retries(table, one):
+    table.free_retry(one.retries - 1)
+
+
+def free_aftermath(table, one):
+    table.release_aftermath(one.aftermath - 1)
+
+
+# What gives a row out, its number, and what gives it back.
 KINDS = {
-    # what gives a row out, its number, what gives it back, and the field of an attempt that has it
-    "retries": (Table.new_retries, lambda table, one: one.retries, lambda table, one: table.free_retry(one.retries - 1)),
-    "aftermath": (
-        Table.new_aftermath, lambda table, one: one.aftermath, lambda table, one: table.release_aftermath(one.aftermath - 1),
-    ),
-    "order": (
-        Table.new_order,
-        lambda table, one: table.aftermaths[one.aftermath - 1].order,
-        lambda table, one: table.release_aftermath(one.aftermath - 1),
-    ),
-    "renumbering": (
-        Table.new_renumbering,
-        lambda table, one: table.retries[one.retries - 1].renumbering,
-        lambda table, one: table.free_retry(one.retries - 1),
-    ),
-}  # fmt: skip
+    "retries": (Table.new_retries, lambda _, one: one.retries, free_retries),
+    "aftermath": (Table.new_aftermath, lambda _, one: one.aftermath, free_aftermath),
+    "order": (Table.new_order, lambda table, one: table.aftermaths[one.aftermath - 1].order, free_aftermath),
+    "renumbering": (Table.new_renumbering, lambda table, one: table.retries[one.retries - 1].renumbering, free_retries),
+}
 
 
 def filled(take, number):
