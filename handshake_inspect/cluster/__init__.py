@@ -9,7 +9,7 @@ State that spans 4-tuples is moved as well: datagrams of QUIC servers seen in se
 and paths with both good and bad checksums (`sharing`).  Frame numbers of the whole trace are computed as ranks, without
 merging the frames (`numbering`).
 
-A part is a file, several small files of one sensor, or a stretch of a large file (`stretches`).
+A part is a file, several small files of one sensor, or a range of a large file (`file_ranges`).
 
 Stages are plain functions of plain values; `analysis` runs them in threads (`threads`) or on a Dask cluster
 (`scheduler`).

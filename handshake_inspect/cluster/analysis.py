@@ -10,7 +10,7 @@ import msgspec
 from handshake_inspect.capture.path_patterns import expand_inputs
 from handshake_inspect.capture.source import Input
 from handshake_inspect.capture.trace import MergedSource, Trace, open_trace
-from handshake_inspect.cluster import numbering, scanning, sharing, stretches, tables, tracking
+from handshake_inspect.cluster import file_ranges, numbering, scanning, sharing, tables, tracking
 from handshake_inspect.cluster.apart import ApartConnections
 from handshake_inspect.cluster.narrow import RemoteTables, narrowed, types_for
 from handshake_inspect.cluster.numbering import Outline
@@ -174,17 +174,17 @@ class Run:
         return [self.runner.item(each, name) for each in chosen]
 
     def scanned(self) -> tuple[list[Any], list[Outline]]:
-        """Scan all parts; rescan stretches that did not start at a record boundary."""
+        """Scan all parts; rescan ranges that did not start at a record boundary."""
         parts = self.parts
         scans, outlines = self.scan(parts, self.done.of(parts, 0.5))
-        while (wrong := stretches.corrections(parts, outlines)).again:
+        while (wrong := file_ranges.corrections(parts, outlines)).again:
             for at, part in wrong.again.items():
                 parts[at] = part
             for at, scan, outline in zip(wrong.again, *self.scan(list(wrong.again.values())), strict=True):
                 scans[at], outlines[at] = scan, outline
         kept = [at for at in range(len(parts)) if at not in wrong.behind_damage]
         outlines = [outlines[at] for at in kept]
-        self.parts = stretches.settled([parts[at] for at in kept], outlines)
+        self.parts = file_ranges.settled([parts[at] for at in kept], outlines)
         return [scans[at] for at in kept], outlines
 
     def scan(
@@ -307,18 +307,18 @@ class Run:
         files = [each.files for each in briefs]
         total = numbering.totals(outlines)
         if not isinstance(self.trace, MergedSource):
-            only = stretches.whole([each for mine in files for each in mine])
+            only = file_ranges.whole([each for mine in files for each in mine])
             only.name, only.reader.frames = self.trace.name, total
             return only
         found: dict[int, list[FileSummary]] = defaultdict(list)
         begun: list[list[int]] = [[] for _ in self.trace.sensors]
         for part, outline, start, mine in zip(self.parts, outlines, starts, files, strict=True):
-            if part.stretch is None or not part.stretch.begin:
+            if part.file_range is None or not part.file_range.begin:
                 begun[part.sensor] += [start.before + before for before, _ in outline.files]
-            for place, file in zip(part.places, mine, strict=True):
+            for place, file in zip(part.file_indexes, mine, strict=True):
                 found[place].append(file)
         for place, each in found.items():
-            self.trace.files[place].set_results(stretches.whole(each))
+            self.trace.files[place].set_results(file_ranges.whole(each))
         numbers = self.runner.results(ranks) if self.is_ranked else []
         sensors = [part.sensor for part in self.parts]
         self.trace.set_results(begun, total, numbering.pages(sensors, outlines, numbers))

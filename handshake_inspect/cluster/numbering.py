@@ -35,7 +35,7 @@ class Outline(NamedTuple):
     files: tuple[tuple[int, int], ...]  # (numbers before it, index) of each file
     first: Key  # key of the first frame, if no frame came before the part
     highest: Key  # highest key, likewise
-    begun: FileRange  # where reading began: for a stretch, correct only if the previous one ended there
+    begun: FileRange  # where reading began: for a range, correct only if the previous one ended there
     ended: int  # offset after the last record
     head: bytes  # state of the file reader at that offset
     is_whole: bool  # neither truncated nor damaged
@@ -56,7 +56,7 @@ class Start:
 
 def outline(part: Part, scanned: Scanned) -> Outline:
     """Return the outline of a part."""
-    files = tuple(zip(scanned.starts, part.places, strict=True))
+    files = tuple(zip(scanned.starts, part.file_indexes, strict=True))
     keys = [EARLIEST]
     if scanned.times is not None and scanned.count:
         timed = [(place, scanned.times[start:end]) for start, end, place in _bounds(files, scanned.count)]

@@ -1,4 +1,4 @@
-"""Divide a trace into parts (files of one sensor, or stretches of a file), and read them."""
+"""Divide a trace into parts (files of one sensor, or ranges of a file), and read them."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -22,13 +22,13 @@ from handshake_inspect.errors import Problem, UsageError
 
 @dataclass(frozen=True)
 class Part:
-    """Consecutive files, or a stretch of one, to be read by one worker."""
+    """Consecutive files, or a range of one, to be read by one worker."""
 
     files: tuple[str, ...]
-    places: tuple[int, ...]  # indexes of the files within the trace
+    file_indexes: tuple[int, ...]  # indexes of the files within the trace
     sensor: int
     size: int  # bytes; 0 if unknown
-    stretch: FileRange | None = None  # of the only file
+    file_range: FileRange | None = None  # of the only file
 
 
 @dataclass
@@ -46,7 +46,7 @@ class FileSummary:
     problems: list[Problem]
     complete: bool
     frames_before: int  # frames before the file that the frame numbers of its problems include
-    said: list[MetadataBlock]  # metadata in a stretch of a pcapng file
+    metadata: list[MetadataBlock]  # metadata in a range of a pcapng file
     lost: int  # dropped packets by pcapng packet options; -1 if unknown
     frames: int  # frames read
     events: int
@@ -82,8 +82,8 @@ def summary_of(file: TraceFile) -> FileSummary:
         source.complete,
         source.frames_before,
         [
-            said._replace(frames=said.frames - source.frames_before)
-            for said in metadata_blocks(reader)[file.metadata_before :]
+            block._replace(frames=block.frames - source.frames_before)
+            for block in metadata_blocks(reader)[file.metadata_before :]
         ],
         reader.lost if isinstance(reader, PcapngReader) else -1,
         reader.frames - source.frames_before,
@@ -93,7 +93,7 @@ def summary_of(file: TraceFile) -> FileSummary:
 
 def read(part: Part, pump: Pump, after: FrameReader | None = None, through: PartReader | None = None) -> Sensor:
     """Pump a part to its end; frame numbers continue from those of `after`, or are assigned by `through`."""
-    sensor = Sensor([TraceFile(where, BLOCK_SIZE, part.stretch) for where in part.files], after)
+    sensor = Sensor([TraceFile(where, BLOCK_SIZE, part.file_range) for where in part.files], after)
     try:
         while sensor.fill_across_files():
             if through is None:
@@ -110,7 +110,7 @@ class Sizes(NamedTuple):
     """Limits for the size of parts, in bytes."""
 
     least: int = 64 << 20  # smaller files of one sensor are combined up to this size
-    most: int = 256 << 20  # larger files are divided into stretches
+    most: int = 256 << 20  # larger files are divided into ranges
 
     def among(self, workers: int, size: int) -> "Sizes":
         """Return sizes that give each of so many workers a part of a trace of this size, if it is large enough."""
@@ -118,9 +118,9 @@ class Sizes(NamedTuple):
 
 
 def parts_of(trace: Trace, inputs: Sequence[Input], sizes: Sizes) -> list[Part]:
-    """Return the parts of a trace, in the order of its sensors: combined small files, and stretches of large ones."""
+    """Return the parts of a trace, in the order of its sensors: combined small files, and ranges of large ones."""
     if not isinstance(trace, MergedSource):
-        return list(_stretched(Part((_place(inputs[0]),), (0,), 0, trace.size or 0), trace, sizes))
+        return list(_in_ranges(Part((_absolute(inputs[0]),), (0,), 0, trace.size or 0), trace, sizes))
     return [part for number, sensor in enumerate(trace.sensors) for part in _together(sensor, number, sizes)]
 
 
@@ -135,8 +135,8 @@ def _together(sensor: Sensor, number: int, sizes: Sizes) -> Iterator[Part]:
     yield from _part(files, number, sizes)
 
 
-def _stretched(part: Part, source: Source, sizes: Sizes) -> Iterator[Part]:
-    """Divide a part of one file into stretches if it is too large."""
+def _in_ranges(part: Part, source: Source, sizes: Sizes) -> Iterator[Part]:
+    """Divide a part of one file into ranges if it is too large."""
     count = -(-part.size // sizes.most)
     if count < 2 or not source.is_seekable:
         yield part
@@ -144,12 +144,14 @@ def _stretched(part: Part, source: Source, sizes: Sizes) -> Iterator[Part]:
     bounds: list[int | None] = [part.size * number // count for number in range(count)]
     for begin, stop in pairwise([*bounds, None]):
         size = (part.size if stop is None else stop) - (begin or 0)
-        yield replace(part, size=size, stretch=FileRange(begin or 0, stop))
+        yield replace(part, size=size, file_range=FileRange(begin or 0, stop))
 
 
 def _part(files: Sequence[TraceFile], sensor: int, sizes: Sizes) -> Iterator[Part]:
-    part = Part(tuple(_place(file.where) for file in files), tuple(file.rank for file in files), sensor, _size(files))
-    return iter([part]) if len(files) > 1 else _stretched(part, files[0].source, sizes)
+    part = Part(
+        tuple(_absolute(file.where) for file in files), tuple(file.rank for file in files), sensor, _size(files)
+    )
+    return iter([part]) if len(files) > 1 else _in_ranges(part, files[0].source, sizes)
 
 
 def check(inputs: Sequence[Input]) -> None:
@@ -167,7 +169,7 @@ def _is_there_once(where: str | os.PathLike[str]) -> bool:
     return not is_rereadable(os.fspath(where)) and os.path.exists(where)  # noqa: PTH110
 
 
-def _place(where: Input) -> str:
+def _absolute(where: Input) -> str:
     """Return the absolute path or address."""
     assert isinstance(where, str | os.PathLike)  # noqa: S101
     return str(where) if is_remote(where) else os.path.abspath(os.fspath(where))  # noqa: PTH100

@@ -42,7 +42,7 @@ def test_the_report_is_the_same_as_of_one_pass(three, tmp_path, name):
     check([DIRECTORY / f"{name}.pcap"], three, Sizes(0, len(data) // 5))
 
 
-def test_each_thread_has_a_stretch_of_a_large_file():
+def test_each_thread_has_a_range_of_a_large_file():
     mega = 1 << 20
     assert Sizes(4 * mega, 256 * mega).among(8, 100 * mega).most == 12.5 * mega
     assert Sizes(4 * mega, 256 * mega).among(8, 10 * mega).most == 4 * mega
@@ -149,7 +149,7 @@ def environment():
 
 @pytest.mark.parametrize(("scheme", "server"), [("s3", s3_server), ("gs", gcs_server)])
 def test_captures_in_a_bucket(hsi, monkeypatch, scheme, server):
-    """In stretches as well."""
+    """In ranges as well."""
     with server(monkeypatch) as files:
         for path in sorted(DIRECTORY.glob("r*.pcap"))[:2]:
             files.pipe(f"captures/{path.name}", path.read_bytes())

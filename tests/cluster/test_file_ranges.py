@@ -34,7 +34,7 @@ class Counting(InlineRunner):
 
 @pytest.mark.wide_table
 @pytest.mark.parametrize("name", sorted(SAMPLES))
-def test_every_sample_in_stretches(name):
+def test_every_sample_in_ranges(name):
     path = DIRECTORY / f"{name}.pcap"
     runner = Counting()
     check([path], runner, Sizes(0, path.stat().st_size // 3 + 1))
@@ -43,36 +43,36 @@ def test_every_sample_in_stretches(name):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(name=st.sampled_from(sorted(SAMPLES)), bounds=st.lists(st.integers(1, 1 << 16), max_size=8), data=st.data())
-def test_stretches_and_guesses_of_any_size(tmp_path_factory, name, bounds, data):
-    """Even if stretches are smaller than records, and guesses are wrong."""
+def test_ranges_and_guesses_of_any_size(tmp_path_factory, name, bounds, data):
+    """Even if ranges are smaller than records, and guesses are wrong."""
     path = DIRECTORY / f"{name}.pcap"
     size = path.stat().st_size
     places = [0, *sorted({bound % size or 1 for bound in bounds}), None]
 
-    def stretched(part, *_):
+    def in_ranges(part, *_):
         for begin, stop in itertools.pairwise(places):
-            yield replace(part, stretch=parts.FileRange(begin, stop))
+            yield replace(part, file_range=parts.FileRange(begin, stop))
 
-    def border(source, stretch):
-        guess = plain(source, stretch)
-        return data.draw(st.sampled_from([guess, guess, guess + 1, stretch.begin]))
+    def border(source, file_range):
+        guess = plain(source, file_range)
+        return data.draw(st.sampled_from([guess, guess, guess + 1, file_range.begin]))
 
     plain = sensor._find_boundary
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(parts, "_stretched", stretched)
+        patched.setattr(parts, "_in_ranges", in_ranges)
         patched.setattr(sensor, "_find_boundary", border)
         check([path])
 
 
 def test_payloads_that_contain_a_capture(tmp_path, monkeypatch):
-    """A chain of records inside a frame is not a record boundary: the stretch is read again."""
+    """A chain of records inside a frame is not a record boundary: the range is read again."""
     inner = pcap(syns(30), nano=True)[HEADER:]
     path = tmp_path / "nested.pcap"
     path.write_bytes(pcap([*syns(5), (START + SECOND, b"\0" * 14 + inner), *syns(5, START + 2 * SECOND)], nano=True))
     runner = Counting()
     check([path], runner, Sizes(0, path.stat().st_size // 2))
-    assert runner.scans == 3  # of two stretches
-    monkeypatch.setattr("handshake_inspect.cluster.stretches._is_wrong", lambda *_: False)
+    assert runner.scans == 3  # of two ranges
+    monkeypatch.setattr("handshake_inspect.cluster.file_ranges._is_wrong", lambda *_: False)
     with pytest.raises(AssertionError):
         check([path], runner, Sizes(0, path.stat().st_size // 2))
 
@@ -110,7 +110,7 @@ def test_pcapng_metadata_between_packets(tmp_path):
 
 
 def test_frames_without_a_timestamp(tmp_path):
-    """The first one of a stretch inherits the time of the previous frame, and is ranked by it."""
+    """The first one of a range inherits the time of the previous frame, and is ranked by it."""
     taken = syns(6)
     blocks = []
     for ns, frame in taken:
