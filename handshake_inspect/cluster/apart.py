@@ -76,7 +76,7 @@ def whole_of(case: Case) -> Whole:
     trace = case.attempts
     return Whole(
         trace.first_ns, trace.last_ns, trace.limits, trace.filtered, trace.answers_pass, trace.highs is not None,
-        CaptureFacts(places=case.capture.places), case.lookups, tickets_of(trace), case.without_rows,
+        CaptureFacts(frame_locator=case.capture.frame_locator), case.lookups, tickets_of(trace), case.without_rows,
     )  # fmt: skip
 
 

@@ -89,7 +89,7 @@ def case_of(
         first_cut_header=pump.first_cut_header,
         stray_icmp=tracker.stray_icmp,
         problems=tuple(problems),
-        places=getattr(source, "frame_locator", None),  # only if there are several files
+        frame_locator=getattr(source, "frame_locator", None),  # only if there are several files
     )
     watch = getattr(source, "host", None)  # only live sources
     host = None if watch is None else HostFacts(*watch.view())

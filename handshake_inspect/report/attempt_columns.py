@@ -51,6 +51,7 @@ class AttemptColumns:
         self.client, self.server = Taken(trace.endpoints, clients), Taken(trace.endpoints, clients ^ 1)
         self.full_count = len(clients)
         self.alone_count = len(trace.embryos) if alone is ... else len(alone)
+        self.memo: dict[Any, Any] = {}
 
     def __len__(self) -> int:
         """Return the number of attempts."""

@@ -79,7 +79,7 @@ class Parts:
 
     def evidence_in_files(self) -> list[list[FileFrame] | None]:
         """Return file and frame number of the evidence of each; None if the trace is one file."""
-        return evidence_in_files(self.list_of("evidence"), self.attempts.case.capture.places)
+        return evidence_in_files(self.list_of("evidence"), self.attempts.case.capture.frame_locator)
 
     def aliases(self) -> Iterable[Aliases]:
         """Return the `Aliases` of each connection: ids and words of other tools."""

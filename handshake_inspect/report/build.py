@@ -40,7 +40,8 @@ def build(
 
     `names` as in RowConnections.
     """
-    quic = QuicReport(case.quic, case.waited[1] if len(case.quics) else {}, case.capture.places)
+    ids, locator = case.attempts.ids if names is None else names, case.capture.frame_locator
+    quic = QuicReport(case.quic, case.waited[1] if len(case.quics) else {}, locator)
     counts = code_counts(case.outcomes.outcome, len(OUTCOMES)).tolist()
     return Report(
         tool=tool,
@@ -51,13 +52,13 @@ def build(
             rtt_distributions(case.legs),
             evicted,
             summary_of(case),
-            of_rows(case, case.attempts.ids if names is None else names),
+            of_rows(case, ids),
         ),
         services=RowServices(case),
         connections=RowConnections(case, names=names),
         quic_services=quic.services,
         quic_connections=quic.connections,
-        findings=[finding(case.attempts.ids if names is None else names, one, case.capture.places) for one in found],
+        findings=[finding(ids, one, locator) for one in found],
     )
 
 

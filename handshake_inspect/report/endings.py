@@ -15,21 +15,16 @@ from handshake_inspect.report.column import Column, Words
 from handshake_inspect.report.connection_parts import Close
 from handshake_inspect.report.words import CloseHow, ResetBy, Side
 from handshake_inspect.tcp.facts import FACT_LAST_ACK_SEEN, FACT_RST, TRAIT_FIN
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.words import CAUSES, OUTCOMES
 
 HOWS: tuple[str, ...] = get_args(CloseHow)
 _RADICES = (len(CAUSES), len(OUTCOMES), 2, 2, 2, 3)  # of the digits of a code, lowest first
 
 
+@once
 def closes(attempts: AttemptColumns) -> tuple[NDArray[np.intp], dict[int, Close]]:
-    """Return a code of the deciding facts per attempt, and the `Close` of each code; cached in `attempts`."""
-    kept: tuple[NDArray[np.intp], dict[int, Close]] | None = vars(attempts).get("_closes")
-    if kept is None:
-        vars(attempts)["_closes"] = kept = _closes(attempts)
-    return kept
-
-
-def _closes(attempts: AttemptColumns) -> tuple[NDArray[np.intp], dict[int, Close]]:
+    """Return a code of the deciding facts per attempt, and the `Close` of each code."""
     c, facts = attempts.c, attempts.c["facts"]
     fins = (attempts.client["traits"] & TRAIT_FIN != 0).astype(np.intp) + (attempts.server["traits"] & TRAIT_FIN != 0)
     reset = (facts & FACT_RST != 0) & (facts & FACT_LAST_ACK_SEEN == 0)

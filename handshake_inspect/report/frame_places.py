@@ -13,33 +13,33 @@ from handshake_inspect.report.connection_parts import FileFrame
 
 def first_file(attempts: AttemptColumns) -> Words:
     """Return the file of each first frame."""
-    places = attempts.case.capture.places
-    if places is None:
+    locator = attempts.case.capture.frame_locator
+    if locator is None:
         return Words(np.full(len(attempts), -1), ())
-    return Words(places.of(attempts.first_frame)[0], places.names)
+    return Words(locator.of(attempts.first_frame)[0], locator.names)
 
 
 def frame_in_file(attempts: AttemptColumns) -> Numbers:
     """Return the number of each first frame within its file."""
-    places = attempts.case.capture.places
-    if places is None:
+    locator = attempts.case.capture.frame_locator
+    if locator is None:
         return Numbers(np.zeros(len(attempts), dtype=np.int64), np.zeros(len(attempts), dtype=bool))
-    return every(places.of(attempts.first_frame)[1])
+    return every(locator.of(attempts.first_frame)[1])
 
 
-def evidence_in_files(evidence: Sequence[Sequence[int]], places: Any) -> list[list[FileFrame] | None]:
+def evidence_in_files(evidence: Sequence[Sequence[int]], locator: Any) -> list[list[FileFrame] | None]:
     """Return file and number of the evidence frames of each connection; None each if the trace is one file."""
-    if places is None:
+    if locator is None:
         return [None] * len(evidence)
-    found = iter(in_files([frame for frames in evidence for frame in frames], places))
+    found = iter(in_files([frame for frames in evidence for frame in frames], locator))
     return [list(islice(found, len(frames))) for frames in evidence]
 
 
-def in_files(frames: Sequence[int], places: Any) -> list[FileFrame]:
+def in_files(frames: Sequence[int], locator: Any) -> list[FileFrame]:
     """Return file and number of these frames; empty if the trace is one file."""
-    if places is None or not frames:
+    if locator is None or not frames:
         return []
-    files, numbers = places.of(np.array(frames))
+    files, numbers = locator.of(np.array(frames))
     return [
-        FileFrame(places.names[file], number) for file, number in zip(files.tolist(), numbers.tolist(), strict=True)
+        FileFrame(locator.names[file], number) for file, number in zip(files.tolist(), numbers.tolist(), strict=True)
     ]

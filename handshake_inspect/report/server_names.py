@@ -14,6 +14,7 @@ from handshake_inspect.report import setup_columns as c
 from handshake_inspect.report.column import Numbers, Words
 from handshake_inspect.report.setup import Span
 from handshake_inspect.report.setup_names import named, server_name
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.names import MOST_NAMES, other_awaited
 from handshake_inspect.verdicts.setup.words import Question, SpanMethod
 
@@ -38,12 +39,10 @@ class Name(NamedTuple):
     names: list[str] | None
 
 
+@once
 def names_of(attempts: AttemptColumns) -> dict[int, Name]:
     """Return the server names of these attempts by index, without those that have none."""
-    kept: dict[int, Name] | None = vars(attempts).get("_server_names")
-    if kept is None:
-        vars(attempts)["_server_names"] = kept = dict(_names_of(attempts))
-    return kept
+    return dict(_names_of(attempts))
 
 
 def all_names(attempts: AttemptColumns) -> list[list[str] | None]:
@@ -172,16 +171,16 @@ def awaited(attempts: AttemptColumns) -> Words:
     return Words(codes, QUESTIONS)
 
 
+@once
 def _waited(attempts: AttemptColumns) -> dict[int, Waited]:
-    """Return the lookups of attempts with a set-up, by index; cached in `attempts`."""
-    kept: dict[int, Waited] | None = vars(attempts).get("_waited_for")
-    if kept is None:
-        vars(attempts)["_waited_for"] = kept = {}
-        waited = attempts.case.waited[0]
-        if waited:
-            places, rows = c.those_with_one(attempts)
-            began = attempts.trace.first_times
-            for place, row in zip(places.tolist(), np.asarray(rows).tolist(), strict=True):
-                if row in waited:
-                    kept[place] = waited_of(attempts.case.lookups, waited[row], int(began[row]))
-    return kept
+    """Return the lookups of attempts with a set-up, by index."""
+    waited, case = attempts.case.waited[0], attempts.case
+    if not waited:
+        return {}
+    places, rows = c.those_with_one(attempts)
+    began = attempts.trace.first_times
+    return {
+        place: waited_of(case.lookups, waited[row], int(began[row]))
+        for place, row in zip(places.tolist(), np.asarray(rows).tolist(), strict=True)
+        if row in waited
+    }

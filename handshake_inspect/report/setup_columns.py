@@ -23,6 +23,7 @@ from handshake_inspect.tcp.setup.facts import (
 )
 from handshake_inspect.verdicts.arrays import Array
 from handshake_inspect.verdicts.columns import AT_ONCE, batches
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.setup.seen import Seen
 from handshake_inspect.verdicts.setup.setups import Setup, setups_of
 from handshake_inspect.verdicts.setup.tls import has_alert
@@ -38,6 +39,7 @@ Coded = Callable[[Setup], Array]  # returns codes of words, -1 for none
 SIDES = ("client", "server")
 
 
+@once
 def those_with_one(attempts: AttemptColumns) -> tuple[Array, Array]:
     """Return the attempts that have a set-up: their indices among `attempts`, and their connection rows."""
     present = setups_of(attempts.trace).present
@@ -46,17 +48,19 @@ def those_with_one(attempts: AttemptColumns) -> tuple[Array, Array]:
 
 
 def _batches(attempts: AttemptColumns) -> Iterable[tuple[Array, Setup]]:
-    """Yield indices and set-ups in batches; a single batch is cached for the next column."""
-    kept: list[tuple[Array, Setup]] | None = vars(attempts).get("_setups")
-    if kept is not None:
-        return kept
+    """Yield indices and set-ups in batches; a single batch is kept for the next column."""
     places, rows = those_with_one(attempts)
+    if len(rows) <= AT_ONCE:
+        return _single_batch(attempts)
     found = setups_of(attempts.trace)
-    pairs = ((places[some], found.of(rows[some])) for some in batches(len(rows), AT_ONCE))
-    if len(rows) > AT_ONCE:
-        return pairs
-    vars(attempts)["_setups"] = kept = list(pairs)
-    return kept
+    return ((places[some], found.of(rows[some])) for some in batches(len(rows), AT_ONCE))
+
+
+@once
+def _single_batch(attempts: AttemptColumns) -> list[tuple[Array, Setup]]:
+    """Return the indices and set-ups of at most AT_ONCE attempts; empty if there are none."""
+    places, rows = those_with_one(attempts)
+    return [(places, setups_of(attempts.trace).of(rows))] if len(rows) else []
 
 
 def whole(attempts: AttemptColumns) -> Setup:

@@ -15,6 +15,7 @@ from handshake_inspect.report.setup import ExtraRoundTrip, Setup, Tls
 from handshake_inspect.report.setup_columns import those_with_one, whole
 from handshake_inspect.report.setup_names import named, protocols_offered, versions_offered
 from handshake_inspect.tcp.setup.facts import EXTRA_LOSS, EXTRA_NAGLE, EXTRA_WINDOW
+from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.setup.setups import Setup as Found
 
 _REASONS = {EXTRA_WINDOW: "window", EXTRA_LOSS: "loss", EXTRA_NAGLE: "nagle"}
@@ -37,21 +38,18 @@ def list_values(path: str, attempts: AttemptColumns) -> list[Any]:
 
 def _scattered(attempts: AttemptColumns, make: Callable[[AttemptColumns], Sequence[Any]]) -> list[Any]:
     """Call `make` with the attempts that have a set-up; return its values at their indices, None elsewhere."""
-    places, rows = those_with_one(attempts)
+    places, _ = those_with_one(attempts)
     values: list[Any] = [None] * len(attempts)
-    if len(rows):
-        for place, each in zip(places.tolist(), make(_of(attempts, rows)), strict=True):
+    if len(places):
+        for place, each in zip(places.tolist(), make(_with_setup(attempts)), strict=True):
             values[place] = each
     return values
 
 
-def _of(attempts: AttemptColumns, rows: Any) -> AttemptColumns:
+@once
+def _with_setup(attempts: AttemptColumns) -> AttemptColumns:
     """Return the attempts with a set-up; the same object for set-up and TLS, so that columns are shared."""
-    known = vars(attempts)
-    if "_with_setup" not in known:
-        known["_with_setup"] = AttemptColumns(attempts.case, attempts.names, rows, NONE)
-    some: AttemptColumns = known["_with_setup"]
-    return some
+    return AttemptColumns(attempts.case, attempts.names, those_with_one(attempts)[1], NONE)
 
 
 def _objects(model: type[Any], path: str, some: AttemptColumns, *, optional: bool = False) -> list[Any]:

@@ -41,7 +41,7 @@ class CaptureFacts:
     first_cut_header: int = 0
     stray_icmp: int = 0
     problems: tuple[Any, ...] = ()
-    places: Any = None  # for traces in several files: `of(numbers)` locates frames
+    frame_locator: Any = None  # for traces in several files: `of(numbers)` locates frames
 
 
 @dataclass(frozen=True)
