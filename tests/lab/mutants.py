@@ -37,8 +37,8 @@ from mutmut.utils.format_utils import get_mutant_name, mangled_name_from_mutant_
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = ("decode", "tcp", "verdicts")
-SLOW = 2.0  # seconds
-BUDGET = 30.0  # seconds of tests for a mutant
+SLOW = 2.0  # seconds of the processor
+BUDGET = 30.0  # for the tests of a mutant
 MEMORY = 6 << 30  # a loop that never ends may fill a list
 # They read the sources, which have more names where mutants are.
 READERS = ("tests/verdicts/findings/test_kinds.py::test_every_metric_of_the_source_is_declared",)
@@ -117,6 +117,7 @@ def draw(stage: str, count: int, seed: int) -> tuple[int, list[Mutant]]:
         numbers = sorted(number for file_at, number in drawn if file_at == at)
         if numbers:
             mutants += file.write([file.mutations[number] for number in numbers])
+    random.Random(seed).shuffle(mutants)  # what an interrupted run has done is a sample, too
     return len(every), mutants
 
 
@@ -181,10 +182,10 @@ class Runs:
         learned = {}
         for item, following in zip(items, [*items[1:], None], strict=True):
             state()._stats.clear()
-            failed, began = self.session.testsfailed, time.monotonic()
+            failed, began = self.session.testsfailed, time.process_time()
             self._run(item, following)
             if self.session.testsfailed == failed:  # one that fails as it is says nothing of a mutant
-                learned[item.nodeid] = time.monotonic() - began, sorted(state()._stats)
+                learned[item.nodeid] = time.process_time() - began, sorted(state()._stats)
         into.write_bytes(pickle.dumps(learned))
         return 0
 

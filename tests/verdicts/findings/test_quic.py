@@ -146,7 +146,18 @@ def test_handshakes_that_fail():
     finding = only(capture, "quic-failed")
     assert (finding["metrics"]["connections"], finding["metrics"]["attempts"]) == (1, 2)
     assert (finding["metrics"]["cause"], finding["severity"]) == ("stuck", "warning")
+    assert (finding["metrics"]["code"], finding["metrics"]["reason"]) == (None, None)
     assert Capture().answered().found("quic-failed") == []
+
+
+def test_handshakes_that_fail_with_words():
+    """RFC 9000 section 19.19: an Initial that closes names a code and a reason."""
+    capture = Capture()
+    closing = quic.initial(quic.close(0x178, b"no h3"), dcid=b"", keyed=DCID, from_server=True)
+    capture.flow().client(HELLO).wait(20 * MS).server(closing)
+    finding = only(capture, "quic-failed")
+    told = [finding["metrics"][name] for name in ("cause", "code", "reason", "clients", "failed_ratio")]
+    assert told == ["closed-by-server", 0x178, "no h3", 1, 1.0]
 
 
 @pytest.mark.parametrize(

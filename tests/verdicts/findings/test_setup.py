@@ -194,6 +194,13 @@ def test_one_round_trip_more(given, cause, cost):
     assert finding.severity == "info"  # one handshake is no rule
 
 
+def test_the_cost_of_several_is_their_median():
+    rows = Rows().add(moments=RETRIED, flags=COMPLETE, version=0x304)
+    assert "took one more round trip, 43 ms: " in only(rows, "tls-extra-round-trip").title
+    rows.add(moments=RETRIED, flags=COMPLETE, version=0x304)
+    assert "took one more round trip, 43 ms in the median: " in only(rows, "tls-extra-round-trip").title
+
+
 def test_a_warning_if_it_is_often_and_costly():
     rows = good(Rows(), 9, version=0x304)
     rows.add(moments=RETRIED, flags=COMPLETE, version=0x304)
