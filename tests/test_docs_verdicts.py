@@ -97,7 +97,7 @@ def test_every_word_has_its_section(word):
     assert HEADINGS.count(f"`{word}`") == 1
 
 
-def test_no_section_explains_what_is_never_said():
+def test_no_section_explains_what_is_never_reported():
     assert {heading.strip("`") for heading in HEADINGS} <= WORDS
 
 

@@ -11,7 +11,7 @@ from handshake_inspect.wire.text import capitalized
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_connections_are_what_the_kernel_said(name, pcaps):
+def test_connections_are_what_the_kernel_reported(name, pcaps):
     expected = json.loads((pcaps / f"{name}.json").read_text())["expected"]
     report = engine.analyze([pcaps / f"{name}.pcap"])
     found = [msgspec.to_builtins(connection) for connection in report.connections]

@@ -93,14 +93,14 @@ def _remarks(alike: Sequence[Connection], options: Options, style: Style) -> Ite
     """Yield the explanation that similar connections share."""
     last = alike[-1]
     if has_trouble(last) or options.verbosity > 0:
-        text = in_common(alike, lambda connection: _said(connection, style))
+        text = in_common(alike, lambda connection: _remark(connection, style))
         yield from (style.paint(line, "dim") for line in paragraph(text, options.width, INDENT * 3))
     if options.verbosity > 0:
         for text in _details(last, style):
             yield from paragraph(text, options.width, INDENT * 3)
 
 
-def _said(connection: Connection, style: Style) -> str:
+def _remark(connection: Connection, style: Style) -> str:
     """Return the trouble of an open connection, else cause and reason of the outcome."""
     if trouble := trouble_of_open(connection):
         return style.clean(trouble[0].upper() + trouble[1:] + ".")

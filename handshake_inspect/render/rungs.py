@@ -202,12 +202,12 @@ class Rungs:
         signs = self.signs
         if not self.brief:
             for mark in step.events:
-                yield Note(signs.event, self._said(mark, cited=self.width >= ROOMY))
+                yield Note(signs.event, self._text_of(mark, cited=self.width >= ROOMY))
             yield from self._offer(step)
         for measured in step.rtt:
             yield Note(signs.rtt, self._round_trip(measured), ("cyan",), whole=False)
         for mark in step.anomalies:
-            yield Note(signs.anomaly, self._said(mark, cited=True), ("bold", "red"), whole=False)
+            yield Note(signs.anomaly, self._text_of(mark, cited=True), ("bold", "red"), whole=False)
 
     def _offer(self, step: Step) -> Iterator[Note]:
         """Yield the options of a SYN or SYN-ACK, unless repeated, and SACK blocks."""
@@ -234,7 +234,7 @@ class Rungs:
         took = bounds(leg.value_ns, leg.min_ns, leg.max_ns, self.style.micro)
         return f"RTT {HALVES[mark.leg]}: {took} ({leg.method}{since})"
 
-    def _said(self, mark: Mark, *, cited: bool) -> str:
+    def _text_of(self, mark: Mark, *, cited: bool) -> str:
         return mark_text(mark, self.style, self.signs, cited=cited)
 
     def _note(self, note: Note) -> Iterator[str]:

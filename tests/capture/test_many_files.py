@@ -58,7 +58,7 @@ def test_a_directory_is_what_is_in_it_and_below_it(tmp_path):
     assert order(tmp_path) == [1, 2, 4]
 
 
-def test_what_a_directory_holds_and_is_no_capture_is_left_out_and_said(tmp_path):
+def test_what_a_directory_holds_and_is_no_capture_is_left_out_and_reported(tmp_path):
     write(tmp_path, a__pcap=at(1), notes__txt=b"remember the milk", empty__pcap=b"")
     seen, trace = read_files(tmp_path)
     assert [s.data for s in seen] == [b"1"]
@@ -229,7 +229,7 @@ def test_few_files_are_open_at_a_time(tmp_path, rings):
     assert most - before <= 2 * rings
 
 
-def test_records_that_use_up_a_number_do_so_in_many_files_as_well(tmp_path):
+def test_records_that_use_a_number_also_do_so_in_many_files(tmp_path):
     event = block(0x0009, b"\0" * 8)
     head = section() + interface(resolution=9)
     parts = [head + packet(b"1", 10) + event, head + event + packet(b"2", 20) + event, head + packet(b"3", 30)]

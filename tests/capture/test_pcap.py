@@ -157,7 +157,7 @@ def test_times_that_look_like_a_magic_are_times(ns, big):
     assert [(s.ns, s.data) for s in seen] == [(ns, b"x"), (ns, b"")]
 
 
-def test_a_capture_of_the_other_kind_behind_it_is_said():
+def test_a_capture_of_the_other_kind_after_it_is_reported():
     seen, source = read(pcap([(5_000, b"x")]) + pcapng([(6_000, b"y")]))
     assert [s.data for s in seen] == [b"x"]
     assert "pcapng capture begins" in source.problems[0].message

@@ -220,7 +220,7 @@ def test_an_abort_is_in_the_status(monkeypatch):
     assert CliRunner().invoke(group, ["live", "-i", "lo"]).exit_code == 130
 
 
-def test_help_fits_a_stranger():
+def test_help_is_understood_without_the_manual():
     done = CliRunner().invoke(group, ["live", "--help"])
     assert done.exit_code == 0
     assert "until Ctrl-C, then a report" in done.output

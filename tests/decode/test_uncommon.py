@@ -141,7 +141,7 @@ def test_encrypted_frames_of_a_radio_are_named():
         (101, over_udp(5247, capwap(V4, 0x104500)), "CAPWAP of a radio of type 2"),
     ],
 )
-def test_what_only_the_slow_decoder_comes_to_is_named_as_well(link_type, frame, name):
+def test_what_only_the_slow_decoder_reaches_is_also_named(link_type, frame, name):
     found = slow(frame, link_type)
     assert (found["kind"], encapsulation.unread_name(found["seq"])) == (const.KIND_UNREAD, (name, False))
 

@@ -127,7 +127,7 @@ def test_no_more_than_wanted():
     assert "3 datagrams not listed" in page(shown)
 
 
-def test_what_was_not_recorded_is_said(monkeypatch):
+def test_what_was_not_recorded_is_reported(monkeypatch):
     monkeypatch.setattr("handshake_inspect.engine.explain.ENTRIES", 1)
     flow = visit()
     flow.ends = (OTHER, flow.ends[1])

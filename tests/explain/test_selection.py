@@ -125,7 +125,7 @@ def test_a_capture_without_connections_says_so():
         explain([Flow().client(b"no QUIC").file()], ConnectionQuery())
 
 
-def test_memory_is_bounded_and_what_was_not_kept_is_said(pcaps, monkeypatch):
+def test_memory_is_bounded_and_what_was_not_kept_is_reported(pcaps, monkeypatch):
     monkeypatch.setattr("handshake_inspect.engine.segment_log.ENTRIES", 8)
     all_logs = []
 

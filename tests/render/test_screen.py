@@ -116,7 +116,7 @@ def test_a_ladder_keeps_its_colours_and_nothing_else():
     assert r"\x1b[2J" in shown
 
 
-def test_a_ladder_that_cannot_be_drawn_is_said():
+def test_a_ladder_that_cannot_be_drawn_is_reported():
     def gone(_, shown):
         raise HsiError(f"connection {shown.id} is kept no longer")
 

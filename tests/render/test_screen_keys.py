@@ -38,7 +38,7 @@ def test_bytes_are_keys_however_they_come(data, keys):
     assert [key for byte in data for key in slowly.feed(bytes([byte]))] == keys
 
 
-def test_only_time_tells_an_escape_from_a_sequence():
+def test_only_time_distinguishes_an_escape_from_a_sequence():
     decoder = KeyDecoder()
     assert decoder.feed(b"\x1b") == []
     assert decoder.waiting

@@ -188,7 +188,7 @@ def test_no_connections_leaves_the_summary():
     assert "TROUBLE" not in shown
 
 
-def test_what_was_left_out_is_said():
+def test_what_was_left_out_is_reported():
     given = healthy()
     given = msgspec.structs.replace(given, summary=msgspec.structs.replace(given.summary, evicted=12_345))
     assert "40, 12,345 more left out to bound memory" in as_text(given)

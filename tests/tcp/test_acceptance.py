@@ -320,7 +320,7 @@ def test_what_acknowledges_a_syn_without_syn_is_believed_once_the_client_does(ho
     assert (connection["outcome"], states(connection)) == ("established", ("ESTABLISHED", "ESTABLISHED"))
 
 
-def test_a_server_that_goes_on_behind_its_data_has_accepted():
+def test_a_server_that_continues_after_its_data_has_accepted():
     """One-sided: nothing of the client was captured after its SYN, nor the SYN-ACK."""
     wire = Wire()
     wire.client.syn()

@@ -392,13 +392,13 @@ def says_all_last(wire):
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2], [2, 0, 1], [0, 2, 1]])
-def test_a_fin_that_is_stored_behind_its_acknowledgment(order):
+def test_a_fin_that_is_stored_after_its_acknowledgment(order):
     assert states(stored(order, says_all)) == ("FIN_WAIT_2", "CLOSE_WAIT")
 
 
 @pytest.mark.parametrize("order", [[0, 1, 2, 3, 4], [0, 1, 4, 2, 3], [0, 1, 2, 4, 3]])
 @pytest.mark.parametrize("resets", [False, True])
-def test_the_last_fin_that_is_stored_behind_its_acknowledgment(order, resets):
+def test_the_last_fin_that_is_stored_after_its_acknowledgment(order, resets):
     """A RST that follows ends nothing that was not over."""
 
     def act(wire):
@@ -519,7 +519,7 @@ def test_what_is_kept_of_a_close():
     assert row.facts & FACT_LAST_ACK_SEEN
 
 
-def test_a_fin_behind_payload_begins_behind_it():
+def test_a_fin_after_payload_begins_after_it():
     _, client, _ = kept(c(1, FIN, size=10))
     assert (client.fin_seq, client.snd_nxt) == (CLIENT_ISN + 12, CLIENT_ISN + 12)
 

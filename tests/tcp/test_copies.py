@@ -166,7 +166,7 @@ def test_an_acknowledgment_that_says_the_same_again_is_no_copy():
     assert [said[way]["duplicates"] for way in ("client_to_server", "server_to_client")] == [3, 3]
 
 
-def test_a_capture_that_begins_later_learns_it_as_well():
+def test_a_capture_that_begins_later_also_learns_it():
     def make(at):
         wire = Wire(at=at, **V6, timestamps=False)
         wire.client.rcv_nxt, wire.server.rcv_nxt = 5001, 1001

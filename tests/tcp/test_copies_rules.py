@@ -246,5 +246,5 @@ def another_answer(sender=None, peer=None, at_us=50, rsts=0, **fields):
         ({"flags": RST, "peer": end(0, (49,), frames=100), "rsts": 4}, False),
     ],
 )
-def test_an_equal_segment_that_answers_another_one(words, expected):
+def test_an_equal_segment_that_answers_another_segment(words, expected):
     assert bool(another_answer(**words)) is expected

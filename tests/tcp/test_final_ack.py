@@ -81,7 +81,7 @@ def test_of_two_isns_the_one_that_is_acknowledged_counts(taken):
 
 
 @pytest.mark.parametrize(("ack", "both"), [(0, False), (10, False), (899_995_000, True)])
-def test_who_acknowledges_the_other_isn_as_well(ack, both):
+def test_which_end_also_acknowledges_the_other_isn(ack, both):
     """A connection seen before and behind a rewriter; an acknowledgment of what the server sends next proves none."""
     answers = [frames.syn_ack(ident=1), frames.syn_ack(seq=SERVER_ISN + 899_995_000, ident=2)]
     spoken = [from_client(ident=3), from_server(10, ident=4), from_client(5, ack=ack, ident=5)]
@@ -98,7 +98,7 @@ def test_who_acknowledges_the_other_isn_as_well(ack, both):
     ],
     ids=["a handshake", "the client asked again", "no final ACK, but data", "no SYN-ACK"],
 )
-def test_whom_the_handshake_leaves_synchronized(spoken):
+def test_which_ends_the_handshake_leaves_synchronized(spoken):
     """Who acknowledges the SYN-ACK has it, and who sends data behind it has its acknowledgment."""
     table = tracked(*spoken)
     assert [TcpState(table.endpoint_rows[at].state).name for at in (0, 1)] == ["ESTABLISHED", "ESTABLISHED"]

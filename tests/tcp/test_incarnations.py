@@ -230,7 +230,7 @@ def test_copies_of_a_syn_on_a_living_connection_belong_to_the_one_that_it_begins
         assert (leg["min_ns"], leg["value_ns"], leg["method"]) == (40 * MS, None, "ambiguous")
 
 
-def test_copies_of_a_stranger_syn_are_kept_while_there_is_room():
+def test_copies_of_a_provisional_syn_are_kept_while_there_is_room():
     """Of many, the first and the newest ones: a sender that repeats its SYN for ever fills no memory."""
     wire = Wire()
     established(wire)
@@ -244,7 +244,7 @@ def test_copies_of_a_stranger_syn_are_kept_while_there_is_room():
     assert new["rtt"]["synack"]["value_ns"] == 40 * MS
 
 
-def test_another_stranger_syn_takes_the_rows_of_the_first_and_of_its_copies():
+def test_another_provisional_syn_takes_the_rows_of_the_first_and_of_its_copies():
     wire = Wire().handshake()
     for isn in range(77, 277):
         for _ in range(3):
@@ -254,7 +254,7 @@ def test_another_stranger_syn_takes_the_rows_of_the_first_and_of_its_copies():
     assert wire.connection()["outcome"] == "established"
 
 
-def test_a_second_stranger_syn_takes_the_place_of_the_first():
+def test_a_second_provisional_syn_replaces_the_first():
     wire = Wire().handshake()
     for isn in (77, 88):
         wire.client.syn(seq=isn, ident=isn)

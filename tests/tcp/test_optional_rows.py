@@ -51,7 +51,7 @@ def test_each_row_belongs_to_one_connection(take, number, give_back):
 
 
 @pytest.mark.parametrize(("take", "number", "give_back"), KINDS.values(), ids=KINDS)
-def test_rows_given_back_are_given_out_again(take, number, give_back):
+def test_freed_rows_are_used_again(take, number, give_back):
     """All of them, the last one first, and none twice."""
     table, having = filled(take, number)
     numbers = [number(table, one) for one in having]
@@ -64,7 +64,7 @@ def test_rows_given_back_are_given_out_again(take, number, give_back):
 
 
 @pytest.mark.parametrize("kind", ["order", "renumbering"])
-def test_a_row_without_the_other_is_given_back_too(kind):
+def test_a_row_without_the_other_is_freed_too(kind):
     """A connection may have an `Aftermath` row and no `Order` row."""
     take, number, give_back = KINDS[{"order": "aftermath", "renumbering": "retries"}[kind]]
     table, having = filled(take, number)

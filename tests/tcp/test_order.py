@@ -190,7 +190,7 @@ def test_a_segment_that_is_overtaken_among_those_stored_late():
     assert counted(wire) == (0, 1, 0)
 
 
-def test_a_row_for_the_order_is_given_back_with_its_connection():
+def test_a_row_for_the_order_is_freed_with_its_connection():
     pump = Pump(Tracker(64))
     table = pump.tracker.table
 
@@ -309,7 +309,7 @@ def test_gaps(built, gaps):
     assert gaps_of(order_of(*built)) == sorted(gaps)
 
 
-def test_a_gap_keeps_when_it_was_made_and_the_marks_of_what_is_behind_it():
+def test_a_gap_keeps_its_time_and_the_marks_of_the_data_after_it():
     stamp = {"options": frames.timestamps(77, 1), "ident": 9}
     order = order_of(sent(0, 100), sent(400, 500, **stamp), sent(200, 300, options=frames.timestamps(78, 1), ident=10))
     places = [at for at in range(len(order.kind)) if order.kind[at] != GAP_FREE]

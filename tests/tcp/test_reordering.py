@@ -261,13 +261,13 @@ def test_a_rst_without_ack_or_of_the_client_refuses_no_syn_that_follows(refusal)
     assert table.connection_count + table.embryo_count == 2
 
 
-def test_nor_does_one_whose_acknowledgment_field_is_just_behind_it():
+def test_nor_does_one_whose_acknowledgment_field_is_just_before_it():
     table = tracked(frames.rst(ack=None, seq=7), frames.syn(seq=0xFFFF_FFFF))
     assert table.connection_count + table.embryo_count == 2
 
 
 @pytest.mark.parametrize(("later_ns", "overtaken"), [(MS, True), (500 * MS, True), (500 * MS + 1, False)])
-def test_a_syn_ack_behind_its_acknowledgment_was_overtaken_or_comes_again(later_ns, overtaken):
+def test_a_syn_ack_after_its_acknowledgment_was_overtaken_or_is_repeated(later_ns, overtaken):
     """No stack's first timeout is as short as half a second."""
     row = row_of(frames.syn(), frames.ack(**SAID), (MS + later_ns, frames.syn_ack()))
     assert bool(row.facts & FACT_REORDERED) == overtaken

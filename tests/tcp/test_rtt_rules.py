@@ -77,7 +77,7 @@ def noting(kind):
 
 
 @pytest.mark.parametrize("kind", NOTED)
-def test_a_copy_is_kept_with_what_it_said(kind):
+def test_a_copy_is_kept_with_its_time_and_options(kind):
     note, count = noting(kind)
     table, connection = Table(), row(Connection, **{count: 1})
     copy = sent(7, frame=(1 << 32) + 9, tsval=11, options=OPT_MSS, mss=1400, window_scale=5)

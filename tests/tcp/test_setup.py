@@ -769,7 +769,7 @@ def in_turns(talk, *, width, rounds):
     return pcap(sorted(made, key=lambda each: each[0]), nano=True)
 
 
-def test_what_reading_needs_is_given_back(said):
+def test_rows_used_for_reading_are_freed(said):
     """Buffers, for hellos in pieces, and the rows of what is under way: no more than were in use at once."""
     talk = Talk()
     for side, data in said["1.3"]:
@@ -778,7 +778,7 @@ def test_what_reading_needs_is_given_back(said):
     assert (read.setups.buffer_count, read.setups.reading_count, read.setups.setup_count) == (5, 5, 20)
 
 
-def test_waits_are_given_back_with_their_connections(said):
+def test_waits_are_freed_with_their_connections(said):
     """A table of 16 rows sees 160 connections, each of which lost its hello."""
     talk = Talk(said["1.3"][:1], way=1)
     talk.sent.append((talk.sent[0][0] + 300, *talk.sent[0][1:]))

@@ -828,7 +828,7 @@ def test_what_begins_in_midstream_with_data_is_not_read():
     assert read.over
 
 
-def test_a_hole_costs_from_the_first_byte_behind_it():
+def test_a_hole_costs_from_the_first_byte_after_it():
     talk = Talk([(0, client_hello())])
     begun = talk.free[1]
     for number in range(5):

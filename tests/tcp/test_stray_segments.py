@@ -225,7 +225,7 @@ def test_data_of_a_syn_survives_an_answer_that_was_for_another_connection():
     assert states(wire.connection())[0] == "CLOSE_WAIT"
 
 
-def test_data_that_was_denied_proves_nothing_of_what_comes_behind_it():
+def test_data_that_was_denied_proves_nothing_about_what_follows():
     """The client had sent no such number: it waits for a SYN-ACK, and drops what has no SYN."""
     wire = Wire(timestamps=False)
     wire.client.syn()

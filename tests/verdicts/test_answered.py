@@ -77,7 +77,7 @@ def test_the_final_ack_names_the_syn_ack():
     assert (rtt["synack"]["value_ns"], rtt["ackdat"]["value_ns"]) == (0, 40 * MS)
 
 
-def test_data_in_place_of_the_final_ack_name_it_as_well():
+def test_data_in_place_of_the_final_ack_also_name_it():
     wire = synack_lost(Wire(at="server"))
     wire.client.ack(lost="before")
     wire.client.data(80)

@@ -139,7 +139,7 @@ def test_frame_numbers_are_whole_whoever_holds_them(start, followed):
     assert gathering.subset(attempts, odd).first_frame.tolist() == attempts.first_frame[odd].tolist()
 
 
-def test_connections_come_first_and_are_told_apart():
+def test_connections_come_first_and_are_distinguished():
     attempts = attempts_of(EVERY, range(0, EVERY, 3))
     rows = np.array([39, 2, 20, 0])
     assert attempts.tracked(rows).tolist() == [2, 0]

@@ -159,7 +159,7 @@ def test_sizes_are_those_of_copies_to_come():
     assert sizes.of_all == {"rows": table.nbytes}
 
 
-def test_rows_that_are_taken_have_a_place_as_well():
+def test_taken_rows_also_have_an_index():
     copies, numbers = columns.Copies(), np.array([7, 2, 2, 9])
     first = copies.taken("rows", table_of(10), numbers)
     assert (first == rows_of(10)[numbers]).all()

@@ -58,6 +58,6 @@ def test_no_function_of_the_whole_capture_runs_for_each_finding(calls):
 
 
 @pytest.mark.parametrize("name", DEAR)
-def test_what_was_dear_for_each_finding_runs_once(calls, name):
+def test_expensive_steps_run_once_for_all_findings(calls, name):
     often, _ = calls
     assert often[name] == 1

@@ -24,7 +24,7 @@ def test_each_subject_is_asked_once():
     assert (one.asked, other.asked) == (1, 1)
 
 
-def test_functions_of_one_name_are_told_apart():
+def test_functions_of_one_name_are_distinguished():
     @once
     def answer(subject):
         return "another"

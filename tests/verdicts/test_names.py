@@ -196,7 +196,7 @@ def test_what_another_client_or_name_was_given_leaves_a_hint_news(change):
     assert waited([lookup(name, at=NOW, **change), lookup(at=NOW + MS, kind=HTTPS)], NOW + 2 * MS) == 1
 
 
-def test_names_of_hints_and_of_answers_are_told_apart():
+def test_names_of_hints_and_of_answers_are_distinguished():
     looked_up = [lookup("other.example", at=NOW), lookup(at=NOW + MS, kind=HTTPS)]
     names = names_of(looked_up, (CLIENT, SERVER, NOW + 2 * MS))
     assert names.all_names == {0: ["www.example.org", "other.example"]}

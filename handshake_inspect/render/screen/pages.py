@@ -87,8 +87,8 @@ def _typing(scene: Scene) -> Text:
     if scene.view.is_expression:
         hint = look.clean(scene.fault) or "understood; Enter keeps it, Esc drops it"
     room = scene.width - len(" filter:  _   ") - len(typed) - 1
-    said: list[Part] = [f"   {look.cut(hint, room)}"] if room >= 12 else []
-    return look.line((" filter: ", "bold reverse"), " ", typed, ("_", "bold"), *said)
+    hints: list[Part] = [f"   {look.cut(hint, room)}"] if room >= 12 else []
+    return look.line((" filter: ", "bold reverse"), " ", typed, ("_", "bold"), *hints)
 
 
 # --- overview ---------------------------------------------------------------------------------------------------------
@@ -141,8 +141,8 @@ def small(scene: Scene) -> list[Text]:
         ),
     ]
     counts = sorted(snapshot.outcomes.items(), key=lambda item: (item[0] != "established", -item[1]))
-    said = ", ".join(f"{rounded(count)} {name}" for name, count in counts if count) or "nothing decided yet"
-    lines += map(look.line, look.prose(said, width, 0, 2))
+    outcomes = ", ".join(f"{rounded(count)} {name}" for name, count in counts if count) or "nothing decided yet"
+    lines += map(look.line, look.prose(outcomes, width, 0, 2))
     room = max(scene.height - 1 - len(lines), 0)
     found = panels.findings(scene, width, min(2, room)) if snapshot.findings else []
     return [*lines, *found, *(lists(scene, width, room - len(found)) if room > len(found) else [])]
@@ -199,12 +199,12 @@ def help_page(scene: Scene) -> list[Text]:
 def waiting(look: Look, interface: str, width: int, height: int) -> list[Text]:
     """Return the lines shown before the first snapshot."""
     where = f" on {look.clean(interface)}" if interface else ""
-    said: list[Callable[[], Text]] = [
+    makers: list[Callable[[], Text]] = [
         lambda: look.line((" hsi live ", "bold reverse"), f" waiting for the first frames{where}"),
         look.line,
         lambda: look.line((" q", "bold"), (" quit", "dim")),
     ]
-    lines = [make() for make in said][:height]
+    lines = [make() for make in makers][:height]
     for line in lines:
         line.truncate(width, overflow="crop")
     return lines + [look.line()] * (height - len(lines))

@@ -79,15 +79,15 @@ def _attempts_head(scene: Scene, now: str, peak: str, seconds: int, width: int) 
     look = scene.look
     lasting = f"last {plural(seconds, 'second')}"
     forms = [
-        (name, f"  peak {peak}/s" if peaked else "", lasting if said else "")
-        for name, peaked, said in (
+        (name, f"  peak {peak}/s" if peaked else "", lasting if dated else "")
+        for name, peaked, dated in (
             ("ATTEMPTS TO CONNECT", True, True), ("ATTEMPTS", True, True), ("ATTEMPTS", True, False),
             ("ATTEMPTS", False, False),
         )
     ]  # fmt: skip
     fitting = (form for form in forms if len("".join(form)) + len(f"  {now}/s  ") <= width)
-    name, most, said = next(fitting, forms[-1])
-    return look.ends(look.line((f"{name}  ", "bold"), (f"{now}/s", "bold"), most), look.line((said, "dim")), width)
+    name, most, period = next(fitting, forms[-1])
+    return look.ends(look.line((f"{name}  ", "bold"), (f"{now}/s", "bold"), most), look.line((period, "dim")), width)
 
 
 def _outcomes_shown(scene: Scene, room: int) -> list[tuple[str, ...]]:
@@ -160,8 +160,8 @@ def findings(scene: Scene, width: int, room: int) -> list[Text]:
     held = [row.of for row in scene.lists["findings"] if isinstance(row.of, Finding)]
     if not held:
         searched = scene.snapshot.found_ns is not None
-        said = ", ".join(["none", *_age(scene)]) if searched else "not looked for yet"
-        return [title(scene, "FINDINGS", said)][:room]
+        state = ", ".join(["none", *_age(scene)]) if searched else "not looked for yet"
+        return [title(scene, "FINDINGS", state)][:room]
     head = title(scene, "FINDINGS", ", ".join([*_tally(held), *_age(scene)]))
     chosen = place_of(scene, held)
     if chosen is not None:
@@ -297,8 +297,8 @@ def _fitting(scene: Scene, width: int) -> tuple[list[_Column], int, int, int]:
             process = _LEAST_PROCESS + min(spare - failed, max(_longest_process(scene) - _LEAST_PROCESS, 0))
             otherwise += failed
             left -= process + 2 + failed
-        said = column.rank < 2 or any(column.cell(scene, each) not in ("", "-") for each in scene.services)
-        if said and left >= column.width + 1:
+        is_useful = column.rank < 2 or any(column.cell(scene, each) not in ("", "-") for each in scene.services)
+        if is_useful and left >= column.width + 1:
             columns.append(column)
             left -= column.width + 1
     more = max(min(least - server, left), 0)
@@ -337,10 +337,10 @@ def _process(scene: Scene, service: Service, width: int) -> str:
 
 def _failed(service: Service) -> str:
     """Return the outcomes other than established as text."""
-    said = failures(service.outcomes, rounded)
+    failed = failures(service.outcomes, rounded)
     if service.setup is not None and service.setup.tls.failed:
-        said = ", ".join(filter(None, [said, f"{rounded(service.setup.tls.failed)} TLS failed"]))
-    return said
+        failed = ", ".join(filter(None, [failed, f"{rounded(service.setup.tls.failed)} TLS failed"]))
+    return failed
 
 
 def _longest_failed(scene: Scene) -> int:

@@ -40,11 +40,10 @@ def can_show(out: TextIO | None = None) -> bool:
 class Screen:
     """The screen of `hsi live`.
 
-    `ascii`: draw with plain signs; `color`: use colours (words and signs carry the meaning alone); `interface` is said
-    until the first snapshot comes; `out` is the terminal, standard output if not given.  Its `story`
-    is asked for the ladder of a connection of a snapshot: lines for the `width` and in the `style` of the screen, or
-    None; it may raise HsiError.  `reads` makes of an expression of -Y what it lets through, and raises HsiError for
-    one that is wrong; it is given nothing when there is none any more.
+    `ascii`: draw with ASCII signs only; `color`: use colours (words and signs alone carry the meaning); `interface` is
+    shown until the first snapshot; `out` is the terminal, standard output by default.  `story` returns the ladder of a
+    connection as lines for the screen's `width` and `style`, or None; it may raise HsiError.  `reads` compiles an
+    expression of -Y, raising HsiError if it is wrong; an empty one matches all.
     """
 
     def __init__(

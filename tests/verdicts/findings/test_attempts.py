@@ -169,7 +169,7 @@ def test_another_cause_is_another_finding():
     assert causes == {"syn-dropped": 443, "port-filtered": 8443}
 
 
-def test_refusals_by_a_middlebox_are_not_rolled_up_as_well():
+def test_refusals_by_a_middlebox_are_not_also_rolled_up():
     timed = used(0, ("10.0.0.3", 4001)) + used(0, ("10.0.0.3", 4002), (SERVER[0], 22))
     for n in range(3):
         here, at = ("10.0.0.1", 5000 + n), START + n * SECOND

@@ -219,7 +219,7 @@ def blind(monkeypatch, report):
     return said[0].tolist()
 
 
-def test_silence_in_a_one_sided_capture_is_no_verdict(monkeypatch):
+def test_silence_in_a_one_sided_capture_gives_no_verdict(monkeypatch):
     spoke = Wire().handshake().exchange()
     silent = Wire(client=("192.0.2.1", 999))
     silent.client.syn()

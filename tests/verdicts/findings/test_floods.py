@@ -175,7 +175,7 @@ def test_arithmetic_isns_and_counted_ports_are_signs():
     assert one["metrics"]["sources"] == 1
 
 
-def test_real_clients_inside_and_outside_are_told_apart(dice):
+def test_real_clients_inside_and_outside_are_distinguished(dice):
     timed = [*random_flood(dice, 500, every=10 * MS), end(20 * SECOND)]
     for number in range(10):
         timed += handshake(number * 400 * MS, client(number, 9), 50000)

@@ -174,7 +174,7 @@ def test_ipv6_is_not_to_blame(steps):
     assert steps(told_both()).found("ipv6-broken") == []
 
 
-def test_two_clients_of_one_network_are_told_apart_by_time():
+def test_two_clients_of_one_network_are_distinguished_by_time():
     talk = told_both().connect(V4).wait(5 * SECOND)
     talk.look_up("www.example.org", V6, client=SECOND_CLIENT).look_up("www.example.org", V4, client=SECOND_CLIENT)
     talk.fail(V6, client="2001:db8::2").connect(V4, client=SECOND_CLIENT)
