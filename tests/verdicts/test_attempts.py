@@ -121,6 +121,8 @@ def test_what_was_sent_is_what_the_columns_say(followed):
     assert (attempts.connection("facts", every) & FACT_SYN != 0).all()
     ends = [attempts.one_end("server", row)[2] for row in every.tolist()]
     assert by_time(attempts, ends) == [80 + n % 3 for n in every]
+    assert by_time(attempts, attempts.client("port")) == [30000 + n for n in every]
+    assert by_time(attempts, attempts.server("port")) == [80 + n % 3 for n in every]
 
 
 @pytest.mark.parametrize("start", [0, 2**32 - 4, 2**32 + 100])
