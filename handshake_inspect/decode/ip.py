@@ -57,7 +57,6 @@ def decode_ipv4(data: bytes, at: int, end: int, wire_end: int, out: Any) -> int:
     protocol = data[at + 9]
     out.ip_version = 4
     out.ip_id = big_endian.be16(data, at + 4)
-    out.dont_fragment = fragment >> 14 & 1
     out.ttl = data[at + 8]
     out.src_lo = IPV4_MAPPED | big_endian.be32(data, at + 12)
     out.dst_lo = IPV4_MAPPED | big_endian.be32(data, at + 16)

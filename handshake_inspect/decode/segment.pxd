@@ -31,7 +31,6 @@ cdef struct Segment:
     uint8_t ip_version
     uint8_t icmp_type
     uint8_t icmp_code
-    uint8_t dont_fragment
     uint8_t tfo_cookie_len
     uint32_t sack_left
     uint32_t sack_right

@@ -40,7 +40,6 @@ class Segment(ctypes.Structure):
         ("ip_version", ctypes.c_uint8),  # 4 or 6
         ("icmp_type", ctypes.c_uint8),
         ("icmp_code", ctypes.c_uint8),
-        ("dont_fragment", ctypes.c_uint8),
         ("tfo_cookie_len", ctypes.c_uint8),
         ("sack_left", ctypes.c_uint32),  # first SACK block, when OPT_SACK
         ("sack_right", ctypes.c_uint32),

@@ -171,7 +171,6 @@ def plain_ipv4(data: bytes, at: int, end: int, wire_end: int, out: Any) -> bool:
     segment.clear(out)
     out.ip_version = 4
     out.ip_id = big_endian.be16(data, at + 4)
-    out.dont_fragment = data[at + 6] >> 6 & 1
     out.ttl = data[at + 8]
     out.src_lo = IPV4_MAPPED | big_endian.be32(data, at + 12)
     out.dst_lo = IPV4_MAPPED | big_endian.be32(data, at + 16)

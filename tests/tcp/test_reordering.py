@@ -261,7 +261,7 @@ def test_a_rst_without_ack_or_of_the_client_refuses_no_syn_that_follows(refusal)
     assert table.connection_count + table.embryo_count == 2
 
 
-def test_nor_does_one_whose_acknowledgment_field_is_just_before_it():
+def test_nor_does_one_without_ack_whose_acknowledgment_field_fits():
     table = tracked(frames.rst(ack=None, seq=7), frames.syn(seq=0xFFFF_FFFF))
     assert table.connection_count + table.embryo_count == 2
 
