@@ -32,6 +32,7 @@ cdef struct Segment:
     uint8_t icmp_type
     uint8_t icmp_code
     uint8_t tfo_cookie_len
+    uint8_t spare
     uint32_t sack_left
     uint32_t sack_right
     uint8_t options_len

@@ -41,6 +41,7 @@ class Segment(ctypes.Structure):
         ("icmp_type", ctypes.c_uint8),
         ("icmp_code", ctypes.c_uint8),
         ("tfo_cookie_len", ctypes.c_uint8),
+        ("spare", ctypes.c_uint8),
         ("sack_left", ctypes.c_uint32),  # first SACK block, when OPT_SACK
         ("sack_right", ctypes.c_uint32),
         ("options_len", ctypes.c_uint8),  # bytes of TCP options in the header
