@@ -16,7 +16,7 @@ from hypothesis import settings
 from support.command_server import CommandServer
 
 import handshake_inspect
-from handshake_inspect.verdicts import plain_values
+from handshake_inspect.verdicts import finding
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path(handshake_inspect.__file__).resolve().parent
@@ -54,7 +54,7 @@ def tested_build() -> str:
 def pytest_configure() -> None:
     """HSI_EXPECT_BUILD=compiled or pure: refuse to test the other one by mistake."""
     _hear("SIGINT", "SIGHUP")
-    plain_values.REFUSE = True  # a finding with anything of NumPy in it fails its test
+    finding.REFUSE = True  # a finding with anything of NumPy in it fails its test
     expected = os.environ.get("HSI_EXPECT_BUILD")
     if expected and tested_build() != expected:
         pytest.exit(f"HSI_EXPECT_BUILD={expected}, but {PACKAGE} is {tested_build()}", returncode=4)

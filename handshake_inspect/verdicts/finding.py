@@ -4,15 +4,22 @@ A detector's module declares its `Kind` next to `detect`: id, texts and all metr
 (ids in the JSON Schema, help in SARIF, `check --no-finding`, findings over time, host evidence) is derived from it.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from enum import Enum
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from handshake_inspect.verdicts.advice_steps import Step
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.host import HostEvidence
-from handshake_inspect.verdicts.plain_values import plain
+
+REFUSE = False  # the tests set it, so that detectors that leave NumPy values in a finding are fixed
+_PLAIN = (bool, int, float, str, type(None))
+_AS_THEY_ARE = frozenset(_PLAIN) - {float}  # a float may be NaN
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ class Finding:
     """One finding. `host` is an address as two 64-bit halves; `connections` are row numbers, not ids.
 
     With `prefix`, `host` is a network of so many bits. All values are plain Python, whatever they were computed from:
-    see `plain_values.py`.
+    see `plain`.
     """
 
     kind: Kind
@@ -116,3 +123,34 @@ class Finding:
 
 
 Detector = Callable[[Case], list[Finding]]
+
+
+def plain(value: Any, where: str = "value") -> Any:
+    """Return the value in plain Python; NaN and infinity become None. Raise TypeError if there is no plain form.
+
+    Detectors compute with NumPy, whose scalars look like Python numbers until an encoder meets one: `a and b` of two
+    arrays' elements is a `numpy.bool_`, which no JSON encoder accepts. Arrays become lists. With `REFUSE`, raise
+    TypeError for anything that had to be converted.
+    """
+    kind = type(value)
+    if kind is float and not math.isfinite(value):
+        return _changed(None, value, where)
+    if kind in _PLAIN:
+        return value
+    if kind is dict:
+        return {plain(key, where): plain(each, f"{where}.{key}") for key, each in value.items()}
+    if kind in (list, tuple):
+        if _AS_THEY_ARE.issuperset(map(type, value)):
+            return value
+        return kind(plain(each, where) for each in value)
+    if isinstance(value, np.generic | np.ndarray):
+        return _changed(plain(value.tolist(), where), value, where)
+    if isinstance(value, Enum):
+        return _changed(plain(value.value, where), value, where)
+    raise TypeError(f"{where} is a {kind.__name__}, which a finding cannot hold: {value!r}")
+
+
+def _changed(converted: Any, value: Any, where: str) -> Any:
+    if REFUSE:
+        raise TypeError(f"{where} is a {type(value).__module__}.{type(value).__name__}: {value!r}")
+    return converted

@@ -1,8 +1,8 @@
 """`refused`, `rejected`, `timed-out`, `half-open`: failed attempts per reason, with clients and ports.
 
 One finding per reason (outcome, cause and server address), from one attempt: a host that is down is one finding, on
-however many ports. Attempts that another finding explains are left out (`explained.py`); if it explains all of them,
-there is no roll-up. `pending` attempts have not failed.
+however many ports. Attempts that another finding explains are left out (see `explained`); if it explains all of
+them, there is no roll-up. `pending` attempts have not failed.
 
 The severity depends on the share of the attempts on these ports that failed for this reason:
 
@@ -20,18 +20,22 @@ import numpy as np
 from handshake_inspect.verdicts.arrays import Bools, Indices, Keys
 from handshake_inspect.verdicts.case import Case
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
+from handshake_inspect.verdicts.findings import accept_queue, rst_injection
 from handshake_inspect.verdicts.findings.base import Host, addr, capped, largest, ratio, target
 from handshake_inspect.verdicts.findings.expired_failures import ExpiredAttempts, expired_attempts, reasons
-from handshake_inspect.verdicts.findings.explained import explained
 from handshake_inspect.verdicts.findings.failure_advice import advice, place
+from handshake_inspect.verdicts.findings.port_scan import scan_rows
+from handshake_inspect.verdicts.findings.syn_flood import flood_rows, floods, within
 from handshake_inspect.verdicts.findings.tally import REPORTERS, Tally
 from handshake_inspect.verdicts.flag_filter import hidden_resets
 from handshake_inspect.verdicts.grouping import group
 from handshake_inspect.verdicts.host import QUEUE_SETTINGS, HostEvidence
 from handshake_inspect.verdicts.memo import once
 from handshake_inspect.verdicts.numbering import AttemptRows
+from handshake_inspect.verdicts.resets import two_hosts
 from handshake_inspect.verdicts.sets import places
 from handshake_inspect.verdicts.words import (
+    CAUSE,
     CAUSES,
     ESTABLISHED,
     HALF_OPEN,
@@ -51,6 +55,31 @@ PORTS = 20  # a finding lists at most so many ports, the lowest
 
 VERBS = {REFUSED: "refused", REJECTED: "rejected", TIMED_OUT: "timed out", HALF_OPEN: "half-open"}
 VERBS_OF_ONE = {REFUSED: "was refused", REJECTED: "was rejected", TIMED_OUT: "timed out", HALF_OPEN: "is half-open"}
+
+
+@once
+def explained(case: Case) -> Bools:
+    """Return a mask over attempts that a more specific finding explains, which a roll-up would only repeat.
+
+    Attempts of a SYN flood or port scan state nothing about the service (the flood's `legitimate_clients` counts
+    the clients that it kept out). A full accept queue, a middlebox that resets in the server's name, and two hosts
+    with one address have findings with better advice.
+    """
+    mask: Bools = flood_rows(case) | scan_rows(case)
+    for rows in (beside_floods(case), accept_queue.explained_rows(case), rst_injection.injected_rows(case)):
+        mask[rows] = True
+    case.attempts.of_connections(mask)[:] |= two_hosts(case.attempts)
+    return mask
+
+
+def beside_floods(case: Case) -> AttemptRows:
+    """Return other attempts on a flood's target: from impossible sources at any time, or dropped during the flood."""
+    cause = case.outcomes.cause
+    forged, dropped = cause == CAUSE["bogon-source"], cause == CAUSE["syn-dropped"]
+    parts = [
+        flood.others[forged[flood.others] | (within(case, flood) & dropped[flood.others])] for flood in floods(case)
+    ]
+    return AttemptRows(np.concatenate([np.zeros(0, dtype=np.intp), *parts]))
 
 
 @once

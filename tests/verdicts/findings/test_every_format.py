@@ -17,7 +17,7 @@ from handshake_inspect import engine
 from handshake_inspect.checks import settings as rules
 from handshake_inspect.checks.rule_results import evaluate_rules
 from handshake_inspect.render import CHECKS, FORMATS, REPORTS, Options
-from handshake_inspect.verdicts import plain_values
+from handshake_inspect.verdicts import finding as finding_module
 from handshake_inspect.verdicts.finding import Finding, Kind, Metric
 
 SECOND = 1_000_000_000
@@ -267,7 +267,7 @@ def test_findings_refuse_numpy_where_they_are_tested(given_, made):
 
 @pytest.mark.parametrize(("given_", "made"), NOT_PLAIN)
 def test_findings_make_numpy_plain_for_users(monkeypatch, given_, made):
-    monkeypatch.setattr(plain_values, "REFUSE", False)
+    monkeypatch.setattr(finding_module, "REFUSE", False)
     name, value = made
     found = getattr(finding(**given_), name)
     assert found == value
@@ -275,6 +275,6 @@ def test_findings_make_numpy_plain_for_users(monkeypatch, given_, made):
 
 
 def test_a_finding_holds_nothing_else(monkeypatch):
-    monkeypatch.setattr(plain_values, "REFUSE", False)
+    monkeypatch.setattr(finding_module, "REFUSE", False)
     with pytest.raises(TypeError, match="object"):
         finding(metrics={"a": object()})

@@ -6,7 +6,7 @@ from support import samples
 from support.detected import MS, SECOND, crowd, found, merged, only
 
 from handshake_inspect import analyze
-from handshake_inspect.verdicts.findings.explained import beside_floods, explained
+from handshake_inspect.verdicts.findings.rollups import beside_floods, explained
 from handshake_inspect.verdicts.findings.syn_flood import flood_rows
 
 
