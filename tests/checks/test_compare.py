@@ -13,8 +13,7 @@ import pytest
 from support import reports
 from support.reports import MS, connection
 
-from handshake_inspect.checks.compare import Tolerance, compare
-from handshake_inspect.checks.statistics import mann_whitney, proportions
+from handshake_inspect.checks.compare import Tolerance, compare, mann_whitney, proportions
 from handshake_inspect.render import DIFFS, FORMATS, Options
 from handshake_inspect.render.diff_text import render_diff
 from handshake_inspect.report.model import Endpoint
