@@ -79,7 +79,7 @@ class Datagram:
 
     def is_whole(self) -> bool:
         """Return True if all bytes have been received."""
-        return self.ranges == [(0, self.total)]
+        return self.total > 0 and self.ranges == [(0, self.total)]  # an empty first fragment is none
 
 
 class Reassembler:

@@ -232,6 +232,7 @@ def piece(at, length, more=True, ident=77):
 @pytest.mark.parametrize(
     ("added", "ranges"),
     [
+        ([(0, 0)], [(0, 0)]),  # an empty one, which only hostile senders make
         ([(0, 8)], [(0, 8)]),
         ([(0, 8), (16, 24)], [(0, 8), (16, 24)]),
         ([(16, 24), (0, 8)], [(0, 8), (16, 24)]),
