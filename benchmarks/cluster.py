@@ -167,7 +167,7 @@ def dataset(report):
 # -- `local:2`, as commands --------------------------------------------------------------------------------------------
 
 # hsi, with rows in a file as where memory is short.
-FILED = "import handshake_inspect.cluster.room as room, handshake_inspect.cli as cli; room.memory = int; cli.main()"
+FILED = "import handshake_inspect.cluster.row_arrays as a, handshake_inspect.cli as cli; a.memory = int; cli.main()"
 WAYS = {"one process": (), "local:2": ("--cluster", "local:2")}
 
 

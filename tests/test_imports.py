@@ -125,7 +125,7 @@ def imported_by(file: Path) -> set[str]:
 def test_no_stage_imports_a_later_one(file):
     """The contract again without import-linter, which not everybody who runs the tests has."""
     stage = stage_of(module_name(file))
-    if stage in {"", "__main__"}:  # the front doors
+    if stage in {"", "__main__"}:  # entry points
         return
     height = next(i for i, layer in enumerate(layers()) if stage in layer)
     allowed = {stage}.union(*layers()[:height])
@@ -143,11 +143,11 @@ def test_the_layers_are_drawn_as_they_are():
     assert [set(each.split(" | ")) for each in reversed(names)] == layers()
 
 
-def test_no_stage_imports_the_front_door():
-    """The package root imports the engine when it is called: who imports the root from below makes a circle."""
-    doors = {"", "__main__", "cli", "testing"}
+def test_no_stage_imports_the_package_root_or_what_users_call():
+    """The package root imports the engine when it is called: a stage that imports the root makes a circle."""
+    entries = {"", "__main__", "cli", "testing"}
     for file in FILES:
-        if stage_of(module_name(file)) in doors:
+        if stage_of(module_name(file)) in entries:
             continue
         for node in ast.walk(ast.parse(file.read_text())):
             root = isinstance(node, ast.Import) and any(each.name == "handshake_inspect" for each in node.names)

@@ -211,8 +211,8 @@ def _mark_covered_group(a: JoinedSegments, b: JoinedSegments, group: _Group) -> 
     for side, places, own, other in ((a, group.a, "a", "b"), (b, group.b, "b", "a")):
         short = counts[own] - counts[other]
         for at in places:
-            stretch = slice(index[int(side.seq[at])], index[int(side.seq[at] + side.length[at])])
-            if (short[stretch] > 0).any():
-                short[stretch] -= 1
+            covered = slice(index[int(side.seq[at])], index[int(side.seq[at] + side.length[at])])
+            if (short[covered] > 0).any():
+                short[covered] -= 1
             else:
                 side.covered[at] = True

@@ -15,7 +15,7 @@ from handshake_inspect.cluster.apart import ApartConnections
 from handshake_inspect.cluster.narrow import RemoteTables, narrowed, types_for
 from handshake_inspect.cluster.numbering import Outline
 from handshake_inspect.cluster.parts import FileSummary, Part, Sizes, check, parts_of
-from handshake_inspect.cluster.room import give_back
+from handshake_inspect.cluster.row_arrays import release
 from handshake_inspect.dns.lookups import Lookups
 from handshake_inspect.engine import Options, Progress
 from handshake_inspect.engine.reporting import case_of, conclude, end_of, report_of
@@ -166,7 +166,7 @@ class Run:
             size = value.nbytes
             yield value
             del value
-            give_back(size)
+            release(size)
 
     def items(self, submitted: Sequence[Any], name: str, those: Sequence[bool] | None = None) -> list[Any]:
         """Return the same attribute of each result, or of those selected by the mask `those`."""

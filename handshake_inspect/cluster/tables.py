@@ -2,7 +2,7 @@
 
 The result has the attributes of a pump that a report needs (`engine.reporting`).  Rows refer to each other by number;
 when tables are concatenated, these numbers are offset by the rows before them.  Parts are merged one by one and freed,
-into arrays of the final size, which are files where memory is short (`room`).
+into arrays of the final size, which are files where memory is short (`row_arrays`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from handshake_inspect.cluster.room import room
+from handshake_inspect.cluster.row_arrays import allocate
 from handshake_inspect.dns.lookups import Lookups
 from handshake_inspect.engine.pump import Pump
 from handshake_inspect.quic.quic_rows import ROWS as QUIC_ROWS
@@ -199,7 +199,7 @@ class _Whole:
             totals["high"] = totals["embryo"]
         else:
             del totals["high"]
-        self._rows = room(totals, types)
+        self._rows = allocate(totals, types)
         self._before = dict.fromkeys(totals, 0)
         self._names: dict[bytes, int] = {}
 

@@ -14,7 +14,7 @@ from handshake_inspect.report.column import Column
 from handshake_inspect.report.embryos import Embryos
 from handshake_inspect.report.fields import ENTRIES
 from handshake_inspect.report.json_rows import Writer
-from handshake_inspect.report.lines import JSON, Lines, Places, Room, Style
+from handshake_inspect.report.lines import JSON, Lines, Places, ReusedBuffer, Style
 from handshake_inspect.report.model import Connection, Connections, fair_shares
 from handshake_inspect.report.table import table
 from handshake_inspect.report.trouble_columns import trouble_kinds
@@ -151,14 +151,14 @@ class RowConnections(Connections):
         return self._written(size, style, lambda writer, rows: writer.fields(rows, fields, heads, ending))
 
     def _written(self, size: int, style: Style, write: Callable[[Writer, Places], None]) -> Iterator[memoryview]:
-        room = Room()
+        buffer = ReusedBuffer()
         for start in range(0, len(self), size):
             rows = self.attempts.order[self._numbered(start, min(start + size, len(self)))]
             kinds, full = self._batches(rows)
             lines = Lines(len(rows), style)
             for kind, those in zip(kinds, _halves(lines.all, full), strict=True):
                 write(Writer(lines, kind), those)
-            yield lines.written(room)
+            yield lines.written(buffer)
 
     def _batches(self, rows: AttemptRows) -> tuple[list[Parts], NDArray[np.bool_]]:
         """Return the builders of these rows (connections, embryos or both), and a mask: True for connections."""

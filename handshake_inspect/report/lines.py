@@ -21,17 +21,17 @@ Mask = NDArray[np.bool_]
 _SHIFTS = (np.uint64(24), np.uint64(16), np.uint64(8), np.uint64(0))
 
 
-class Room:
+class ReusedBuffer:
     """A reusable buffer: fresh memory would cost more (page faults) than filling it."""
 
     def __init__(self) -> None:
-        self._room = _view(np.empty(0, dtype=np.uint8))
+        self._buffer = _view(np.empty(0, dtype=np.uint8))
 
     def of(self, size: int) -> memoryview:
         """Return `size` bytes with arbitrary contents."""
-        if size > len(self._room):
-            self._room = _view(np.empty(size + size // 8, dtype=np.uint8))
-        return self._room[:size]
+        if size > len(self._buffer):
+            self._buffer = _view(np.empty(size + size // 8, dtype=np.uint8))
+        return self._buffer[:size]
 
 
 Texts = tuple[bytes, NDArray[np.int64]]  # newline-terminated texts, and their start offsets (one more than texts)
@@ -136,11 +136,11 @@ class Lines:
             self.numbers(rows, lo >> shift & np.uint64(0xFF), known)
         self.same(rows, quote)
 
-    def written(self, room: Room) -> memoryview:
+    def written(self, buffer: ReusedBuffer) -> memoryview:
         """Return all lines, concatenated; valid until the buffer is reused."""
         self._taken(self.all[:0])
         ends = np.cumsum(self._lengths) - self._lengths
-        out = room.of(int(self._lengths.sum()))
+        out = buffer.of(int(self._lengths.sum()))
         for put, column in self._steps:
             put(out, _view(ends), *column)
         return out
@@ -181,4 +181,4 @@ def of_values(columns: Sequence[Sequence[Any]], heads: Sequence[bytes], ending: 
         lines.same(lines.all, head)
         lines.values(lines.all, column)
     lines.same(lines.all, ending)
-    return lines.written(Room())
+    return lines.written(ReusedBuffer())

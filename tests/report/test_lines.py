@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handshake_inspect.report.lines import Lines, Room, joined
+from handshake_inspect.report.lines import Lines, ReusedBuffer, joined
 from handshake_inspect.wire.address import address_halves, address_text
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -16,7 +16,7 @@ EDGES = [0, 9, 10, 99, 100, 999, 10_000, 2**32, 10**18 - 1, 10**18, 2**63 - 1, -
 
 def written(lines, room=None):
     """Each line as what it holds."""
-    return [json.loads(line) for line in bytes(lines.written(room or Room())).splitlines()]
+    return [json.loads(line) for line in bytes(lines.written(room or ReusedBuffer())).splitlines()]
 
 
 def of_column(count, fill):
@@ -92,11 +92,11 @@ def test_another_style():
     lines.numbers(lines.all, *numbers([7, None, 8]))
     lines.addresses(lines.all, np.zeros(3, dtype=np.uint64), np.full(3, 0xFFFF_0A00_0001, dtype=np.uint64))
     lines.same(lines.all, b"|")
-    assert bytes(lines.written(Room())) == b"a\nb;two\n;710.0.0.1|-;-;-10.0.0.1|;one;810.0.0.1|"
+    assert bytes(lines.written(ReusedBuffer())) == b"a\nb;two\n;710.0.0.1|-;-;-10.0.0.1|;one;810.0.0.1|"
 
 
 def test_a_room_is_used_again():
-    room = Room()
+    room = ReusedBuffer()
     for text in (b"1\n", b"12345678901234567890123\n", b"2\n"):
         lines = Lines(3)
         lines.same(lines.all, text)
@@ -108,4 +108,4 @@ def test_no_lines():
     lines.numbers(lines.all, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=bool))
     lines.words(lines.all, np.zeros(0, dtype=np.intp), [])
     lines.addresses(lines.all, np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.uint64))
-    assert bytes(lines.written(Room())) == b""
+    assert bytes(lines.written(ReusedBuffer())) == b""

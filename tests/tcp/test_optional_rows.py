@@ -1,4 +1,4 @@
-"""Rows that few connections have are given back and given out again; only C calls these functions when compiled."""
+"""Rows that few connections have are freed and used again; only C calls these functions when compiled."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def free_aftermath(table, one):
     table.release_aftermath(one.aftermath - 1)
 
 
-# What gives a row out, its number, and what gives it back.
+# What allocates a row, its number, and what frees it.
 KINDS = {
     "retries": (Table.new_retries, lambda _, one: one.retries, free_retries),
     "aftermath": (Table.new_aftermath, lambda _, one: one.aftermath, free_aftermath),
@@ -40,8 +40,8 @@ def filled(take, number):
         assert number(table, one) == len(having)
 
 
-@pytest.mark.parametrize(("take", "number", "give_back"), KINDS.values(), ids=KINDS)
-def test_each_row_belongs_to_one_connection(take, number, give_back):
+@pytest.mark.parametrize(("take", "number", "free"), KINDS.values(), ids=KINDS)
+def test_each_row_belongs_to_one_connection(take, number, free):
     table, having = filled(take, number)
     assert 1 <= len(having) <= LIMIT
     for one in having:
@@ -50,13 +50,13 @@ def test_each_row_belongs_to_one_connection(take, number, give_back):
         assert number(table, one) == before
 
 
-@pytest.mark.parametrize(("take", "number", "give_back"), KINDS.values(), ids=KINDS)
-def test_freed_rows_are_used_again(take, number, give_back):
+@pytest.mark.parametrize(("take", "number", "free"), KINDS.values(), ids=KINDS)
+def test_freed_rows_are_used_again(take, number, free):
     """All of them, the last one first, and none twice."""
     table, having = filled(take, number)
     numbers = [number(table, one) for one in having]
     for one in having:
-        give_back(table, one)
+        free(table, one)
     again = [Connection() for _ in numbers]
     assert all(take(table, one) for one in again)
     assert [number(table, one) for one in again] == numbers[::-1]
@@ -66,16 +66,16 @@ def test_freed_rows_are_used_again(take, number, give_back):
 @pytest.mark.parametrize("kind", ["order", "renumbering"])
 def test_a_row_without_the_other_is_freed_too(kind):
     """A connection may have an `Aftermath` row and no `Order` row."""
-    take, number, give_back = KINDS[{"order": "aftermath", "renumbering": "retries"}[kind]]
+    take, number, free = KINDS[{"order": "aftermath", "renumbering": "retries"}[kind]]
     table, having = filled(take, number)
-    give_back(table, having[0])
+    free(table, having[0])
     other, number_of_other, _ = KINDS[kind]
     one = Connection()
     assert other(table, one)
     assert number_of_other(table, one) == 1
 
 
-def test_a_row_given_out_again_is_as_new():
+def test_a_row_used_again_is_as_new():
     table, one = Table(LIMIT), Connection()
     assert table.new_order(one)
     assert table.new_renumbering(one)

@@ -39,21 +39,21 @@ def _limit(path: Path) -> int:
         return NO_LIMIT
 
 
-def room(counts: Mapping[str, int], types: Mapping[str, Any]) -> dict[str, Array]:
+def allocate(counts: Mapping[str, int], types: Mapping[str, Any]) -> dict[str, Array]:
     """Allocate an array of `counts` rows for each name; raises ClusterError where there is no space for them."""
     total = sum(count * types[name].itemsize for name, count in counts.items())
     if total <= memory() // SHARE:
         return {name: np.empty(count, dtype=types[name]) for name, count in counts.items()}
     try:
-        return {name: _filed(count, types[name]) for name, count in counts.items()}
+        return {name: _in_file(count, types[name]) for name, count in counts.items()}
     except OSError as error:
         raise ClusterError(
-            f"no room for {total / 1e9:.1f} GB of rows in {tempfile.gettempdir()} ({error.strerror}): "
+            f"no space for {total / 1e9:.1f} GB of rows in {tempfile.gettempdir()} ({error.strerror}): "
             "name another directory by TMPDIR"
         ) from None
 
 
-def _filed(count: int, kind: Any) -> Array:
+def _in_file(count: int, kind: Any) -> Array:
     """Allocate rows in a temporary file, whose blocks are reserved first."""
     if not count:
         return np.empty(0, dtype=kind)
@@ -65,7 +65,7 @@ def _filed(count: int, kind: Any) -> Array:
         return np.memmap(file, dtype=kind, mode="r+", shape=(count,)).view(np.ndarray)
 
 
-def give_back(size: int) -> None:
+def release(size: int) -> None:
     """Return freed memory to the system if it was at least `LARGE`: the command keeps what it frees (`cli.memory`)."""
     if size >= LARGE and sys.platform == "linux":
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
