@@ -118,7 +118,7 @@ cdef struct Reading:
     uint8_t kind
     uint8_t answers
     uint8_t done
-    uint8_t said
+    uint8_t sent_more
     uint8_t veiled
     uint8_t exchanged
     uint8_t spare[3]

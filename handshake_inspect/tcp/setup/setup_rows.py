@@ -152,7 +152,7 @@ class Reading(ctypes.Structure):
         ("kind", ctypes.c_uint8),  # presumed UPGRADE_*
         ("answers", ctypes.c_uint8),  # number of entries in `answer_at`
         ("done", ctypes.c_uint8),  # the response came, but is not yet acknowledged
-        ("said", ctypes.c_uint8),  # whether the server sent more than alerts after its Finished
+        ("sent_more", ctypes.c_uint8),  # whether the server sent more than alerts after its Finished
         ("veiled", ctypes.c_uint8),  # only the type was captured of the record after the client's ChangeCipherSpec
         ("exchanged", ctypes.c_uint8),  # TLS 1.2: whether the client sent a message before its ChangeCipherSpec
         ("spare", ctypes.c_uint8 * 3),

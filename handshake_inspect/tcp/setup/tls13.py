@@ -298,7 +298,7 @@ def on_later(focus: Any) -> None:
     if is_alert(focus, length):
         note_encrypted_alert(focus)
         return
-    reading.said = 1
+    reading.sent_more = 1
     if may_answer(focus):
         note_candidate(focus, length)
     elif reading.finished != FINISHED_NOT and is_like_ticket(length) and setup.ticket_length == 0:
@@ -370,7 +370,7 @@ def note_encrypted_alert(focus: Any) -> None:
     """
     setup = focus.setup
     server = focus.side ^ 1 if focus.is_client else focus.side
-    doubted = setup.flags & SETUP_CUT and (focus.reading.said or focus.reading.state[server] == READ_LOST)
+    doubted = setup.flags & SETUP_CUT and (focus.reading.sent_more or focus.reading.state[server] == READ_LOST)
     if setup.flags & SETUP_EARLY_ENDED and setup.early_frame == 0:
         return
     if setup.candidate_count == 0 and not doubted:
