@@ -5,7 +5,6 @@ import pytest
 from handshake_inspect.about import build
 from handshake_inspect.decode.segment import Segment
 from handshake_inspect.tcp import facts, renumbering
-from handshake_inspect.tcp.renumbering import AGAINST, LIKELY, NOTHING, PROVED
 from handshake_inspect.tcp.rows import Connection, Embryo, Endpoint, Renumbering
 from handshake_inspect.wire.const import (
     ACK,
@@ -21,6 +20,8 @@ from handshake_inspect.wire.const import (
 
 if build() == "compiled":
     pytest.skip("what only C calls has no Python name there", allow_module_level=True)
+
+AGAINST, NOTHING, LIKELY, PROVED = renumbering.AGAINST, renumbering.NOTHING, renumbering.LIKELY, renumbering.PROVED
 
 MS = 1_000_000
 STACK = OPT_MSS | OPT_SACK_PERMITTED | OPT_WINDOW_SCALE
